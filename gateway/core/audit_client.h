@@ -1,0 +1,58 @@
+/*
+ * audit_client.h: the writing side of the audit trail, in every room: build a record, hand it over, learn when it is
+ * durable. Records not yet acknowledged are kept and sent again when the audit process was replaced; the writer drops
+ * repeats by (op, stage).
+ */
+#ifndef CORE_AUDIT_CLIENT_H
+#define CORE_AUDIT_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include "virtgate/identity.h"
+
+/* Single events that are not RPC calls; one row each in audit_events.def: name, code, "event", meaning. */
+enum audit_event {
+#define AUDIT_EVENT(name, code, event, meaning) AUDIT_##name,
+#include "gateway/core/audit_events.def"
+#undef AUDIT_EVENT
+	AUDIT_NUM_EVENTS
+};
+
+/*
+ * A new event record with code, event, stage "event" and a fresh op, or NULL when memory is out. The caller adds what
+ * else it knows with jansson; seq, time, prev and hash are the writer's.
+ */
+json_t *audit_record_event(enum audit_event event);
+/* A record of an RPC call: stage "intent", "outcome" or "event", `op` as id_make gave it. */
+json_t *audit_record_call(const char *stage, const char *op, const char *code, const char *event);
+/* Members "user" and "source" (and "session" when not NULL). */
+void audit_add_identity(json_t *record, const struct vg_identity *identity, const char *session);
+/* Member "result": status "ok", "error", "denied" or "unknown". */
+void audit_add_result(json_t *record, const char *status, int code, const char *message);
+
+struct audit_client;
+
+enum audit_need {
+	AUDIT_OR_REFUSE,	/* an intent: told durable or not at once when the trail is away; never kept */
+	AUDIT_KEEP		/* an outcome or event: kept and sent again until it is durable */
+};
+
+/* Durable or refused. Not called after audit_forget. Never called from within audit_submit. */
+typedef void audit_done_cb(bool durable, void *arg);
+
+struct audit_client *audit_client_create(struct event_base *base);
+void audit_client_destroy(struct audit_client *client);
+/* A (new) link to the audit process; takes `fd`. Kept records are sent again. */
+void audit_client_connect(struct audit_client *client, int fd);
+/* Is there an audit process that took the last record? Changes may be refused early with this. */
+bool audit_client_healthy(const struct audit_client *client);
+/* Takes `record` (also on failure; NULL counts as out of memory). `done` may be NULL. Returns a ticket for audit_forget, 0 when refused outright (done is not called). */
+uint64_t audit_submit(struct audit_client *client, json_t *record, enum audit_need need, audit_done_cb *done, void *arg);
+/* The asker is gone: its callback is not called any more; the record stays under way. */
+void audit_forget(struct audit_client *client, uint64_t ticket);
+
+#endif

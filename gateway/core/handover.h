@@ -1,0 +1,25 @@
+/*
+ * handover.h: an authenticated client, on its way from a front to the gate: struct vg_identity in a LINK_SESSION message
+ * with the descriptor of a stream socketpair beside it. What arrives on that stream are RPC messages, whole or in
+ * pieces; what the gate writes there must be whole RPC messages in order (the front cuts TLS records at their ends).
+ */
+#ifndef CORE_HANDOVER_H
+#define CORE_HANDOVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "virtgate/identity.h"
+
+/* Bytes written, or 0 when `size` is too small. */
+size_t handover_put(uint8_t *buf, size_t size, const struct vg_identity *identity);
+/* -1 when the bytes do not add up; `identity` is cleared then. */
+int handover_get(const uint8_t *buf, size_t len, struct vg_identity *identity);
+
+void identity_clear(struct vg_identity *identity);
+/* "alice@EXAMPLE.COM (CN=alice,O=Lab) from 10.0.0.7:41022": for log lines. Returns buf. */
+const char *identity_text(const struct vg_identity *identity, char *buf, size_t size);
+/* The one name a person would call this client by: SASL name, else DN, else "unix:USER". Borrowed. */
+const char *identity_name(const struct vg_identity *identity);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * process.h: what the parent hands to a child when it starts it, and the recipe every child starts by.
+ *
+ * Children are forked, not exec'ed: they get their copy of the settings by inheritance. Files that only root may read
+ * are opened by the parent and passed as descriptors, so that children can drop privileges at once and still reload.
+ */
+#ifndef CORE_PROCESS_H
+#define CORE_PROCESS_H
+
+#include <event2/event.h>
+
+#include "gateway/core/link.h"
+#include "gateway/core/settings.h"
+
+/* Files that the parent opens for its children; -1 where there is none (not configured, or missing: then ENOENT is in `why`). */
+enum process_file {
+	FILE_SETTINGS, FILE_CERT, FILE_KEY, FILE_CA, FILE_CRL, FILE_POLICY, PROCESS_NUM_FILES
+};
+
+enum listener_kind { LISTENER_TLS, LISTENER_TCP, LISTENER_UNIX, LISTENER_CONTROL };
+
+#define PROCESS_MAX_LISTENERS 32
+
+struct listener {
+	enum listener_kind kind;
+	int fd;			/* listening, non-blocking; shared by all fronts */
+};
+
+struct process {
+	enum process_kind kind;
+	unsigned index;
+	struct settings *settings;		/* this process's own */
+	int parent_fd;				/* link to the parent; messages LINK_PEER bring the other rooms */
+	int files[PROCESS_NUM_FILES];		/* at offset 0; the child closes them when read */
+	struct listener listeners[PROCESS_MAX_LISTENERS];	/* front: TLS, TCP, UNIX; gate: CONTROL */
+	unsigned num_listeners;
+};
+
+/*
+ * Names the process (log, /proc comm), resets signals (SIGPIPE ignored, SIGHUP and SIGINT left to the parent), closes
+ * every descriptor it was not given, drops to settings' user and group when root, sets no_new_privs, forbids core
+ * dumps of keys, dies with the parent. Exits with a message when any of it fails.
+ */
+void process_start(const struct process *process);
+
+/* Bytes of a passed file from its beginning (pread), with a terminator behind them; caller frees. NULL with errno. EFBIG above 16 MiB. */
+char *process_read_file(int fd, size_t *len);
+
+/* Body of LINK_RELOAD to files[] and back. -1 when the message does not add up (the descriptors are closed then). */
+int process_reload_files(const uint8_t *body, size_t len, const int *fds, size_t num_fds, int files[PROCESS_NUM_FILES]);
+
+/* The rooms' own main functions: run until LINK_STOP or the parent is gone. They do not return. */
+__attribute__((noreturn)) void front_main(struct process *process);
+__attribute__((noreturn)) void gate_main(struct process *process);
+__attribute__((noreturn)) void audit_main(struct process *process);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * settings.h: virtgated.conf. libvirtd.conf's syntax and, where libvirtd has the option, its key and meaning. One row
+ * an option in settings.def; the man page and the sample file are checked against it.
+ */
+#ifndef CORE_SETTINGS_H
+#define CORE_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "virtgate/result.h"
+
+struct settings_list {
+	bool set;		/* false: not in the file (differs from an empty list) */
+	size_t num;
+	char **items;
+};
+
+enum auth_scheme { AUTH_NONE, AUTH_SASL };
+
+/* Members have the keys' names. Strings are owned; NULL or the default where the file has none. */
+struct settings {
+#define SETTING_BOOL(key, value, help) bool key;
+#define SETTING_INT(key, value, low, high, help) int key;
+#define SETTING_STRING(key, value, help) char *key;
+#define SETTING_LIST(key, help) struct settings_list key;
+#define SETTING_AUTH(key, value, help) enum auth_scheme key;
+#include "gateway/core/settings.def"
+#undef SETTING_BOOL
+#undef SETTING_INT
+#undef SETTING_STRING
+#undef SETTING_LIST
+#undef SETTING_AUTH
+	char *file;		/* where it was read from */
+};
+
+/*
+ * Reads, checks and completes settings. NULL with `error` ("FILE:LINE: …" and a hint with the nearest known key) on
+ * anything unknown, of the wrong type, out of range or contradictory. settings_parse takes the text itself; `file` is
+ * for messages.
+ */
+struct settings *settings_load(const char *file, struct vg_error *error);
+struct settings *settings_parse(const char *text, const char *file, struct vg_error *error);
+void settings_destroy(struct settings *settings);
+
+#endif
