@@ -1,0 +1,350 @@
+/*
+ * client.c: the load of the benchmarks: libvirt's own client library, doing what virsh does. One mode a run, one JSON
+ * object on standard output. It does not know what it talks to: the URI says.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+
+enum { MAX_CLIENTS = 256, MAX_OPERATIONS = 10 * 1000 * 1000, MAX_IDLE = 20000, WARM_UP = 20 };
+
+struct load {
+	const char *uri;
+	int (*operation)(virConnectPtr connection, const char *uri);	/* 0, or -1 with libvirt's error set */
+	virConnectPtr shared;			/* every client uses this one; NULL: each opens its own */
+	bool connects;				/* the operation opens its own connection */
+	size_t operations;			/* per client */
+	pthread_barrier_t start;
+};
+
+struct client {
+	struct load *load;
+	uint64_t *latencies;			/* ns; load->operations of them */
+	pthread_t thread;
+};
+
+__attribute__((format(printf, 1, 2), noreturn)) static void
+die(const char *format, ...)
+{
+	va_list args;
+
+	fputs("client: ", stderr);
+	va_start(args, format);
+	(void)vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+static void
+quiet(void *arg, virErrorPtr error)
+{
+	(void)arg;
+	(void)error;
+}
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void *
+allocate(size_t count, size_t size)
+{
+	void *memory = calloc(count, size);
+
+	if (memory == NULL)
+		die("out of memory");
+	return memory;
+}
+
+static virConnectPtr
+open_connection(const char *uri)
+{
+	virConnectPtr connection = virConnectOpen(uri);
+
+	if (connection == NULL)
+		die("cannot open %s: %s", uri, virGetLastErrorMessage());
+	return connection;
+}
+
+/* ---- operations that are repeated ---- */
+
+/* The smallest call that the library does not answer from its own memory. */
+static int
+small_call(virConnectPtr connection, const char *uri)
+{
+	unsigned long version;
+
+	(void)uri;
+	return virConnectGetLibVersion(connection, &version);
+}
+
+static int
+list_domains(virConnectPtr connection, const char *uri)
+{
+	virDomainPtr *domains;
+	int count;
+
+	(void)uri;
+	count = virConnectListAllDomains(connection, &domains, 0);
+	if (count < 0)
+		return -1;
+	for (int i = 0; i < count; i++)
+		virDomainFree(domains[i]);
+	free(domains);
+	return 0;
+}
+
+static int
+open_and_close(virConnectPtr connection, const char *uri)
+{
+	virConnectPtr fresh = virConnectOpen(uri);
+
+	(void)connection;
+	if (fresh == NULL)
+		return -1;
+	virConnectClose(fresh);
+	return 0;
+}
+
+static void
+run_operation(struct load *load, virConnectPtr connection)
+{
+	if (load->operation(connection, load->uri) < 0)
+		die("%s: %s", load->uri, virGetLastErrorMessage());
+}
+
+static void *
+client_main(void *arg)
+{
+	struct client *client = arg;
+	struct load *load = client->load;
+	virConnectPtr own = NULL, connection = load->shared;
+
+	if (!load->connects && connection == NULL)
+		connection = own = open_connection(load->uri);
+	for (int i = 0; i < WARM_UP && !load->connects; i++)
+		run_operation(load, connection);
+	(void)pthread_barrier_wait(&load->start);
+	for (size_t i = 0; i < load->operations; i++) {
+		uint64_t before = now_ns();
+
+		run_operation(load, connection);
+		client->latencies[i] = now_ns() - before;
+	}
+	if (own != NULL)
+		virConnectClose(own);
+	return NULL;
+}
+
+static int
+compare_latencies(const void *left, const void *right)
+{
+	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+
+	return a < b ? -1 : a > b;
+}
+
+static void
+print_latencies(uint64_t *latencies, size_t count, uint64_t elapsed)
+{
+	qsort(latencies, count, sizeof(*latencies), compare_latencies);
+	printf("{\"per_second\": %.1f, \"p50_us\": %.2f, \"p99_us\": %.2f, \"max_us\": %.2f, \"count\": %zu}\n",
+	    (double)count * 1e9 / (double)elapsed, (double)latencies[count / 2] / 1e3,
+	    (double)latencies[count * 99 / 100] / 1e3, (double)latencies[count - 1] / 1e3, count);
+}
+
+static void
+run_load(struct load *load, size_t num_clients)
+{
+	struct client clients[MAX_CLIENTS];
+	uint64_t *latencies = allocate(num_clients * load->operations, sizeof(*latencies));
+	uint64_t start;
+
+	if (pthread_barrier_init(&load->start, NULL, (unsigned)num_clients + 1) != 0)
+		die("no barrier");
+	for (size_t i = 0; i < num_clients; i++) {
+		clients[i].load = load;
+		clients[i].latencies = latencies + i * load->operations;
+		if (pthread_create(&clients[i].thread, NULL, client_main, &clients[i]) != 0)
+			die("no thread for client %zu", i);
+	}
+	(void)pthread_barrier_wait(&load->start);
+	start = now_ns();
+	for (size_t i = 0; i < num_clients; i++)
+		(void)pthread_join(clients[i].thread, NULL);
+	print_latencies(latencies, num_clients * load->operations, now_ns() - start);
+	(void)pthread_barrier_destroy(&load->start);
+	free(latencies);
+}
+
+/* ---- volumes ---- */
+
+struct transfer {
+	uint64_t done;
+	uint64_t size;
+};
+
+static int
+discard(virStreamPtr stream, const char *data, size_t len, void *arg)
+{
+	struct transfer *transfer = arg;
+
+	(void)stream;
+	(void)data;
+	transfer->done += len;
+	return (int)len;
+}
+
+static int
+generate(virStreamPtr stream, char *data, size_t len, void *arg)
+{
+	struct transfer *transfer = arg;
+	uint64_t left = transfer->size - transfer->done;
+
+	(void)stream;
+	if (len > left)
+		len = (size_t)left;
+	memset(data, 0x5a, len);
+	transfer->done += len;
+	return (int)len;
+}
+
+static void
+transfer_volume(const char *uri, bool upload, const char *pool_name, const char *volume_name)
+{
+	virConnectPtr connection = open_connection(uri);
+	virStoragePoolPtr pool = virStoragePoolLookupByName(connection, pool_name);
+	virStorageVolPtr volume = pool != NULL ? virStorageVolLookupByName(pool, volume_name) : NULL;
+	virStreamPtr stream = virStreamNew(connection, 0);
+	virStorageVolInfo info;
+	struct transfer transfer = { 0 };
+	uint64_t start;
+	double seconds;
+	int rc;
+
+	if (volume == NULL || stream == NULL || virStorageVolGetInfo(volume, &info) < 0)
+		die("%s: %s", uri, virGetLastErrorMessage());
+	transfer.size = info.capacity;
+	start = now_ns();
+	if (upload)
+		rc = virStorageVolUpload(volume, stream, 0, transfer.size, 0);
+	else
+		rc = virStorageVolDownload(volume, stream, 0, 0, 0);
+	if (rc == 0)
+		rc = upload ? virStreamSendAll(stream, generate, &transfer) : virStreamRecvAll(stream, discard, &transfer);
+	if (rc < 0 || virStreamFinish(stream) < 0)
+		die("%s: %s", uri, virGetLastErrorMessage());
+	seconds = (double)(now_ns() - start) / 1e9;
+	if (transfer.done != transfer.size)
+		die("%s: %" PRIu64 " of %" PRIu64 " bytes", uri, transfer.done, transfer.size);
+	printf("{\"bytes\": %" PRIu64 ", \"seconds\": %.6f, \"mib_s\": %.2f}\n", transfer.done, seconds,
+	    (double)transfer.done / 1048576.0 / seconds);
+	virStreamFree(stream);
+	virStorageVolFree(volume);
+	virStoragePoolFree(pool);
+	virConnectClose(connection);
+}
+
+/* ---- idle connections ---- */
+
+static void
+hold_idle(const char *uri, size_t count)
+{
+	virConnectPtr *connections = allocate(count, sizeof(virConnectPtr));
+	uint64_t start = now_ns();
+	char byte;
+
+	for (size_t i = 0; i < count; i++)
+		connections[i] = open_connection(uri);
+	printf("{\"open\": %zu, \"seconds\": %.3f}\n", count, (double)(now_ns() - start) / 1e9);
+	(void)fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)
+		continue;
+	for (size_t i = 0; i < count; i++)
+		virConnectClose(connections[i]);
+	free(connections);
+}
+
+static size_t
+parse_count(const char *text, size_t max)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || value == 0 || value > max)
+		die("'%s' is not a number from 1 to %zu", text, max);
+	return value;
+}
+
+__attribute__((noreturn)) static void
+usage(void)
+{
+	fputs("usage: client calls|list|opens URI CLIENTS OPERATIONS    each client with its own connection\n"
+	      "       client share URI CLIENTS OPERATIONS               small calls of all on one connection\n"
+	      "       client download|upload URI POOL VOLUME\n"
+	      "       client idle URI CONNECTIONS                       held until standard input ends\n", stderr);
+	exit(2);
+}
+
+static bool
+pick_operation(struct load *load, const char *mode)
+{
+	if (strcmp(mode, "calls") == 0 || strcmp(mode, "share") == 0)
+		load->operation = small_call;
+	else if (strcmp(mode, "list") == 0)
+		load->operation = list_domains;
+	else if (strcmp(mode, "opens") == 0)
+		load->operation = open_and_close;
+	else
+		return false;
+	load->connects = load->operation == open_and_close;
+	if (strcmp(mode, "share") == 0)
+		load->shared = open_connection(load->uri);
+	return true;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct load load = { 0 };
+
+	if (argc < 4)
+		usage();
+	virSetErrorFunc(NULL, quiet);
+	if (virInitialize() < 0)
+		die("cannot initialise libvirt's client library");
+	load.uri = argv[2];
+	if (strcmp(argv[1], "idle") == 0 && argc == 4) {
+		hold_idle(load.uri, parse_count(argv[3], MAX_IDLE));
+	} else if (strcmp(argv[1], "download") == 0 && argc == 5) {
+		transfer_volume(load.uri, false, argv[3], argv[4]);
+	} else if (strcmp(argv[1], "upload") == 0 && argc == 5) {
+		transfer_volume(load.uri, true, argv[3], argv[4]);
+	} else if (argc == 5 && pick_operation(&load, argv[1])) {
+		load.operations = parse_count(argv[4], MAX_OPERATIONS);
+		run_load(&load, parse_count(argv[3], MAX_CLIENTS));
+		if (load.shared != NULL)
+			virConnectClose(load.shared);
+	} else {
+		usage();
+	}
+	return 0;
+}

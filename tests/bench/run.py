@@ -1,0 +1,290 @@
+#!/usr/bin/python3
+"""Measures virtgate beside the other ways to libvirtd and prints a table of ratios.
+
+Every round visits every peer before the next round begins, so a machine that slows down slows down for all of them;
+figures are medians of the rounds. Clients and servers share the cores. See --help.
+"""
+import argparse
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import peers
+
+REFERENCE = "libvirtd-tls"
+
+
+class Metric:
+    """A row of the table. `bars` are what virtgate must reach, as ratio to a peer or as a plain number (peer None)."""
+
+    def __init__(self, group, unit, more_is_better, bars=()):
+        self.group, self.unit, self.more_is_better, self.bars = group, unit, more_is_better, bars
+        self.values = {}	# peer -> one number per round
+
+    def add(self, peer, value):
+        self.values.setdefault(peer, []).append(value)
+
+    def median(self, peer):
+        return statistics.median(self.values[peer]) if peer in self.values else None
+
+    def ratio(self, peer):
+        ours, theirs = self.median("virtgate"), self.median(peer)
+        return ours / theirs if ours is not None and theirs else None
+
+    def missed(self):
+        """The bars that virtgate did not reach, as text."""
+        for peer, bar in self.bars:
+            reached = self.ratio(peer) if peer else self.median("virtgate")
+            if reached is not None and (reached < bar if self.more_is_better else reached > bar):
+                sign = ">=" if self.more_is_better else "<="
+                yield f"{reached:.2f}, wanted {sign} {bar:g}" + (f" x {peer}" if peer else f" {self.unit}")
+
+
+METRICS = {
+    "rpc_p50_us": Metric("rpc", "us", False, [(REFERENCE, 1.7)]),
+    "rpc_p99_us": Metric("rpc", "us", False),
+    "rpc_calls_s": Metric("rpc", "calls/s", True),
+    "rpc_8_calls_s": Metric("rpc", "calls/s", True, [(REFERENCE, 0.6)]),
+    "list1000_p50_us": Metric("list", "us", False),
+    "download_mib_s": Metric("stream", "MiB/s", True, [(REFERENCE, 0.85), ("haproxy", 1.0)]),
+    "upload_mib_s": Metric("stream", "MiB/s", True, [(REFERENCE, 0.85), ("haproxy", 1.0)]),
+    "connects_s": Metric("connect", "/s", True, [(REFERENCE, 1.0)]),
+    "connects_1_s": Metric("connect", "/s", True),
+    "idle_kib": Metric("idle", "KiB", False, [(None, 64)]),
+}
+GROUPS = sorted({metric.group for metric in METRICS.values()})
+
+
+class Client:
+    """Runs the load generator."""
+    PATIENCE = 120	# seconds that one measurement may take
+
+    def __init__(self, program):
+        self.program = program
+
+    def run(self, mode, peer, *args):
+        argv = [self.program, mode, peer.uri, *map(str, args)]
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=self.PATIENCE, check=False)
+        except subprocess.TimeoutExpired:
+            raise peers.BenchError(f"{peer.name}: no end of '{mode}' in {self.PATIENCE} s") from None
+        if done.returncode != 0:
+            raise peers.BenchError(f"{peer.name}: {mode}: {done.stderr.strip()}")
+        return json.loads(done.stdout)
+
+    @contextlib.contextmanager
+    def idle(self, peer, count):
+        with subprocess.Popen([self.program, "idle", peer.uri, str(count)], text=True, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            try:
+                if not process.stdout.readline():
+                    raise peers.BenchError(f"{peer.name}: idle: {process.stderr.read().strip()}")
+                yield
+            finally:
+                process.stdin.close()
+                process.wait()
+
+
+def measure_rpc(client, peer, effort):
+    one = client.run("calls", peer, 1, int(6000 * effort))
+    METRICS["rpc_p50_us"].add(peer.name, one["p50_us"])
+    METRICS["rpc_p99_us"].add(peer.name, one["p99_us"])
+    METRICS["rpc_calls_s"].add(peer.name, one["per_second"])
+    METRICS["rpc_8_calls_s"].add(peer.name, client.run("calls", peer, 8, int(1500 * effort))["per_second"])
+
+
+def measure_list(client, peer, effort):
+    METRICS["list1000_p50_us"].add(peer.name, client.run("list", peer, 1, int(150 * effort))["p50_us"])
+
+
+def measure_stream(client, peer, _effort):
+    for mode in ("download", "upload"):
+        METRICS[f"{mode}_mib_s"].add(peer.name, client.run(mode, peer, peers.POOL, peers.VOLUME)["mib_s"])
+
+
+def measure_connect(client, peer, effort):
+    METRICS["connects_s"].add(peer.name, client.run("opens", peer, 4, int(100 * effort))["per_second"])
+    METRICS["connects_1_s"].add(peer.name, client.run("opens", peer, 1, int(150 * effort))["per_second"])
+
+
+MEASURES = {"rpc": measure_rpc, "list": measure_list, "stream": measure_stream, "connect": measure_connect}
+
+
+def settled_kib(peer):
+    """Private memory once it has stopped moving."""
+    last = None
+    while True:
+        now = peers.private_kib(peer.pids())
+        if now == last:
+            return now
+        last = now
+        time.sleep(0.3)
+
+
+def measure_idle(client, peer, few=10, many=1000):
+    """On fresh processes: what a freed heap would hide is seen."""
+    peer.stop()
+    peer.libvirtd.stop()
+    peer.libvirtd.start()
+    peer.start()
+    with client.idle(peer, few):
+        before = settled_kib(peer)
+    with client.idle(peer, many):
+        METRICS["idle_kib"].add(peer.name, (settled_kib(peer) - before) / (many - few))
+    peer.stop()
+
+
+def attempt(measure, failures, *args):
+    """One peer's failure is reported and does not spoil the others' figures."""
+    try:
+        measure(*args)
+    except peers.BenchError as error:
+        print(f"  {error}", file=sys.stderr)
+        failures.append(str(error))
+
+
+def measure_all(options, client, chosen, libvirtd):
+    failures = []
+    busy = [group for group in options.groups if group in MEASURES]
+    if busy:
+        libvirtd.start()
+        for peer in chosen:
+            peer.start()
+            # What a server does only once (threads, caches) belongs to nobody's figure.
+            attempt(client.run, failures, "opens", peer, 8, 10)
+    for number in range(options.rounds if busy else 0):
+        print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
+        for group in busy:
+            # Nobody is always first after the machine was idle.
+            for peer in chosen[number % len(chosen):] + chosen[:number % len(chosen)]:
+                attempt(MEASURES[group], failures, client, peer, options.effort)
+    for peer in chosen:
+        peer.stop()
+    for number in range(options.idle_rounds if "idle" in options.groups else 0):
+        print(f"idle connections, round {number + 1} of {options.idle_rounds}", file=sys.stderr)
+        for peer in chosen:
+            attempt(measure_idle, failures, client, peer)
+    return failures
+
+
+def text(value):
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def print_table(names):
+    others = [name for name in names if name != "virtgate"]
+    heads = ["metric", "unit", *names, *(f"/ {name}" for name in others)]
+    rows = [[name, metric.unit, *(text(metric.median(peer)) for peer in names),
+             *(text(metric.ratio(peer)) for peer in others)] for name, metric in METRICS.items() if metric.values]
+    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
+    for row in [heads, *rows]:
+        print("  ".join(cell.ljust(width) if i < 2 else cell.rjust(width)
+                        for i, (cell, width) in enumerate(zip(row, widths))))
+    print("'/ PEER': virtgate's median divided by that peer's")
+
+
+def print_bars():
+    """True when virtgate reached every bar that was measured."""
+    missed = [(name, what) for name, metric in METRICS.items() for what in metric.missed()]
+    for name, what in missed:
+        print(f"missed: {name} {what}")
+    return not missed
+
+
+def as_json():
+    result = {}
+    for name, metric in METRICS.items():
+        others = [peer for peer in metric.values if peer != "virtgate"]
+        if not metric.values:
+            continue
+        result[name] = {
+            "unit": metric.unit,
+            "virtgate": metric.median("virtgate"),
+            "peers": {peer: metric.median(peer) for peer in others},
+            "ratio": {peer: metric.ratio(peer) for peer in others if metric.ratio(peer) is not None},
+            "runs": max(len(values) for values in metric.values.values()),
+            "spread": {peer: [min(values), max(values)] for peer, values in metric.values.items()},
+        }
+    return result
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default=os.getcwd(), help="directory that was built in (default: this one)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds over all peers (default 5)")
+    parser.add_argument("--idle-rounds", type=int, default=1, help="rounds of the memory measurement (default 1)")
+    parser.add_argument("--effort", type=float, default=1.0, help="factor on the number of operations")
+    parser.add_argument("--only", dest="groups", action="append", choices=GROUPS, help="this group (repeatable)")
+    parser.add_argument("--peers", default=",".join(peers.PEERS), help="comma-separated (default: %(default)s)")
+    parser.add_argument("--guests", type=int, default=1000, help="defined guests (default 1000)")
+    parser.add_argument("--volume-mib", type=int, default=1024, help="size of the volume (default 1024)")
+    parser.add_argument("--output", default="bench.json", help="where the figures go (default bench.json)")
+    parser.add_argument("--dir", default="/var/tmp", help="a directory on a disk, for the audit trail (default /var/tmp)")
+    parser.add_argument("--strict", action="store_true", help="end with status 1 when a bar was missed")
+    options = parser.parse_args()
+    options.groups = options.groups or GROUPS
+    options.peers = options.peers.split(",")
+    unknown = [name for name in options.peers if name not in peers.PEERS]
+    if unknown:
+        parser.error(f"no peer '{unknown[0]}'; there are: {', '.join(peers.PEERS)}")
+    return options
+
+
+def find_programs(options):
+    peers.check_host()
+    for name, program in peers.OPTIONAL.items():
+        if name in options.peers and shutil.which(program) is None:
+            print(f"{name}: not installed, left out", file=sys.stderr)
+            options.peers.remove(name)
+    client = os.path.join(options.build, "tests", "bench", "client")
+    peers.Virtgate.program = os.path.join(options.build, "virtgated")
+    for program in [client] + [peers.Virtgate.program] * ("virtgate" in options.peers):
+        if not os.access(program, os.X_OK):
+            raise peers.BenchError(f"{program} is not built: run make there, or name the directory with --build")
+    return client
+
+
+def run(options):
+    client = Client(find_programs(options))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 20000)), hard))
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="virtgate-bench-", dir=options.dir))
+        os.chmod(directory, 0o755)
+        libvirtd = peers.Libvirtd(os.path.join(directory, "libvirtd"), peers.Pki(os.path.join(directory, "pki")),
+                                  options.guests, options.volume_mib)
+        stack.callback(libvirtd.close)
+        chosen = [peers.PEERS[name](directory, libvirtd) for name in options.peers]
+        for peer in chosen:
+            stack.callback(peer.stop)
+        failures = measure_all(options, client, chosen, libvirtd)
+    print_table(options.peers)
+    reached = print_bars()
+    with open(options.output, "w", encoding="utf-8") as out:
+        json.dump(as_json(), out, indent=2)
+        out.write("\n")
+    return 1 if failures or (options.strict and not reached) else 0
+
+
+def main():
+    # So that a terminated run cleans up as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return run(parse_options())
+    except peers.BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
