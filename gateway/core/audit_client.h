@@ -27,6 +27,15 @@ enum audit_event {
  * else it knows with jansson; seq, time, prev and hash are the writer's.
  */
 json_t *audit_record_event(enum audit_event event);
+/*
+ * What a peer sent, as a JSON string, whatever the bytes are: valid UTF-8 stays; NUL, DEL, every byte that is not
+ * part of valid UTF-8, and the bytes of U+10FE00..U+10FEFF become U+10FE00 + byte, so that nothing is lost and two
+ * different texts never look the same (the file shows \udbff\udeHH for byte HH). NULL when memory is out.
+ */
+json_t *audit_text(const void *bytes, size_t len);
+/* The same up to AUDIT_TEXT_MAX bytes; longer, { "cut_bytes": N, "cut_sha256": HEX of the bytes }. */
+#define AUDIT_TEXT_MAX 4096u
+json_t *audit_text_bounded(const void *bytes, size_t len);
 /* A record of an RPC call: stage "intent", "outcome" or "event", `op` as id_make gave it. */
 json_t *audit_record_call(const char *stage, const char *op, const char *code, const char *event);
 /* Members "user" and "source" (and "session" when not NULL). */
@@ -36,6 +45,11 @@ void audit_add_result(json_t *record, const char *status, int code, const char *
 
 struct audit_client;
 
+/*
+ * Intents without a future of their own get their outcome from here, so that every intent has exactly one: when an
+ * intent that was sent is not durable in time (its `done` says false), or when it became durable after audit_forget,
+ * an outcome "error, not forwarded" is kept and sent. An outcome that the caller sends for the same op is a repeat then.
+ */
 enum audit_need {
 	AUDIT_OR_REFUSE,	/* an intent: told durable or not at once when the trail is away; never kept */
 	AUDIT_KEEP		/* an outcome or event: kept and sent again until it is durable */
@@ -50,7 +64,14 @@ void audit_client_destroy(struct audit_client *client);
 void audit_client_connect(struct audit_client *client, int fd);
 /* Is there an audit process that took the last record? Changes may be refused early with this. */
 bool audit_client_healthy(const struct audit_client *client);
-/* Takes `record` (also on failure; NULL counts as out of memory). `done` may be NULL. Returns a ticket for audit_forget, 0 when refused outright (done is not called). */
+/* Records that are not durable yet: a room that ends waits, for a while, until there are none. */
+size_t audit_client_pending(const struct audit_client *client);
+/*
+ * Takes `record` (also on failure; NULL counts as out of memory). `done` may be NULL. Returns a ticket for
+ * audit_forget, 0 when refused outright (done is not called): the trail is away for an intent, memory is out, or more
+ * than AUDIT_MAX_KEPT bytes wait. Records of the last kind are counted and told by one AUDIT_LOST event later.
+ */
+#define AUDIT_MAX_KEPT (8u * 1024u * 1024u)
 uint64_t audit_submit(struct audit_client *client, json_t *record, enum audit_need need, audit_done_cb *done, void *arg);
 /* The asker is gone: its callback is not called any more; the record stays under way. */
 void audit_forget(struct audit_client *client, uint64_t ticket);
