@@ -16,8 +16,8 @@
 #define RPC_HEADER_LEN		28u		/* length word and six words */
 /* VIR_NET_MESSAGE_MAX (32 MiB) + the length word: the largest length word a peer accepts. */
 #define RPC_MAX_LEN		33554436u
-/* The largest that a client may send before it is authenticated: a SASL step of VIR_NET_MESSAGE_... REMOTE_AUTH_SASL_DATA_MAX. */
-#define RPC_MAX_LEN_BEFORE_AUTH	(65536u + 1024u)
+/* The largest that a client may send before it is authenticated: a SASL step of REMOTE_AUTH_SASL_DATA_MAX chars, a word each. */
+#define RPC_MAX_LEN_BEFORE_AUTH	(4u * 65536u + 1024u)
 /* Payload of one stream packet as libvirt's helpers cut it (VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX). */
 #define RPC_STREAM_CHUNK	262120u
 
@@ -44,20 +44,40 @@ enum vg_parse rpc_header_get(const uint8_t *buf, size_t len, struct rpc_header *
 void rpc_header_put(uint8_t buf[RPC_HEADER_LEN], const struct rpc_header *header);
 
 /*
- * May a client, or the backend, send a message with this header at all (INVARIANTS I14, I15)? VG_BAD: close.
- * Unknown programs and procedures of a CALL are VG_OK here: they are answered, with rpc_put_error, not closed.
+ * The row that this message is about; NULL: unknown program, version or procedure, or an event's number in a call, a
+ * call's in an event. A call without a row is answered as libvirt does: RPC_ERR_RPC, "unknown procedure: N".
+ */
+const struct rpc_proc *rpc_header_proc(const struct rpc_header *header);
+
+/*
+ * May a client, or the backend, send a message with this header at all (INVARIANTS I14-I17)? VG_BAD: close.
+ * Type, status, serial, the forms of keepalive and of stream messages, and whether the procedure has a stream in that
+ * direction. Messages with descriptors are never valid. Whether the stream is open, its serial is fresh, and what is
+ * in the body is for the caller. Unknown programs and procedures of a CALL are VG_OK here: they are answered, with
+ * rpc_put_error, not closed.
  */
 enum vg_parse rpc_check_client(const struct rpc_header *header);
 enum vg_parse rpc_check_backend(const struct rpc_header *header);
 
+/*
+ * What the body of a message must be, for xdr_check(); of a message that passed the check above and has a row.
+ * NULL: raw bytes of a stream.
+ */
+const struct xdr_field *rpc_body_fields(const struct rpc_header *header, const struct rpc_proc *proc);
+
 /* Error codes and domains the gateway uses: libvirt include/libvirt/virterror.h. */
-enum { RPC_ERR_INTERNAL = 1, RPC_ERR_NO_SUPPORT = 3, RPC_ERR_INVALID_ARG = 8, RPC_ERR_OPERATION_DENIED = 29, RPC_ERR_SYSTEM = 38,
-    RPC_ERR_RPC = 39, RPC_ERR_NO_DOMAIN = 42, RPC_ERR_NO_NETWORK = 43, RPC_ERR_AUTH_FAILED = 45, RPC_ERR_NO_STORAGE_POOL = 49,
-    RPC_ERR_NO_STORAGE_VOL = 50, RPC_ERR_NO_NODE_DEVICE = 53, RPC_ERR_NO_INTERFACE = 57, RPC_ERR_NO_NWFILTER = 62,
-    RPC_ERR_NO_SECRET = 66, RPC_ERR_NO_DOMAIN_SNAPSHOT = 72, RPC_ERR_ACCESS_DENIED = 88, RPC_ERR_NO_NWFILTER_BINDING = 101,
-    RPC_ERR_NO_DOMAIN_CHECKPOINT = 103, RPC_ERR_NO_NETWORK_PORT = 107 };
-enum { RPC_ORIGIN_RPC = 7, RPC_ORIGIN_QEMU = 10, RPC_ORIGIN_STORAGE = 18, RPC_ORIGIN_NETWORK = 19, RPC_ORIGIN_DOMAIN = 20,
-    RPC_ORIGIN_NODEDEV = 22, RPC_ORIGIN_INTERFACE = 26, RPC_ORIGIN_SECRET = 30, RPC_ORIGIN_NWFILTER = 33, RPC_ORIGIN_ACCESS = 55 };
+enum {
+	RPC_ERR_INTERNAL = 1, RPC_ERR_NO_SUPPORT = 3, RPC_ERR_INVALID_ARG = 8, RPC_ERR_OPERATION_DENIED = 29,
+	RPC_ERR_SYSTEM = 38, RPC_ERR_RPC = 39, RPC_ERR_NO_DOMAIN = 42, RPC_ERR_NO_NETWORK = 43, RPC_ERR_AUTH_FAILED = 45,
+	RPC_ERR_NO_STORAGE_POOL = 49, RPC_ERR_NO_STORAGE_VOL = 50, RPC_ERR_NO_NODE_DEVICE = 53, RPC_ERR_NO_INTERFACE = 57,
+	RPC_ERR_NO_NWFILTER = 62, RPC_ERR_NO_SECRET = 66, RPC_ERR_NO_DOMAIN_SNAPSHOT = 72, RPC_ERR_ACCESS_DENIED = 88,
+	RPC_ERR_NO_NWFILTER_BINDING = 101, RPC_ERR_NO_DOMAIN_CHECKPOINT = 103, RPC_ERR_NO_NETWORK_PORT = 107
+};
+enum {
+	RPC_ORIGIN_RPC = 7, RPC_ORIGIN_QEMU = 10, RPC_ORIGIN_STORAGE = 18, RPC_ORIGIN_NETWORK = 19, RPC_ORIGIN_DOMAIN = 20,
+	RPC_ORIGIN_NODEDEV = 22, RPC_ORIGIN_INTERFACE = 26, RPC_ORIGIN_SECRET = 30, RPC_ORIGIN_NWFILTER = 33,
+	RPC_ORIGIN_ACCESS = 55
+};
 
 /* What an error reply says; `message` is required (a client shows "unknown error" without). */
 struct rpc_error {
@@ -86,7 +106,13 @@ void rpc_put_keepalive(uint8_t buf[RPC_HEADER_LEN], int32_t procedure);
  * The body must have passed xdr_check().
  */
 bool rpc_arg_u32(const struct rpc_proc *proc, const uint8_t *body, size_t len, const char *name, uint32_t *value);
-/* Does this entry of proc->needs apply to this call? */
+/*
+ * The object at `where`, a member of a row whose form is RPC_FROM_ARG, in a body of these fields that passed
+ * xdr_check(). False: absent, or `where` names an array (for that: xdr_items).
+ */
+bool rpc_find_object(const struct rpc_object *where, const struct xdr_field *fields, const uint8_t *body, size_t len,
+    struct xdr_object *object);
+/* Does this entry of proc->needs apply to this call? When the argument cannot be read: yes. */
 bool rpc_need_applies(const struct rpc_proc *proc, const struct rpc_need *need, const uint8_t *body, size_t len);
 
 #endif

@@ -10,6 +10,9 @@
  *        .about = OBJ(from, class, "path"), …)	the rest: members of struct rpc_proc by name
  *   EVENT(program, number, name, MSG(fields), …)
  *
+ * An int32 that counts something is of type `count`. Unknown type: add it to tables/types.def. A number that is there
+ * twice does not compile.
+ *
  * Source of numbers, layouts and permissions: libvirt 11.3.0, src/remote/remote_protocol.x, qemu_protocol.x,
  * lxc_protocol.x; checked against captured traffic of libvirt 9.0.0.
  */
@@ -22,6 +25,11 @@
 
 #include "proto/xdr.h"
 #include "virtgate/permission.h"
+
+/* The structures that procedures share: xdr_type_nonnull_domain, … */
+#define STRUCT(name, members) extern const struct xdr_type xdr_type_##name;
+#include "proto/tables/types.def"
+#undef STRUCT
 
 /* Program numbers: libvirt src/remote/remote_protocol.x, qemu_protocol.x, lxc_protocol.x, src/rpc/virkeepaliveprotocol.x */
 #define RPC_PROGRAM_REMOTE	0x20008086u
@@ -79,7 +87,7 @@ struct rpc_need {
 struct rpc_object {
 	enum rpc_from from;
 	enum vg_class class;
-	const char *path;
+	const char *path;		/* may name an array of objects, or "params[NAME]": see xdr_find() */
 };
 
 /* What of a reply libvirt filters per object. */

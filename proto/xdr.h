@@ -44,6 +44,7 @@ struct xdr_type {
 	enum xdr_kind kind;
 	const char *name;
 	const struct xdr_field *fields;		/* of a struct: ends with a row whose name is NULL */
+	bool never_negative;			/* XDR_INT32 that counts something: below 0 is not valid (CVE-2024-2494) */
 };
 
 struct xdr_field {
@@ -69,7 +70,8 @@ enum vg_parse xdr_check(const struct xdr_field *fields, const uint8_t *body, siz
  * Finds one field by path: "flags", "dom", "dom.uuid", "snap.dom.name". The body must have passed xdr_check() with
  * the same fields. `span` becomes the encoded bytes of the field, with its length or optional word and its padding,
  * so that replacing the span replaces the field. False when the path names nothing there, which is also how an
- * absent optional on the way is told. Paths do not go into arrays: for those there is the item walker.
+ * absent optional on the way is told. Paths do not go into arrays: for those there is the item walker; but of an array
+ * of typed parameters "params[NAME]" is the value of the one so named, without its discriminant (twice there: false).
  */
 bool xdr_find(const struct xdr_field *fields, const uint8_t *body, size_t len, const char *path, struct xdr_span *span);
 /* As xdr_find, and says what was found. `field` may be NULL. */
@@ -80,20 +82,30 @@ bool xdr_find_field(const struct xdr_field *fields, const uint8_t *body, size_t 
 uint32_t xdr_span_u32(struct xdr_span span);
 int32_t xdr_span_i32(struct xdr_span span);
 bool xdr_span_string(struct xdr_span span, struct xdr_span *out);
+/* The span of an XDR_OPTIONAL field: is it there, and its value without the optional word. */
+bool xdr_span_present(struct xdr_span span, struct xdr_span *value);
 
-/* Walks the items of the array at `path` (an XDR_ARRAY field): item spans one after the other. */
+/*
+ * Walks the items of the array at `path` (an XDR_ARRAY field): item spans one after the other. A path may go on behind
+ * the array, "retStats.dom": xdr_item_member() then gives that member of an item, and otherwise the item itself.
+ */
 struct xdr_items {
 	const struct xdr_field *field;
+	struct xdr_span whole;		/* the array with its count word: what a filtered array replaces */
+	struct xdr_field item;		/* one item, as a field of form XDR_ONE */
+	const char *member;		/* path within an item, or NULL */
 	uint32_t count;			/* items in all */
 	uint32_t next;			/* index of the item that xdr_items_next gives next */
 	const uint8_t *at, *end;
 };
 bool xdr_items(const struct xdr_field *fields, const uint8_t *body, size_t len, const char *path, struct xdr_items *items);
 bool xdr_items_next(struct xdr_items *items, struct xdr_span *item);
+bool xdr_item_member(const struct xdr_items *items, struct xdr_span item, struct xdr_span *member);
 
 /*
  * The object structs of the protocol, decoded from a span; strings borrow. `class` says which struct the span
- * holds. A field that the struct lacks stays zero.
+ * holds (form XDR_ONE: see xdr_span_present() for an optional one). A field that the struct lacks stays zero.
+ * A bare name decodes as VG_CLASS_node_device.
  */
 struct xdr_object {
 	enum vg_class class;
@@ -112,7 +124,7 @@ struct xdr_leaf {
 	const uint32_t *indexes;	/* per name: index in an array, UINT32_MAX when the field is not one */
 	size_t depth;
 	const struct xdr_field *field;
-	enum xdr_kind kind;		/* for a typed value: the kind of the arm */
+	enum xdr_kind kind;		/* for a typed value: the kind of the arm; meaningless when absent or XDR_BYTES */
 	bool absent;			/* an optional that is not there */
 	bool boolean;			/* typed value of VIR_TYPED_PARAM_BOOLEAN */
 	int64_t i;			/* XDR_INT32, _INT64, _CHAR, _AUTH_TYPE */
@@ -142,6 +154,6 @@ void xdr_put_optional_string(struct xdr_out *out, const char *text);		/* NULL: a
 
 extern const struct xdr_type xdr_type_int32, xdr_type_uint32, xdr_type_int64, xdr_type_uint64, xdr_type_double,
     xdr_type_char, xdr_type_uchar, xdr_type_ushort, xdr_type_uuid, xdr_type_nonnull_string, xdr_type_auth_type,
-    xdr_type_typed_param_value;
+    xdr_type_typed_param_value, xdr_type_count /* an int32 that is never negative */;
 
 #endif
