@@ -37,10 +37,13 @@ struct link_peer {
 
 struct link;
 
-/* `fds` are the callback's to keep or close. `body` is borrowed for the call. */
+/*
+ * `fds` are the callback's to keep or close; as many as the type may have at most, and none when this process has no
+ * room for descriptors: then num_fds is 0 and each of fds[] is -1. `body` is borrowed for the call.
+ */
 typedef void link_message_cb(struct link *link, enum link_type type, const uint8_t *body, size_t len,
     const int *fds, size_t num_fds, void *arg);
-/* The other end is gone, or broke the rules. The callback usually destroys the link. Called once, never from link_send. */
+/* The other end is gone (what it sent before was delivered), or broke the rules; a paused link tells it when resumed. The callback usually destroys the link. Called once, never from link_send. */
 typedef void link_closed_cb(struct link *link, void *arg);
 
 /* Both ends, close-on-exec and non-blocking, buffers large enough for a full message. -1 with errno. */

@@ -12,7 +12,7 @@
 #include "gateway/core/link.h"
 #include "gateway/core/settings.h"
 
-/* Files that the parent opens for its children; -1 where there is none (not configured, or missing: then ENOENT is in `why`). */
+/* Files that the parent opens for its children; -1 where there is none (not configured, or it cannot be opened: the parent said why). */
 enum process_file {
 	FILE_SETTINGS, FILE_CERT, FILE_KEY, FILE_CA, FILE_CRL, FILE_POLICY, PROCESS_NUM_FILES
 };
@@ -39,14 +39,20 @@ struct process {
 /*
  * Names the process (log, /proc comm), resets signals (SIGPIPE ignored, SIGHUP and SIGINT left to the parent), closes
  * every descriptor it was not given, drops to settings' user and group when root, sets no_new_privs, forbids core
- * dumps of keys, dies with the parent. Exits with a message when any of it fails.
+ * dumps of keys, dies with the parent (the audit process only by its link, so that it can finish writing). Exits with a message when any of it fails.
  */
 void process_start(const struct process *process);
+
+/* "front", "gate"; and "front/0", "gate" into buf, which is returned. */
+const char *process_kind_name(enum process_kind kind);
+const char *process_name(enum process_kind kind, unsigned index, char *buf, size_t size);
 
 /* Bytes of a passed file from its beginning (pread), with a terminator behind them; caller frees. NULL with errno. EFBIG above 16 MiB. */
 char *process_read_file(int fd, size_t *len);
 
-/* Body of LINK_RELOAD to files[] and back. -1 when the message does not add up (the descriptors are closed then). */
+/* files[] to the body and descriptors of LINK_RELOAD; returns how many descriptors. */
+size_t process_put_files(const int files[PROCESS_NUM_FILES], uint8_t body[PROCESS_NUM_FILES], int fds[PROCESS_NUM_FILES]);
+/* Body of LINK_RELOAD to files[]. -1 when the message does not add up (the descriptors are closed then). */
 int process_reload_files(const uint8_t *body, size_t len, const int *fds, size_t num_fds, int files[PROCESS_NUM_FILES]);
 
 /* The rooms' own main functions: run until LINK_STOP or the parent is gone. They do not return. */

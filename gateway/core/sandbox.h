@@ -1,0 +1,26 @@
+/*
+ * sandbox.h: what a process gives up before it meets its first byte from outside.
+ */
+#ifndef CORE_SANDBOX_H
+#define CORE_SANDBOX_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "gateway/core/settings.h"
+#include "virtgate/result.h"
+
+struct sandbox_user {
+	bool drop;		/* started by root: become `uid`, `gid` and the user's other groups */
+	uid_t uid;
+	gid_t gid;
+	char name[64];
+};
+
+/* Who the children run as: settings' user and group when root, else whoever we are. -1 when there is no such user or group. */
+int sandbox_find_user(const struct settings *settings, struct sandbox_user *user, struct vg_error *error);
+
+/* For good: no other user, no capability, no set-uid program, no core dump, no debugger of the same user. */
+int sandbox_enter(const struct sandbox_user *user, struct vg_error *error);
+
+#endif
