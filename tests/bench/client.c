@@ -225,10 +225,40 @@ generate(virStreamPtr stream, char *data, size_t len, void *arg)
 	return (int)len;
 }
 
+static void *
+event_loop(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		if (virEventRunDefaultImpl() < 0)
+			die("event loop: %s", virGetLastErrorMessage());
+	}
+	return NULL;
+}
+
+/*
+ * As virsh does: an event loop in a thread of its own, and keepalive. A peer that puts two RPC messages into one TLS
+ * record makes the library wait for bytes that it has already; the next keepalive message wakes it.
+ */
+static virConnectPtr
+open_with_keepalive(const char *uri)
+{
+	virConnectPtr connection;
+	pthread_t thread;
+
+	if (virEventRegisterDefaultImpl() < 0 || pthread_create(&thread, NULL, event_loop, NULL) != 0)
+		die("no event loop");
+	(void)pthread_detach(thread);
+	connection = open_connection(uri);
+	if (virConnectSetKeepAlive(connection, 5, 6) < 0)
+		die("%s: keepalive: %s", uri, virGetLastErrorMessage());
+	return connection;
+}
+
 static void
 transfer_volume(const char *uri, bool upload, const char *pool_name, const char *volume_name)
 {
-	virConnectPtr connection = open_connection(uri);
+	virConnectPtr connection = open_with_keepalive(uri);
 	virStoragePoolPtr pool = virStoragePoolLookupByName(connection, pool_name);
 	virStorageVolPtr volume = pool != NULL ? virStorageVolLookupByName(pool, volume_name) : NULL;
 	virStreamPtr stream = virStreamNew(connection, 0);

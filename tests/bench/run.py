@@ -93,7 +93,7 @@ class Client:
                 process.wait()
 
 
-def measure_rpc(client, peer, effort):
+def measure_rpc(peer, client, effort):
     one = client.run("calls", peer, 1, int(6000 * effort))
     METRICS["rpc_p50_us"].add(peer.name, one["p50_us"])
     METRICS["rpc_p99_us"].add(peer.name, one["p99_us"])
@@ -101,16 +101,16 @@ def measure_rpc(client, peer, effort):
     METRICS["rpc_8_calls_s"].add(peer.name, client.run("calls", peer, 8, int(1500 * effort))["per_second"])
 
 
-def measure_list(client, peer, effort):
+def measure_list(peer, client, effort):
     METRICS["list1000_p50_us"].add(peer.name, client.run("list", peer, 1, int(150 * effort))["p50_us"])
 
 
-def measure_stream(client, peer, _effort):
+def measure_stream(peer, client, _effort):
     for mode in ("download", "upload"):
         METRICS[f"{mode}_mib_s"].add(peer.name, client.run(mode, peer, peers.POOL, peers.VOLUME)["mib_s"])
 
 
-def measure_connect(client, peer, effort):
+def measure_connect(peer, client, effort):
     METRICS["connects_s"].add(peer.name, client.run("opens", peer, 4, int(100 * effort))["per_second"])
     METRICS["connects_1_s"].add(peer.name, client.run("opens", peer, 1, int(150 * effort))["per_second"])
 
@@ -129,7 +129,7 @@ def settled_kib(peer):
         time.sleep(0.3)
 
 
-def measure_idle(client, peer, few=10, many=1000):
+def measure_idle(peer, client, few=10, many=1000):
     """On fresh processes: what a freed heap would hide is seen."""
     peer.stop()
     peer.libvirtd.stop()
@@ -142,13 +142,13 @@ def measure_idle(client, peer, few=10, many=1000):
     peer.stop()
 
 
-def attempt(measure, failures, *args):
+def attempt(measure, failures, peer, *args):
     """One peer's failure is reported and does not spoil the others' figures."""
     try:
-        measure(*args)
+        measure(peer, *args)
     except peers.BenchError as error:
         print(f"  {error}", file=sys.stderr)
-        failures.append(str(error))
+        failures.append(peer.name)
 
 
 def measure_all(options, client, chosen, libvirtd):
@@ -159,19 +159,19 @@ def measure_all(options, client, chosen, libvirtd):
         for peer in chosen:
             peer.start()
             # What a server does only once (threads, caches) belongs to nobody's figure.
-            attempt(client.run, failures, "opens", peer, 8, 10)
+            attempt(lambda peer: client.run("opens", peer, 8, 10), failures, peer)
     for number in range(options.rounds if busy else 0):
         print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
         for group in busy:
             # Nobody is always first after the machine was idle.
             for peer in chosen[number % len(chosen):] + chosen[:number % len(chosen)]:
-                attempt(MEASURES[group], failures, client, peer, options.effort)
+                attempt(MEASURES[group], failures, peer, client, options.effort)
     for peer in chosen:
         peer.stop()
     for number in range(options.idle_rounds if "idle" in options.groups else 0):
         print(f"idle connections, round {number + 1} of {options.idle_rounds}", file=sys.stderr)
         for peer in chosen:
-            attempt(measure_idle, failures, client, peer)
+            attempt(measure_idle, failures, peer, client)
     return failures
 
 
@@ -273,7 +273,7 @@ def run(options):
     with open(options.output, "w", encoding="utf-8") as out:
         json.dump(as_json(), out, indent=2)
         out.write("\n")
-    return 1 if failures or (options.strict and not reached) else 0
+    return 1 if "virtgate" in failures or (options.strict and not reached) else 0
 
 
 def main():
