@@ -42,5 +42,7 @@ struct settings {
 struct settings *settings_load(const char *file, struct vg_error *error);
 struct settings *settings_parse(const char *text, const char *file, struct vg_error *error);
 void settings_destroy(struct settings *settings);
+/* The known keys in order; NULL behind the last. */
+const char *settings_key(size_t index);
 
 #endif

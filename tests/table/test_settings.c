@@ -1,0 +1,202 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "gateway/core/settings.h"
+
+/* Text, then what error and hint must contain. */
+static const struct {
+	const char *text, *what, *hint;
+} bad[] = {
+	/* keys */
+	{ "\n\ntls_prot = \"1\"\n", "t.conf:3: unknown setting 'tls_prot'", "did you mean 'tls_port'?" },
+	{ "lsiten_tls = 1", "t.conf:1: unknown setting 'lsiten_tls'", "did you mean 'listen_tls'?" },
+	{ "policyfile = \"/x\"", "t.conf:1: unknown setting 'policyfile'", "did you mean 'policy_file'?" },
+	{ "zzz = 1", "t.conf:1: unknown setting 'zzz'", "virtgated.conf(5)" },
+	{ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa = 1", "unknown setting 'aaaa", "virtgated.conf(5)" },
+	{ "listen_tls = 1\nauth_unix_rw = \"polkit\"", "t.conf:2: libvirtd's setting 'auth_unix_rw' has no meaning", "policy_file" },
+	{ "mdns_adv = 1", "t.conf:1: libvirtd's setting 'mdns_adv' has no meaning", "libvirtd.conf" },
+	{ "unix_sock_group = \"libvirt\"", "'unix_sock_group' has no meaning", "unix_socket" },
+	{ "min_workers = 5", "'min_workers' has no meaning", "front_processes" },
+	{ "tls_priority = \"NORMAL\"", "'tls_priority' has no meaning", "cannot be widened" },
+	{ "tls_port = \"1\"\ntls_port = \"2\"", "t.conf:2: duplicate", "" },
+	/* syntax */
+	{ "listen_tls = 1\nlisten_tcp =\n", "t.conf:", "expected KEY = VALUE" },
+	{ "listen_tls 1\n", "t.conf:1:", "expected KEY = VALUE" },
+	{ "listen_addr = '::1'\n", "t.conf:1: a string in single quotes", "double quotes" },
+	{ "# a 'comment'\n/* and\n \"one\" */ listen_addr = 'x'", "t.conf:3: a string in single quotes", "double quotes" },
+	{ "@include \"/etc/shadow\"\n", "t.conf:1: @include is not supported", "one file" },
+	{ "tls_allowed_dn_list = [ \"CN=a\"\n\t\"CN=b\" ]", "t.conf:2: a string directly behind another", "comma" },
+	{ "listen_addr = \"x", "t.conf:1:", "" },
+	/* types */
+	{ "listen_tls = \"1\"", "t.conf:1: listen_tls: expected 0 or 1, found a string", "write listen_tls = 1" },
+	{ "listen_tls = true", "listen_tls: expected 0 or 1, found true or false", "write listen_tls = 1" },
+	{ "tls_port = 16514", "tls_port: expected a string, found a number", "\"16514\"" },
+	{ "max_clients = \"20\"", "max_clients: expected a number, found a string", "without quotes" },
+	{ "max_clients = 1.5", "max_clients: expected a number, found a number with a point", "" },
+	{ "max_clients = { a = 1; }", "max_clients: expected a number, found a group", "" },
+	{ "allowed_uris = \"qemu:///system\"", "allowed_uris: expected a list of strings, found a string", "[ \"first\"" },
+	{ "allowed_uris = [ 1 ]", "allowed_uris: expected a string, found a number", "" },
+	{ "auth_tls = 1", "auth_tls: expected \"none\" or \"sasl\", found a number", "" },
+	/* ranges and forms */
+	{ "listen_tls = 2", "listen_tls: 2 is out of range", "0 to 1" },
+	{ "max_clients = 0", "max_clients: 0 is out of range", "1 to 100000" },
+	{ "max_clients = -1", "max_clients: -1 is out of range", "" },
+	{ "max_clients = 99999999999", "max_clients: ", "1 to 100000" },
+	{ "tcp_min_ssf = 55", "tcp_min_ssf: 55 is out of range", "56 to 256" },
+	{ "log_level = 5", "log_level: 5 is out of range", "1 to 4" },
+	{ "tls_port = \"https\"", "tls_port: 'https' is not a port", "" },
+	{ "tls_port = \"65536\"", "tls_port: '65536' is not a port", "" },
+	{ "tls_port = \"-1\"", "tls_port: '-1' is not a port", "" },
+	{ "tls_port = \" 1\"", "tls_port: ' 1' is not a port", "" },
+	{ "tls_port = \"000001\"", "tls_port: '000001' is not a port", "" },
+	{ "key_file = \"key.pem\"", "key_file: 'key.pem' is not an absolute path", "" },
+	{ "key_file = \"\"", "key_file: an empty string", "leave the key out" },
+	{ "tls_allowed_dn_list = [ \"CN=a\",\n \"\" ]", "t.conf:2: tls_allowed_dn_list: an empty string", "" },
+	{ "sasl_allowed_username_list = [ \"\" ]", "sasl_allowed_username_list: an empty string", "" },
+	{ "log_outputs = [ \"3:nowhere\" ]", "log_outputs: '3:nowhere' is not LEVEL:stderr", "" },
+	{ "log_outputs = [ \"5:stderr\" ]", "log_outputs: '5:stderr' is not LEVEL:stderr", "" },
+	{ "log_outputs = [ \"1:file:relative\" ]", "log_outputs: ", "" },
+	{ "log_filters = [ \"qemu\" ]", "log_filters: 'qemu' is not LEVEL:NAME", "" },
+	{ "allowed_uris = [ \"qemu\" ]", "allowed_uris: 'qemu' is not a libvirt URI", "" },
+	/* what would open the door */
+	{ "listen_tls = 1\ntls_no_verify_certificate = 1", "t.conf:2: tls_no_verify_certificate = 1 would let anybody in", "leave the key out" },
+	{ "auth_tcp = \"none\"", "t.conf:1: auth_tcp = \"none\" would let anybody in", "auth_tcp = \"sasl\"" },
+	{ "auth_tls = \"polkit\"", "auth_tls: 'polkit' is not \"none\" or \"sasl\"", "local users" },
+	{ "auth_tls = \"SASL\"", "auth_tls: 'SASL' is not \"none\" or \"sasl\"", "" },
+	/* contradictions */
+	{ "\nlisten_tls = 0", "t.conf:2: nothing to listen on", "listen_unix" },
+	{ "listen_tcp = 1\ntcp_port = \"16514\"", "t.conf:2: tls_port and tcp_port are both 16514", "" },
+	{ "allowed_uris = []", "t.conf:1: allowed_uris is empty", "qemu:///system" },
+	{ "unix_socket = \"/run/libvirt/libvirt-sock\"", "t.conf:1: unix_socket is libvirtd's own socket", "" },
+	{ "run_dir = \"/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\n"
+	  "unix_socket = \"/x\"", "t.conf:1: run_dir is too long", "" },
+};
+
+static void
+test_I82_bad_settings_are_explained(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct vg_error error = { .what = "", .hint = "" };
+		struct settings *settings = settings_parse(bad[i].text, "t.conf", &error);
+
+		if (settings != NULL || strstr(error.what, bad[i].what) == NULL || strstr(error.hint, bad[i].hint) == NULL ||
+		    strncmp(error.what, "t.conf:", 7) != 0)
+			fail_msg("'%s': got '%s' ('%s'), expected '%s' ('%s')", bad[i].text,
+			    settings != NULL ? "settings" : error.what, error.hint, bad[i].what, bad[i].hint);
+	}
+}
+
+static struct settings *
+good(const char *text)
+{
+	struct vg_error error = { .what = "", .hint = "" };
+	struct settings *settings = settings_parse(text, "t.conf", &error);
+
+	if (settings == NULL)
+		fail_msg("'%s': %s (%s)", text, error.what, error.hint);
+	return settings;
+}
+
+static void
+test_defaults(void **state)
+{
+	struct settings *settings = good("");
+
+	(void)state;
+	assert_true(settings->listen_tls);
+	assert_false(settings->listen_tcp);
+	assert_null(settings->listen_addr);
+	assert_string_equal(settings->tls_port, "16514");
+	assert_int_equal(settings->auth_tls, AUTH_NONE);
+	assert_int_equal(settings->auth_tcp, AUTH_SASL);
+	assert_string_equal(settings->ca_file, "/etc/pki/CA/cacert.pem");
+	assert_null(settings->crl_file);
+	assert_false(settings->tls_allowed_dn_list.set);
+	assert_int_equal(settings->max_clients, 5000);
+	assert_string_equal(settings->unix_socket, "/run/virtgate/virtgate-sock");
+	assert_int_equal(settings->allowed_uris.num, 1);
+	assert_string_equal(settings->allowed_uris.items[0], "qemu:///system");
+	assert_string_equal(settings->user, "virtgate");
+	assert_string_equal(settings->file, "t.conf");
+	settings_destroy(settings);
+}
+
+static void
+test_every_type(void **state)
+{
+	struct settings *settings = good(
+	    "# libvirtd's syntax: no semicolons, comments, lists over several lines\n"
+	    "listen_tls = 0\nlisten_tcp = 1 # behind a value\nlisten_unix=1\n"
+	    "tcp_port = \"0\"\nauth_tls = \"sasl\"\nkeepalive_interval = -1\n"
+	    "tls_allowed_dn_list = [ \"C=GB,O=Lab,CN=*\",\n  # within\n  \"CN=a\\\\,b 'c' #d\" ]\n"
+	    "sasl_allowed_username_list = []\n"
+	    "allowed_uris = [\"test:///default\", \"qemu:///system\"]\n"
+	    "log_level = 3\nlog_filters = [ \"4:a\", \"2:b\" ]\nlog_outputs = [ \"1:stderr\", \"3:syslog:virtgated\" ]\n"
+	    "run_dir = \"/tmp/x\"\n");
+
+	(void)state;
+	assert_false(settings->listen_tls);
+	assert_true(settings->listen_tcp);
+	assert_true(settings->listen_unix);
+	assert_string_equal(settings->tcp_port, "0");
+	assert_int_equal(settings->auth_tls, AUTH_SASL);
+	assert_int_equal(settings->keepalive_interval, -1);
+	assert_true(settings->tls_allowed_dn_list.set);
+	assert_int_equal(settings->tls_allowed_dn_list.num, 2);
+	assert_string_equal(settings->tls_allowed_dn_list.items[0], "C=GB,O=Lab,CN=*");
+	assert_string_equal(settings->tls_allowed_dn_list.items[1], "CN=a\\,b 'c' #d");
+	assert_true(settings->sasl_allowed_username_list.set);
+	assert_int_equal(settings->sasl_allowed_username_list.num, 0);
+	assert_int_equal(settings->allowed_uris.num, 2);
+	assert_int_equal(settings->log_level, 2);
+	assert_string_equal(settings->unix_socket, "/tmp/x/virtgate-sock");
+	settings_destroy(settings);
+}
+
+static void
+test_files(void **state)
+{
+	static const char with_nul[] = "listen_tls = 1\0listen_tls = 0\n";
+	char file[] = "/tmp/virtgate-settings-XXXXXX";
+	struct vg_error error;
+	struct settings *settings;
+	int fd = mkstemp(file);
+
+	(void)state;
+	assert_true(fd >= 0);
+	settings = settings_load(file, &error);
+	assert_non_null(settings);
+	assert_string_equal(settings->file, file);
+	settings_destroy(settings);
+	assert_int_equal(write(fd, with_nul, sizeof(with_nul) - 1), sizeof(with_nul) - 1);
+	assert_null(settings_load(file, &error));
+	assert_non_null(strstr(error.what, "NUL"));
+	close(fd);
+	unlink(file);
+	assert_null(settings_load(file, &error));
+	assert_non_null(strstr(error.what, file));
+	assert_non_null(strstr(error.hint, "--config"));
+	assert_null(settings_load("/", &error));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_I82_bad_settings_are_explained),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_every_type),
+		cmocka_unit_test(test_files),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
