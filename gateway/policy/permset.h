@@ -43,6 +43,16 @@ permset_remove_all(struct permset *set, const struct permset *less)
 		set->words[i] &= ~less->words[i];
 }
 
+static inline bool
+permset_is_empty(const struct permset *set)
+{
+	for (size_t i = 0; i < PERMSET_WORDS; i++) {
+		if (set->words[i] != 0)
+			return false;
+	}
+	return true;
+}
+
 /* Raw ways into QEMU and the guest: a glob, a built-in role or a permissive binding never grants them. */
 static inline bool
 permission_by_name_only(enum vg_permission permission)

@@ -1,6 +1,28 @@
 /*
  * policy.h: policy.json to verdicts. Pure: no clock, no files, no network; time, identity and object are arguments.
  * Used by the gate, the command line and the tests. A policy is immutable once loaded.
+ *
+ * How a verdict comes about. A binding APPLIES when one of its `who` (groups replaced by their members) is this
+ * identity, every condition of `when` holds, and one of its `on` covers the object. Then, in this order:
+ *   1. an applying binding whose role denies the permission, mode enforce:   DENY
+ *   2. the same in mode permissive:                                         WOULD_DENY (let through, recorded)
+ *   3. an applying binding whose role allows it, whatever its mode:          ALLOW
+ *   4. an applying binding in mode permissive, its role says nothing:        WOULD_DENY
+ *   5. nothing:                                                              DENY
+ * Within a step the binding that stands first in the file is the one that decided.
+ *
+ * Names are compared byte for byte, with '*' and '?' as globs. A field of an identity counts only with its proof.
+ *
+ * What is not known (an object's name or UUID is missing, the address is not one): an allow does not cover it, a deny does.
+ *
+ * Permissions of class connect, audit, session and policy have no object: `on` does not matter for them, neither to
+ * allow nor to deny, and `object` may be NULL. For the others an object of another class is DENY; NULL is `any`.
+ *
+ * `any` (object.h): allowed by a binding on "*" or "CLASS:*" (or the parent class's "*"), denied by a deny on whatever
+ * object of the class.
+ *
+ * Permissive mode does not soften domain:monitor, domain:agent (these need an allow by exact name) nor the classes
+ * audit, session and policy; and class connect only for a binding on "*". There, permissive counts as enforce.
  */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
@@ -26,7 +48,7 @@ enum vg_class class_find(const char *name);		/* VG_CLASS_none when unknown */
 
 struct policy;
 
-/* One mistake in a policy file; all of them are reported, not only the first. */
+/* One mistake in a policy file; all of them are reported (the first thousand), not only the first. */
 typedef void policy_problem_cb(const struct vg_error *error, void *arg);
 
 /* `file` is for messages ("FILE:LINE: …"). NULL when there was any problem. */
@@ -40,19 +62,28 @@ struct decision {
 	const char *binding;	/* id of the binding that decided; NULL: nothing matched. Borrowed from the policy */
 };
 
-/* Deny wins; nothing matching denies. Linear in bindings. `now` in seconds since the epoch, UTC. */
+/* Linear in bindings. `now` in seconds since the epoch; hours are in the local time of the host (TZ). */
 struct decision policy_decide(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission,
     const struct vg_object *object, time_t now);
-/* Could any object of the permission's class be granted? Asked before anything expensive is parsed. */
+/* Could any object of the permission's class be let through? Asked before anything expensive is parsed. Never false when policy_decide would let something through. */
 bool policy_may_ever(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission, time_t now);
-/* Do all roles of this identity together only read (getattr, read, search_*, view_graphics, screenshot)? Then the session goes to the read-only socket. */
+/*
+ * Do all bindings about this identity together only read (getattr, read, search_*, view_graphics), so that the session goes
+ * to the read-only socket? Not screenshot: libvirt refuses it on a read-only connection. Hours are left out, as they may
+ * begin while the session lasts; a permissive binding does not only read.
+ */
 bool policy_only_reads(const struct policy *policy, const struct vg_identity *identity, time_t now);
-/* Is any binding about this identity at all? */
+/* Is any binding about this identity at all (who, from, proof, until; whatever its hours)? */
 bool policy_knows(const struct policy *policy, const struct vg_identity *identity, time_t now);
 
 /* Every binding with why it did or did not apply, in order of the file: for `policy explain`. `why` is borrowed for the call. */
 typedef void policy_explain_cb(const char *binding, bool applies, enum verdict verdict, const char *why, void *arg);
 struct decision policy_explain(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission,
     const struct vg_object *object, time_t now, policy_explain_cb *each, void *arg);
+
+/* RFC 3339: "2027-01-01T00:00:00Z", with any offset. False when it is not one. */
+bool policy_parse_time(const char *text, time_t *result);
+/* "6695eb01-f6a4-8304-79aa-97f2502e193f" to bytes. False when it is not one. */
+bool policy_parse_uuid(const char *text, uint8_t uuid[VG_UUID_LEN]);
 
 #endif

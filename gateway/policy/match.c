@@ -1,0 +1,214 @@
+/*
+ * match.c: people, conditions and objects of one binding against one request.
+ */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "gateway/policy/match.h"
+#include "virtgate/glob.h"
+
+/* A field counts only when what it comes from was proven. */
+static bool
+field_matches(const struct vg_identity *identity, unsigned proof, const char *field, const char *glob)
+{
+	return (identity->proofs & proof) != 0 && field != NULL && glob_match(glob, field);
+}
+
+static bool
+who_matches(const struct who *who, const struct vg_identity *identity)
+{
+	switch (who->kind) {
+	case WHO_ANYONE:
+		return identity->proofs != 0;
+	case WHO_SASL:
+		return field_matches(identity, VG_PROOF_SASL, identity->sasl_name, who->text);
+	case WHO_X509:
+		return field_matches(identity, VG_PROOF_X509, identity->x509_dn, who->text);
+	case WHO_X509_CN:
+		return field_matches(identity, VG_PROOF_X509, identity->x509_cn, who->text);
+	case WHO_X509_SHA256:
+		return field_matches(identity, VG_PROOF_X509, identity->x509_sha256, who->text);
+	case WHO_UNIX:
+		return field_matches(identity, VG_PROOF_UNIX, identity->unix_user, who->text);
+	case WHO_X509_SAN:
+		for (size_t i = 0; i < identity->num_x509_sans && i < VG_IDENTITY_MAX_SANS; i++) {
+			if (field_matches(identity, VG_PROOF_X509, identity->x509_sans[i], who->text))
+				return true;
+		}
+		return false;
+	case WHO_GROUP:
+		break;
+	}
+	return false;
+}
+
+/* The client's address as a network of one; a v4-mapped v6 address is the v4 address. */
+static void
+read_address(struct request *request)
+{
+	struct network *address = &request->address;
+	const char *text = request->identity->address;
+
+	if (memchr(text, '\0', sizeof(request->identity->address)) == NULL) {
+		request->address_state = ADDRESS_BAD;
+		return;
+	}
+	if (text[0] == '\0') {
+		request->address_state = ADDRESS_NONE;
+		return;
+	}
+	address->family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET;
+	request->address_state = inet_pton(address->family, text, address->bytes) == 1 ? ADDRESS_GOOD : ADDRESS_BAD;
+	if (request->address_state == ADDRESS_GOOD && address->family == AF_INET6 &&
+	    IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)(const void *)address->bytes)) {
+		address->family = AF_INET;
+		memmove(address->bytes, address->bytes + 12, 4);
+	}
+}
+
+static bool
+network_has(const struct network *network, const struct network *address)
+{
+	size_t whole = network->prefix / 8;
+	unsigned rest = network->prefix % 8;
+
+	if (network->family != address->family || memcmp(network->bytes, address->bytes, whole) != 0)
+		return false;
+	return rest == 0 || ((network->bytes[whole] ^ address->bytes[whole]) >> (8 - rest)) == 0;
+}
+
+static bool
+comes_from(const struct when *when, struct request *request, bool doubt)
+{
+	if (when->num_from == 0)
+		return true;
+	if (request->address_state == ADDRESS_NOT_READ)
+		read_address(request);
+	if (request->address_state != ADDRESS_GOOD)
+		return request->address_state == ADDRESS_BAD && doubt;
+	for (size_t i = 0; i < when->num_from; i++) {
+		if (network_has(&when->from[i], &request->address))
+			return true;
+	}
+	return false;
+}
+
+enum finding
+binding_is_about(const struct binding *binding, struct request *request, bool doubt)
+{
+	const struct when *when = &binding->when;
+	bool found = false;
+
+	for (size_t i = 0; i < binding->num_who && !found; i++)
+		found = who_matches(&binding->who[i], request->identity);
+	if (!found)
+		return NOT_WHO;
+	if ((request->identity->proofs & when->proofs) != when->proofs)
+		return NOT_PROOF;
+	if (!comes_from(when, request, doubt))
+		return NOT_FROM;
+	return when->ends && request->now >= when->until ? ENDED : APPLIES;
+}
+
+bool
+binding_is_now(const struct binding *binding, struct request *request, bool doubt)
+{
+	struct tm tm;
+
+	if (binding->when.week == NULL)
+		return true;
+	if (request->minute_state == MINUTE_NOT_READ) {
+		request->minute_state = localtime_r(&request->now, &tm) != NULL ? MINUTE_GOOD : MINUTE_BAD;
+		if (request->minute_state == MINUTE_GOOD)
+			request->minute = (unsigned)((tm.tm_wday + 6) % 7 * 24 * 60 + tm.tm_hour * 60 + tm.tm_min);
+	}
+	if (request->minute_state != MINUTE_GOOD)
+		return doubt;
+	return (binding->when.week[request->minute / 8] >> (request->minute % 8) & 1) != 0;
+}
+
+/* A glob against a name that may not be known. */
+static bool
+name_matches(const char *glob, const char *name, bool doubt)
+{
+	return name != NULL ? glob_match(glob, name) : doubt || glob_is_all(glob);
+}
+
+static bool
+uuid_matches(const uint8_t *uuid, bool known, const uint8_t *of, bool doubt)
+{
+	return known ? memcmp(uuid, of, VG_UUID_LEN) == 0 : doubt;
+}
+
+/* Does the pattern's class say something about objects of this class? */
+static bool
+class_concerns(enum vg_class pattern, enum vg_class class)
+{
+	return pattern == VG_CLASS_none || pattern == class || (pattern == class_parent(class) && pattern != VG_CLASS_none);
+}
+
+static bool
+pattern_covers(const struct pattern *pattern, const struct vg_object *object, bool doubt)
+{
+	bool itself = pattern->class == object->class;
+
+	if (!class_concerns(pattern->class, object->class))
+		return false;
+	switch (pattern->kind) {
+	case PATTERN_ALL:
+		return true;
+	case PATTERN_UUID:
+		return itself ? uuid_matches(pattern->uuid, object->has_uuid, object->uuid, doubt) :
+		    uuid_matches(pattern->uuid, object->has_parent_uuid, object->parent_uuid, doubt);
+	case PATTERN_NAME:
+		if (!itself)
+			return name_matches(pattern->name, object->parent, doubt);
+		return name_matches(pattern->name, object->name, doubt) &&
+		    (pattern->parent == NULL || name_matches(pattern->parent, object->parent, doubt));
+	}
+	return false;
+}
+
+bool
+binding_covers_some(const struct binding *binding, enum vg_class class)
+{
+	if (class_is_host(class))
+		return true;
+	for (size_t i = 0; i < binding->num_on; i++) {
+		if (class_concerns(binding->on[i].class, class))
+			return true;
+	}
+	return false;
+}
+
+bool
+binding_covers(const struct binding *binding, const struct request *request, bool doubt)
+{
+	enum vg_class class = permission_class(request->permission);
+	bool whole = request->object == NULL || request->object->any;
+
+	if (class_is_host(class))
+		return true;
+	if (whole && doubt)
+		return binding_covers_some(binding, class);
+	for (size_t i = 0; i < binding->num_on; i++) {
+		const struct pattern *pattern = &binding->on[i];
+
+		if (whole ? pattern->kind == PATTERN_ALL && class_concerns(pattern->class, class) :
+		    pattern_covers(pattern, request->object, doubt))
+			return true;
+	}
+	return false;
+}
+
+enum finding
+binding_look(const struct binding *binding, struct request *request, bool doubt)
+{
+	enum finding about = binding_is_about(binding, request, doubt);
+
+	if (about != APPLIES)
+		return about;
+	if (!binding_is_now(binding, request, doubt))
+		return NOT_NOW;
+	return binding_covers(binding, request, doubt) ? APPLIES : NOT_ON;
+}

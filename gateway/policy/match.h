@@ -1,0 +1,44 @@
+/*
+ * match.h: does a binding apply to a request? Private to this folder. Where something is not known (a name, a UUID, an
+ * address), the caller says which way the doubt falls: an allow needs certainty, a deny does not.
+ */
+#ifndef POLICY_MATCH_H
+#define POLICY_MATCH_H
+
+#include "gateway/policy/compiled.h"
+
+enum finding {
+	APPLIES,
+	NOT_WHO,	/* about somebody else */
+	NOT_PROOF,	/* not proven what it asks for */
+	NOT_FROM,	/* another network */
+	ENDED,		/* its time is over */
+	NOT_NOW,	/* outside its hours */
+	NOT_ON		/* other objects */
+};
+
+struct request {
+	const struct vg_identity *identity;
+	enum vg_permission permission;
+	const struct vg_object *object;		/* NULL: any of the permission's class */
+	time_t now;
+
+	/* Worked out when first asked for. */
+	enum { ADDRESS_NOT_READ, ADDRESS_NONE, ADDRESS_BAD, ADDRESS_GOOD } address_state;
+	struct network address;
+	enum { MINUTE_NOT_READ, MINUTE_BAD, MINUTE_GOOD } minute_state;
+	unsigned minute;			/* of the week */
+};
+
+/* Everything but the objects and the hours: what stays as it is while a session lasts (but for `until`). */
+enum finding binding_is_about(const struct binding *binding, struct request *request, bool doubt);
+/* The hours. */
+bool binding_is_now(const struct binding *binding, struct request *request, bool doubt);
+/* The objects. */
+bool binding_covers(const struct binding *binding, const struct request *request, bool doubt);
+/* Does it cover any object of this class? */
+bool binding_covers_some(const struct binding *binding, enum vg_class class);
+/* All of the above; the first that does not hold. */
+enum finding binding_look(const struct binding *binding, struct request *request, bool doubt);
+
+#endif
