@@ -254,19 +254,25 @@ def find_programs(options):
     return client
 
 
+def prepare(stack, directory, names, guests, volume_mib):
+    """libvirtd and the peers, none of them started, all of them stopped when `stack` is unwound."""
+    os.chmod(directory, 0o755)
+    libvirtd = peers.Libvirtd(os.path.join(directory, "libvirtd"), peers.Pki(os.path.join(directory, "pki")),
+                              guests, volume_mib)
+    stack.callback(libvirtd.close)
+    chosen = [peers.PEERS[name](directory, libvirtd) for name in names]
+    for peer in chosen:
+        stack.callback(peer.stop)
+    return libvirtd, chosen
+
+
 def run(options):
     client = Client(find_programs(options))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 20000)), hard))
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="virtgate-bench-", dir=options.dir))
-        os.chmod(directory, 0o755)
-        libvirtd = peers.Libvirtd(os.path.join(directory, "libvirtd"), peers.Pki(os.path.join(directory, "pki")),
-                                  options.guests, options.volume_mib)
-        stack.callback(libvirtd.close)
-        chosen = [peers.PEERS[name](directory, libvirtd) for name in options.peers]
-        for peer in chosen:
-            stack.callback(peer.stop)
+        libvirtd, chosen = prepare(stack, directory, options.peers, options.guests, options.volume_mib)
         failures = measure_all(options, client, chosen, libvirtd)
     print_table(options.peers)
     reached = print_bars()

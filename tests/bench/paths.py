@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+"""Counts what one call, one listing and one MiB of a stream cost in every process on the way: CPU, wake-ups (times that
+the process had gone to sleep) and system calls. The table in ARCHITECTURE.md is made with this. Needs strace.
+"""
+import argparse
+import collections
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import peers
+import run
+
+CALLS, LISTS, VOLUME_MIB = 4000, 100, 256
+
+
+def threads(pid):
+    return [f"/proc/{pid}/task/{thread}" for thread in os.listdir(f"/proc/{pid}/task")]
+
+
+def first_line(path):
+    with open(path, encoding="utf-8") as text:
+        return text.readline().strip()
+
+
+def cpu_us(pid):
+    return sum(int(first_line(f"{thread}/schedstat").split()[0]) for thread in threads(pid)) / 1000
+
+
+def wake_ups(pid):
+    total = 0
+    for thread in threads(pid):
+        with open(f"{thread}/status", encoding="ascii") as status:
+            total += sum(int(line.split()[1]) for line in status if line.startswith("voluntary_ctxt_switches"))
+    return total
+
+
+def children_cpu_us():
+    usage = os.times()
+    return (usage.children_user + usage.children_system) * 1e6
+
+
+def name_of(pid):
+    """How the process calls itself; what it was started as says little of a forked room."""
+    title = first_line(f"/proc/{pid}/cmdline").split("\0")[0]
+    return first_line(f"/proc/{pid}/comm") if title.startswith("/") else title
+
+
+class Work:
+    """One thing to count: how it is done, and by how much the counts are divided."""
+
+    def __init__(self, name, amount, *client_args):
+        self.name, self.amount, self.client_args = name, amount, client_args
+
+
+WORKS = [
+    Work("small call", CALLS, "calls", 1, CALLS),
+    Work("list", LISTS, "list", 1, LISTS),
+    Work("MiB down", VOLUME_MIB, "download", peers.POOL, peers.VOLUME),
+    Work("MiB up", VOLUME_MIB, "upload", peers.POOL, peers.VOLUME),
+]
+
+
+def count_time(client, peer, work, pids):
+    """CPU us and wake-ups per unit of work, by process; the client's CPU beside them."""
+    before = {pid: (cpu_us(pid), wake_ups(pid)) for pid in pids}
+    client_before = children_cpu_us()
+    client.run(work.client_args[0], peer, *work.client_args[1:])
+    client_cpu = (children_cpu_us() - client_before) / work.amount
+    return client_cpu, {pid: ((cpu_us(pid) - before[pid][0]) / work.amount,
+                              (wake_ups(pid) - before[pid][1]) / work.amount) for pid in pids}
+
+
+def attach(pid, output):
+    tracer = subprocess.Popen(["strace", "-f", "-c", "-U", "name,calls", "-o", output, "-p", str(pid)],
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    tracer.stderr.readline()	# "Process N attached"
+    return tracer
+
+
+def parse_summary(path):
+    calls = collections.Counter()
+    with open(path, encoding="ascii") as summary:
+        for line in summary:
+            words = line.split()
+            if len(words) == 2 and words[1].isdigit() and words[0] != "total":
+                calls[words[0]] += int(words[1])
+    return calls
+
+
+def count_syscalls(client, peer, work, pids, directory):
+    outputs = {pid: os.path.join(directory, f"strace.{pid}") for pid in pids}
+    tracers = [attach(pid, output) for pid, output in outputs.items()]
+    time.sleep(0.2)
+    client.run(work.client_args[0], peer, *work.client_args[1:])
+    for tracer in tracers:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait()
+    return {pid: collections.Counter({name: calls / work.amount for name, calls in parse_summary(output).items()})
+            for pid, output in outputs.items()}
+
+
+def report(work, peer, times, client_cpu, calls):
+    print(f"\n{peer.name}, per {work.name}")
+    print(f"  {'client':<24}{client_cpu:9.1f} us CPU")
+    for pid, (cpu, wakes) in times.items():
+        if cpu < 0.05:
+            continue
+        most = ", ".join(f"{name} {count:.2f}" for name, count in calls[pid].most_common(8) if count >= 0.01)
+        print(f"  {name_of(pid):<24}{cpu:9.1f} us CPU {wakes:8.2f} wake-ups {sum(calls[pid].values()):8.2f} syscalls: {most}")
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default=os.getcwd(), help="directory that was built in (default: this one)")
+    parser.add_argument("--peers", default="virtgate", help="comma-separated (default: %(default)s)")
+    parser.add_argument("--dir", default="/var/tmp", help="a directory on a disk (default /var/tmp)")
+    options = parser.parse_args()
+    options.peers = options.peers.split(",")
+    return options
+
+
+def count_all(options):
+    client = run.Client(run.find_programs(options))
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="virtgate-paths-", dir=options.dir))
+        libvirtd, chosen = run.prepare(stack, directory, options.peers, 1000, VOLUME_MIB)
+        libvirtd.start()
+        for peer in chosen:
+            peer.start()
+            client.run("opens", peer, 8, 10)
+            pids = list(dict.fromkeys(peer.pids() + libvirtd.server.pids()))
+            for work in WORKS:
+                client_cpu, times = count_time(client, peer, work, pids)
+                report(work, peer, times, client_cpu, count_syscalls(client, peer, work, pids, directory))
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if shutil.which("strace") is None:
+            raise peers.BenchError("counting system calls needs strace: apt install strace")
+        count_all(parse_options())
+    except peers.BenchError as error:
+        print(f"paths: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
