@@ -1,0 +1,206 @@
+"""What every integration test stands on: one private libvirtd, one PKI, and gateways for each way in."""
+import os
+import signal
+import socket
+import sys
+
+import pytest
+
+TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, os.path.join(TOP, "tests"))
+
+from lab.gateway import POLICY, Gateway, SaslUsers, find_build     # noqa: E402
+from lab.kdc import Kdc, have_kdc                       # noqa: E402
+from lab.libvirtd import Libvirtd, have_qemu            # noqa: E402
+from lab.pki import Authority                           # noqa: E402
+from lab.process import Scratch                         # noqa: E402
+
+GUEST = "web-q"
+GUEST_UUID = "11111111-0000-4000-8000-0000000000aa"
+OTHER_GUEST = "db-q"
+OTHER_GUEST_UUID = "22222222-0000-4000-8000-0000000000bb"
+PASSWORDS = {"alice": "alice's word", "bob": "bob's word", "admin": "admin's word"}
+TEST_SECONDS = 150
+
+live_gateways = []
+
+
+class Way:
+    """One way into a gateway: virsh and python3-libvirt through it, as the person named."""
+
+    def __init__(self, name, gateway, via):
+        self.name = name
+        self.gateway = gateway
+        self.via = via
+
+    def virsh(self, user, *arguments, **where):
+        return self.gateway.virsh(user, *arguments, via=self.via, **where)
+
+    def python(self, user, code, *arguments, **where):
+        return self.gateway.python(user, code, *arguments, via=self.via, **where)
+
+
+@pytest.fixture(autouse=True)
+def limits(request):
+    """A test that hangs fails; a gateway that complained or died during a test fails that test."""
+    def too_long(*_):
+        raise TimeoutError(f"the test took more than {TEST_SECONDS} s")
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    for gateway in live_gateways:
+        if gateway.daemon is not None:
+            gateway.daemon.require_running()
+            reports = gateway.sanitizer_reports()
+            assert not reports, f"a sanitizer complains about {gateway.name}:\n{reports}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the last lines of the gateways' logs."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for gateway in live_gateways:
+            if gateway.daemon is not None:
+                report.sections.append((f"log of {gateway.name}", gateway.daemon.log_tail(25)))
+
+
+@pytest.fixture(scope="session")
+def scratch():
+    with Scratch() as place:
+        yield place
+
+
+@pytest.fixture(scope="session")
+def build():
+    return find_build(TOP)
+
+
+@pytest.fixture(scope="session")
+def libvirtd(scratch):
+    # QEMU is probed for seconds when libvirtd first meets it; what it found is kept between runs.
+    return Libvirtd(scratch, cache=os.path.join(TOP, "build", "qemu-cache")).start()
+
+
+@pytest.fixture(scope="session")
+def authority(scratch):
+    place = Authority(scratch.directory("pki"))
+    place.server()
+    for name in ("alice", "bob", "admin", "carol", "mallory"):
+        place.client(name)
+    return place
+
+
+@pytest.fixture(scope="session")
+def stranger(scratch, authority):
+    """pkipath of a client whose certificate is from another CA but who trusts our server."""
+    other = Authority(scratch.directory("other-pki"), "Other CA")
+    directory = other.client("alice")
+    Authority.trust(directory, authority.ca_cert)
+    return directory
+
+
+def policy_with_realms():
+    """SASL names come with a realm from some mechanisms: the same person by each of the names."""
+    policy = {**POLICY, "groups": dict(POLICY["groups"])}
+    for group, user in (("admins", "admin"), ("webops", "alice"), ("readers", "bob")):
+        policy["groups"][group] = policy["groups"][group] + [f"sasl:{user}@{socket.gethostname()}", f"sasl:{user}@LAB.TEST"]
+    policy["groups"]["webops"] = policy["groups"]["webops"] + ["unix:nobody"]
+    return policy
+
+
+@pytest.fixture(scope="session")
+def make_gateway(scratch, libvirtd, authority):
+    """Starts one more gateway: make_gateway("name", setting=value, ...). Stopped with the session at the latest."""
+    def make(name, libvirtd=libvirtd, policy=None, **more):
+        gateway = Gateway(TOP, scratch, libvirtd, authority, name=name, policy=policy or policy_with_realms(), **more)
+        gateway.start()
+        live_gateways.append(gateway)
+        return gateway
+    return make
+
+
+@pytest.fixture
+def own_gateway(make_gateway, request):
+    """The same for one test only: for those that kill, reload or fill it."""
+    made = []
+
+    def make(**more):
+        gateway = make_gateway(f"own-{request.node.name.split('[')[0][5:35]}-{len(made)}", **more)
+        made.append(gateway)
+        return gateway
+    yield make
+    for gateway in made:
+        live_gateways.remove(gateway)
+        gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def gateway(make_gateway):
+    """TLS with the certificate alone, and the local socket."""
+    return make_gateway("tls", listen_unix=True)
+
+
+@pytest.fixture(scope="session")
+def sasl_users(scratch):
+    return SaslUsers(scratch, passwords=PASSWORDS, mechanisms="scram-sha-256 plain")
+
+
+@pytest.fixture(scope="session")
+def sasl_gateway(make_gateway, sasl_users):
+    """TLS, then SASL: both are proven."""
+    return make_gateway("sasl", sasl=sasl_users, auth_tls="sasl")
+
+
+@pytest.fixture(scope="session")
+def kdc(scratch):
+    if not have_kdc():
+        pytest.skip("there is no krb5-kdc here")
+    return Kdc(scratch, users=("alice", "bob", "admin"))
+
+
+@pytest.fixture(scope="session")
+def gssapi_gateway(make_gateway, scratch, kdc):
+    """Plain TCP under a GSSAPI security layer."""
+    users = SaslUsers(scratch, name="sasl-gssapi", mechanisms="gssapi", keytab=kdc.keytab)
+    gateway = make_gateway("gssapi", sasl=users, listen_tls=False, listen_tcp=True,
+                           environment={"KRB5_CONFIG": f"{kdc.dir}/krb5.conf"})
+    for user in ("alice", "bob", "admin"):
+        gateway.kerberos[user] = kdc.tickets(user)
+    return gateway
+
+
+@pytest.fixture(params=["tls", "tls+sasl", "tcp+gssapi"])
+def way(request):
+    """Each way in by which a remote person is known by name."""
+    name, via = {"tls": ("gateway", "tls"), "tls+sasl": ("sasl_gateway", "tls"), "tcp+gssapi": ("gssapi_gateway", "tcp")}[request.param]
+    return Way(request.param, request.getfixturevalue(name), via)
+
+
+@pytest.fixture(scope="session")
+def guests(libvirtd):
+    """Two defined QEMU guests, of which web-q is alice's."""
+    if not have_qemu():
+        pytest.skip("there is no QEMU here")
+    libvirtd.define_guest(GUEST, GUEST_UUID)
+    libvirtd.define_guest(OTHER_GUEST, OTHER_GUEST_UUID)
+    return libvirtd.qemu_uri
+
+
+@pytest.fixture(scope="session")
+def pool(libvirtd):
+    """Directory of the storage pool "images"."""
+    return libvirtd.storage_pool("images")
+
+
+@pytest.fixture
+def web1_off(libvirtd):
+    """web-1 of the test driver is shut off before and after."""
+    def off():
+        if libvirtd.state("web-1") != "shut off":
+            libvirtd.virsh("destroy", "web-1")
+    off()
+    yield "web-1"
+    off()

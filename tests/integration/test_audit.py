@@ -1,0 +1,102 @@
+"""The audit trail tells who did what, and tells when it was touched."""
+import hashlib
+import json
+import os
+import shutil
+
+
+def change(gateway, user="alice", command="start", domain="web-1"):
+    return gateway.virsh(user, command, domain)
+
+
+def test_I58_change_has_intent_and_outcome(gateway, libvirtd, web1_off):
+    assert change(gateway).returncode == 0
+    outcome = gateway.wait_audit(stage="outcome", object__name="web-1", result__status="ok")[-1]
+    intent, = gateway.audit(op=outcome["op"], stage="intent")
+    assert intent["seq"] < outcome["seq"]
+    assert intent["event"].startswith("domain.")
+    assert intent["user"]["x509"] == "CN=alice,O=Lab"
+    assert intent["object"]["uuid"] == libvirtd.seeds["web-1"][0]
+    assert intent["decision"]["verdict"] == "allow"
+    assert intent["decision"]["binding"] == "webops-on-web"
+    assert "domain:start" in intent["decision"]["permissions"]
+    assert intent["connection"]["uri"] == libvirtd.test_uri
+
+
+def test_I59_denial_is_on_record(gateway):
+    result = change(gateway, domain="db-1")
+    assert result.returncode != 0
+    decision = result.stderr.partition("(decision ")[2].partition(")")[0]
+    record = gateway.wait_audit(op=decision)[0]
+    assert record["result"]["status"] == "denied"
+    assert record["decision"]["verdict"] == "deny"
+    assert record["decision"]["permissions"] == ["domain:start"]
+    assert record["object"]["name"] == "db-1"
+
+
+def test_failed_change_says_so(gateway, libvirtd, web1_off):
+    assert change(gateway).returncode == 0
+    assert change(gateway).returncode != 0      # it runs already
+    outcome = gateway.wait_audit(stage="outcome", object__name="web-1", result__status="error")[-1]
+    assert outcome["result"]["code"] == 55
+
+
+def test_I60_xml_with_newlines_and_quotes_stays_one_record(gateway, libvirtd, scratch):
+    evil = 'x"}\n{"seq":1,"forged":true}\n'
+    xml = "<domain type='test'><name>web-evil</name><description>" + evil.replace('"', "&quot;") + \
+          "</description><memory>8192</memory><vcpu>1</vcpu><os><type>hvm</type></os></domain>"
+    try:
+        assert gateway.virsh("admin", "define", scratch.write("evil.xml", xml)).returncode == 0
+        assert not gateway.audit(forged=True)
+        assert gateway.audit_verify().returncode == 0
+    finally:
+        libvirtd.virsh("undefine", "web-evil", check=False)
+
+
+def test_I62_verify_finds_every_kind_of_touch(gateway, scratch):
+    assert change(gateway, domain="db-1").returncode != 0
+    whole = gateway.audit_verify()
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    source = f"{gateway.dir}/audit"
+    name = max((entry for entry in os.listdir(source) if entry.endswith(".jsonl")), key=lambda e: os.path.getsize(f"{source}/{e}"))
+    with open(f"{source}/{name}", encoding="utf-8") as file:
+        lines = [line for line in file.read().splitlines(True) if line.endswith("\n")]
+    middle = len(lines) // 2
+    edited = lines[middle].replace("alice", "malic") if "alice" in lines[middle] else lines[middle].replace('"code"', '"cope"')
+    assert edited != lines[middle]
+    touched = {
+        "edited": lines[:middle] + [edited] + lines[middle + 1:],
+        "removed": lines[:middle] + lines[middle + 1:],
+        "swapped": lines[:middle] + [lines[middle + 1], lines[middle]] + lines[middle + 2:],
+        "repeated": lines[:middle] + [lines[middle]] + lines[middle:],
+        "first-gone": lines[1:],
+    }
+    for kind, content in touched.items():
+        copy = scratch(f"touched-{kind}")
+        shutil.copytree(source, copy)
+        with open(f"{copy}/{name}", "w", encoding="utf-8") as file:
+            file.writelines(content)
+        result = gateway.virtgate("audit", "verify", copy)
+        assert result.returncode == 1, f"{kind}: {result.stdout}{result.stderr}"
+        shutil.rmtree(copy)
+
+
+def test_hash_is_what_the_interface_says(gateway):
+    """SHA-256 over the canonical JSON without `hash`; `prev` is the hash before."""
+    assert change(gateway, domain="db-1").returncode != 0
+    records = gateway.audit()
+    assert len(records) > 1
+    for before, record in zip(records, records[1:]):
+        assert record["prev"] == before["hash"]
+        plain = {key: value for key, value in record.items() if key != "hash"}
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert hashlib.sha256(text.encode()).hexdigest() == record["hash"]
+
+
+def test_search_finds_who_did_what(gateway, web1_off):
+    assert change(gateway).returncode == 0
+    found = gateway.virtgate("audit", "search", "--json", "--object", "web-1", "--stage", "intent", f"{gateway.dir}/audit")
+    if found.returncode == 2:       # the directory is an option of its own
+        found = gateway.virtgate("audit", "search", "--json", "--object", "web-1", "--stage", "intent", "--dir", f"{gateway.dir}/audit")
+    assert found.returncode == 0, found.stderr
+    assert "CN=alice,O=Lab" in found.stdout and "web-1" in found.stdout
