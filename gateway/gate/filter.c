@@ -1,0 +1,312 @@
+/*
+ * filter.c: what he may see of a reply. Lists keep only the visible objects, with the count agreeing; a look-up whose
+ * object is hidden answers as for a missing one.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/gate/inventory.h"
+
+static bool
+sees_everything(struct session *session, const struct rpc_proc *proc)
+{
+	const struct vg_object every = { .class = proc->list.class, .any = true };
+
+	return decide_visible(session, proc->filter, &every);
+}
+
+bool
+filter_needed(struct session *session, const struct rpc_proc *proc)
+{
+	return proc->list.form != RPC_LIST_NONE && !sees_everything(session, proc);
+}
+
+/* An object out of a reply to the form that the policy asks about. `name` and `parent` are terminated copies. */
+static bool
+reply_object(const struct xdr_object *from, char *name, char *parent, size_t size, struct vg_object *object)
+{
+	memset(object, 0, sizeof(*object));
+	if (from->name.len >= size || from->parent.len >= size)
+		return false;
+	if (from->name.data != NULL) {
+		memcpy(name, from->name.data, from->name.len);
+		name[from->name.len] = '\0';
+		object->name = name;
+	}
+	if (from->parent.data != NULL) {
+		memcpy(parent, from->parent.data, from->parent.len);
+		parent[from->parent.len] = '\0';
+		object->parent = parent;
+	}
+	object->class = from->class;
+	object->has_uuid = from->uuid != NULL;
+	if (from->uuid != NULL)
+		memcpy(object->uuid, from->uuid, VG_UUID_LEN);
+	object->has_parent_uuid = from->parent_uuid != NULL;
+	if (from->parent_uuid != NULL)
+		memcpy(object->parent_uuid, from->parent_uuid, VG_UUID_LEN);
+	return true;
+}
+
+bool
+filter_sees(struct session *session, enum vg_permission permission, enum vg_class class, struct xdr_span span)
+{
+	char name[256], parent[256];
+	struct xdr_object from;
+	struct vg_object object;
+
+	return xdr_get_object(class, span, &from) && reply_object(&from, name, parent, sizeof(name), &object) &&
+	    decide_visible(session, permission, &object);
+}
+
+static bool
+sees_name(struct session *session, const struct rpc_proc *proc, struct xdr_span item)
+{
+	struct vg_object object = { .class = proc->list.class };
+	const struct inventory_domain *domain;
+	struct xdr_span text;
+	char name[256];
+
+	if (!xdr_span_string(item, &text) || text.len >= sizeof(name))
+		return false;
+	memcpy(name, text.data, text.len);
+	name[text.len] = '\0';
+	object.name = name;
+	if (proc->list.class == VG_CLASS_domain) {
+		domain = inventory_by_name(session->inventory, name);
+		if (domain == NULL)
+			return false;
+		object.has_uuid = true;
+		memcpy(object.uuid, domain->uuid, VG_UUID_LEN);
+	}
+	return decide_visible(session, proc->filter, &object);
+}
+
+static bool
+sees_domain(struct session *session, enum vg_permission permission, const struct inventory_domain *domain)
+{
+	struct vg_object object = { .class = VG_CLASS_domain, .has_uuid = true, .name = domain->name };
+
+	memcpy(object.uuid, domain->uuid, VG_UUID_LEN);
+	return decide_visible(session, permission, &object);
+}
+
+static int
+hex_value(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static bool
+sees_uuid_string(struct session *session, const struct rpc_proc *proc, struct xdr_span item)
+{
+	struct vg_object object = { .class = proc->list.class, .has_uuid = true };
+	struct xdr_span text;
+	size_t digits = 0;
+
+	if (!xdr_span_string(item, &text))
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		int value = hex_value(text.data[i]);
+
+		if (text.data[i] == '-')
+			continue;
+		if (value < 0 || digits == 2 * (size_t)VG_UUID_LEN)
+			return false;
+		object.uuid[digits / 2] = (uint8_t)(object.uuid[digits / 2] << 4 | value);
+		digits++;
+	}
+	return digits == 2 * (size_t)VG_UUID_LEN && decide_visible(session, proc->filter, &object);
+}
+
+static bool
+sees_item(struct session *session, const struct rpc_proc *proc, const struct xdr_items *items, struct xdr_span item)
+{
+	const struct inventory_domain *domain;
+	struct xdr_span member;
+
+	switch (proc->list.form) {
+	case RPC_LIST_OBJECT:
+		return xdr_item_member(items, item, &member) && filter_sees(session, proc->filter, proc->list.class, member);
+	case RPC_LIST_NAME:
+		return sees_name(session, proc, item);
+	case RPC_LIST_ID:
+		domain = inventory_by_id(session->inventory, xdr_span_i32(item));
+		return domain != NULL && sees_domain(session, proc->filter, domain);
+	case RPC_LIST_UUID_STRING:
+		return sees_uuid_string(session, proc, item);
+	default:
+		return false;
+	}
+}
+
+/* ---- the three kinds of reply ---- */
+
+struct count {
+	struct session *session;
+	const struct rpc_proc *proc;
+	bool running;
+	uint32_t num;
+};
+
+static void
+count_domain(const struct inventory_domain *domain, void *arg)
+{
+	struct count *count = arg;
+
+	if ((domain->id >= 0) == count->running && sees_domain(count->session, count->proc->filter, domain))
+		count->num++;
+}
+
+/* connect_num_of_domains counts the running ones, connect_num_of_defined_domains the others. */
+static int
+filter_count(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
+{
+	struct count count = { .session = call->session, .proc = call->proc };
+	struct xdr_out number;
+
+	if (call->proc->list.class != VG_CLASS_domain)
+		return -1;
+	count.running = strcmp(call->proc->name, "connect_num_of_domains") == 0;
+	inventory_each(call->session->inventory, count_domain, &count);
+	if (len != RPC_HEADER_LEN + 4 || (*out = malloc(len)) == NULL)
+		return -1;
+	memcpy(*out, message, len);
+	xdr_out_init(&number, *out + RPC_HEADER_LEN, 4);
+	xdr_put_u32(&number, count.num);
+	*out_len = len;
+	return 0;
+}
+
+static int
+filter_list(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
+{
+	const struct rpc_proc *proc = call->proc;
+	const uint8_t *body = message + RPC_HEADER_LEN;
+	size_t body_len = len - RPC_HEADER_LEN, before, after;
+	struct rpc_header header;
+	struct xdr_out copy, patch;
+	struct xdr_items items;
+	struct xdr_span item, count;
+	uint32_t kept = 0;
+	uint8_t *buf;
+
+	if (!xdr_items(proc->ret, body, body_len, proc->list.items, &items) || (buf = malloc(len)) == NULL)
+		return -1;
+	before = (size_t)(items.whole.data - message);
+	after = len - before - items.whole.len;
+	xdr_out_init(&copy, buf, len);
+	xdr_put_raw(&copy, message, before);
+	xdr_put_u32(&copy, 0);
+	while (xdr_items_next(&items, &item)) {
+		if (!sees_item(call->session, proc, &items, item))
+			continue;
+		kept++;
+		if (!call->need_results_was_0)
+			xdr_put_raw(&copy, item.data, item.len);
+	}
+	xdr_put_raw(&copy, items.whole.data + items.whole.len, after);
+	xdr_out_init(&patch, buf + before, 4);
+	xdr_put_u32(&patch, call->need_results_was_0 ? 0 : kept);
+	/* The count behind the array must agree with what is seen. */
+	if (copy.failed || (proc->list.count != NULL &&
+	    !xdr_find(proc->ret, buf + RPC_HEADER_LEN, copy.len - RPC_HEADER_LEN, proc->list.count, &count))) {
+		free(buf);
+		return -1;
+	}
+	if (proc->list.count != NULL) {
+		xdr_out_init(&patch, buf + (count.data - buf), 4);
+		xdr_put_u32(&patch, kept);
+	}
+	(void)rpc_header_get(buf, copy.len, &header);
+	header.length = (uint32_t)copy.len;
+	rpc_header_put(buf, &header);
+	*out = buf;
+	*out_len = copy.len;
+	return 0;
+}
+
+/* What he asked for, as libvirt's text has it. */
+static void
+lookup_key(const struct call *call, char *how, size_t how_size, char *key, size_t key_size)
+{
+	static const struct { enum rpc_from from; const char *how; } words[] = { { RPC_FROM_BY_NAME, "name" }, { RPC_FROM_BY_ID, "id" },
+		{ RPC_FROM_BY_UUID, "uuid" }, { RPC_FROM_BY_KEY, "key" }, { RPC_FROM_BY_PATH, "path" }, { RPC_FROM_BY_MAC, "mac" },
+		{ RPC_FROM_BY_USAGE, "usage" }, { RPC_FROM_BY_WWN, "wwn" }, { RPC_FROM_BY_TARGET_PATH, "target path" },
+		{ RPC_FROM_BY_PORTDEV, "portdev" } };
+	const struct rpc_proc *proc = call->proc;
+	const uint8_t *body = call->message == NULL ? NULL : call->message + RPC_HEADER_LEN;
+	size_t len = call->message == NULL ? 0 : call->message_len - RPC_HEADER_LEN;
+	char uuid[VG_UUID_TEXT_LEN + 1];
+	struct xdr_span span, text;
+
+	(void)snprintf(how, how_size, "name");
+	(void)snprintf(key, key_size, "''");
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (words[i].from == proc->about.from)
+			(void)snprintf(how, how_size, "%s", words[i].how);
+	if (body == NULL || !xdr_find(proc->args, body, len, proc->about.path, &span))
+		return;
+	if (proc->about.from == RPC_FROM_BY_ID) {
+		(void)snprintf(key, key_size, "%d", xdr_span_i32(span));
+	} else if (proc->about.from == RPC_FROM_BY_UUID) {
+		uuid_text(span.data, uuid);
+		(void)snprintf(key, key_size, "'%s'", uuid);
+	} else if (xdr_span_string(span, &text)) {
+		(void)snprintf(key, key_size, "'%.*s'", (int)(text.len > 255 ? 255 : text.len), (const char *)text.data);
+	}
+}
+
+/* A single object in the reply: when it is hidden, the whole reply becomes "not found". */
+static int
+filter_returned(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
+{
+	static const enum vg_permission getattr[VG_NUM_CLASSES] = {
+		[VG_CLASS_domain] = VG_PERM_domain_getattr, [VG_CLASS_interface] = VG_PERM_interface_getattr,
+		[VG_CLASS_network] = VG_PERM_network_getattr, [VG_CLASS_network_port] = VG_PERM_network_port_getattr,
+		[VG_CLASS_node_device] = VG_PERM_node_device_getattr, [VG_CLASS_nwfilter] = VG_PERM_nwfilter_getattr,
+		[VG_CLASS_nwfilter_binding] = VG_PERM_nwfilter_binding_getattr, [VG_CLASS_secret] = VG_PERM_secret_getattr,
+		[VG_CLASS_storage_pool] = VG_PERM_storage_pool_getattr, [VG_CLASS_storage_vol] = VG_PERM_storage_vol_getattr };
+	const struct rpc_object *returns = &call->proc->returns;
+	char how[32], key[300];
+	struct rpc_error error;
+	struct rpc_header header;
+	const struct xdr_field *field;
+	struct xdr_span span;
+
+	if (!xdr_find_field(call->proc->ret, message + RPC_HEADER_LEN, len - RPC_HEADER_LEN, returns->path, &span, &field) ||
+	    (field->form == XDR_OPTIONAL && !xdr_span_present(span, &span)))
+		return 0;		/* an optional object that is not there */
+	if (getattr[returns->class] != VG_PERM_NONE && filter_sees(call->session, getattr[returns->class], returns->class, span))
+		return 0;
+	lookup_key(call, how, sizeof(how), key, sizeof(key));
+	decide_missing(&error, returns->class, how, key);
+	*out = malloc(RPC_MAX_ERROR_LEN);
+	if (*out == NULL)
+		return -1;
+	(void)rpc_header_get(message, len, &header);
+	*out_len = rpc_put_error(*out, RPC_MAX_ERROR_LEN, &header, &error);
+	return 0;
+}
+
+int
+filter_reply(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
+{
+	const struct rpc_proc *proc = call->proc;
+
+	*out = NULL;
+	if (proc->list.form != RPC_LIST_NONE) {
+		/* Asked again now: his rights may have changed since the call went out. */
+		if (!call->need_results_was_0 && sees_everything(call->session, proc))
+			return 0;
+		return proc->list.form == RPC_LIST_COUNT ? filter_count(call, message, len, out, out_len) :
+		    filter_list(call, message, len, out, out_len);
+	}
+	if (proc->kind == RPC_KIND_READ && proc->returns.from == RPC_FROM_ARG)
+		return filter_returned(call, message, len, out, out_len);
+	return 0;
+}

@@ -1,0 +1,281 @@
+/*
+ * gate.h: the room that decides. It holds every socket to libvirtd, the policy and the inventory; it sees no network
+ * and writes no log. A session is two ends, client (a stream from a front) and backend (a socket to libvirtd), and what
+ * is in flight between them.
+ *
+ *   client end ──► call.c: parse, decide.c: may he, record.c: intent ──► backend end
+ *   client end ◄── reply.c: check, filter.c: what he may see, record.c: outcome ◄── backend end
+ */
+#ifndef GATE_GATE_H
+#define GATE_GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <jansson.h>
+
+#include "gateway/core/audit_client.h"
+#include "gateway/core/buf.h"
+#include "gateway/core/ids.h"
+#include "gateway/core/process.h"
+#include "gateway/policy/policy.h"
+#include "proto/rpc.h"
+#include "virtgate/identity.h"
+
+struct inventory;
+struct session;
+struct call;
+
+/*
+ * Memory of one session is bounded by: one message being received from each side (RPC_MAX_LEN each), what waits to be
+ * written to each side (END_HIGH_WATER plus what one read brings, END_READ_SIZE), and the messages of parked calls.
+ */
+#define END_READ_SIZE	(512u * 1024u)
+#define END_HIGH_WATER	(512u * 1024u)
+
+/* Open streams of one session; one more is refused. */
+#define SESSION_MAX_STREAMS 32
+
+#define GATE_MAX_URIS 16
+
+struct gate {
+	struct event_base *base;
+	struct process *process;
+	struct settings *settings;
+	struct policy *policy;
+	struct audit_client *audit;
+	struct link *parent;
+	struct inventory *inventories[GATE_MAX_URIS];	/* one for each of allowed_uris: a driver's world */
+	size_t num_inventories;
+	TAILQ_HEAD(, session) sessions;
+	TAILQ_HEAD(, session) dead;			/* freed when the loop turn ends */
+	struct event sweep;				/* frees the dead */
+	struct event tick;				/* once a second: keepalive, deadlines */
+	struct event redial;				/* soon: libvirtd's backlog was full */
+	size_t num_sessions;
+	uint64_t decisions, denials;			/* since start, for the control socket */
+	struct gate_fronts *fronts;
+	struct control *control;
+};
+
+/* ---- session.c: the life of a session ---- */
+
+/* Named for what is awaited. session_set_state is the only place that changes it. */
+enum session_state {
+	SESSION_NEW,		/* CONNECT_OPEN; only the calls that may come before it are answered */
+	SESSION_INVENTORY,	/* the inventory of the URI he named */
+	SESSION_DIALING,	/* libvirtd's answer to our AUTH_LIST */
+	SESSION_OPENING,	/* libvirtd's answer to CONNECT_OPEN */
+	SESSION_OPEN,		/* calls, replies, events, streams */
+	SESSION_LINGERING,	/* client gone: outcomes of the changes still in flight */
+	SESSION_FLUSHING,	/* backend gone or session refused: the last bytes to the client */
+	SESSION_CLOSED,		/* nothing: parked until the loop turn ends */
+	SESSION_NUM_STATES
+};
+
+/* Why a session ended: the one list. */
+enum close_reason {
+	CLOSE_CLIENT_GONE, CLOSE_CLIENT_CLOSED, CLOSE_CLIENT_SILENT, CLOSE_CLIENT_PROTOCOL, CLOSE_BACKEND_GONE,
+	CLOSE_BACKEND_PROTOCOL, CLOSE_BACKEND_REFUSED, CLOSE_KILLED, CLOSE_REVOKED, CLOSE_TOO_MANY, CLOSE_NO_MEMORY,
+	CLOSE_STOPPING, CLOSE_NUM_REASONS
+};
+
+/* One of the two sides of a session. */
+struct end {
+	struct session *session;
+	int fd;				/* -1: not connected, or gone */
+	struct event read_event, write_event;
+	bool reading;			/* read_event is added */
+	bool writing;			/* write_event is added */
+	struct buf in;			/* begin of a message whose rest has not come */
+	struct buf out;			/* what the peer has not taken yet */
+	size_t pass;			/* bytes of the message at hand that go straight to the other end */
+	size_t skip;			/* bytes of the message at hand that are dropped */
+	bool broken;			/* writing failed: closed at the next turn */
+};
+
+struct session {
+	TAILQ_ENTRY(session) entry;
+	struct gate *gate;
+	char id[ID_LEN + 1];
+	struct vg_identity identity;
+	enum session_state state;
+	enum close_reason reason;	/* meaningful from LINGERING on */
+	struct end client, backend;
+	struct inventory *inventory;
+	bool readonly;			/* his roles only read: bridged to the read-only socket */
+	const char *uri;		/* as allowed_uris has it */
+	bool open_readonly;		/* VIR_CONNECT_RO was set, by him or by us */
+	struct call *calls;		/* in flight and open streams, newest first */
+	unsigned num_calls, num_streams;	/* of them: in flight, open streams */
+	time_t since, deadline;		/* of the state; deadline 0: none */
+	bool keepalive;			/* he said that he answers pings */
+	int unanswered;			/* pings since he was last heard */
+	time_t heard;			/* when bytes last came from the client */
+	uint64_t calls_total;
+	time_t refused_at;		/* last refused-program record, for the rate limit */
+};
+
+struct session *session_create(struct gate *gate, int client_fd, struct vg_identity *identity /* taken */);
+void session_set_state(struct session *session, enum session_state state);
+/* Ends it: at once, or after the outcomes that are awaited. May be called from anywhere, more than once. */
+void session_close(struct session *session, enum close_reason reason);
+const char *session_state_name(enum session_state state);
+const char *close_reason_name(enum close_reason reason);
+void session_tick(struct session *session, time_t now);
+/* While the gate logs in for a session, replies are ours: false when they are not. */
+bool session_take_dial_reply(struct session *session, const struct rpc_header *header, const uint8_t *body, size_t len);
+/* Starts bridging: connects to libvirtd for the CONNECT_OPEN call at hand. */
+void session_dial(struct session *session);
+/* The rights may have changed: ends the session when the policy does not know him any more. */
+void session_rejudge(struct session *session);
+
+/* ---- end.c: moving bytes ---- */
+
+void end_init(struct end *end, struct session *session, int fd);
+void end_close(struct end *end);
+/* Sends or queues; a failure closes the session at the next chance, so that callers go on. */
+void end_send(struct end *end, const void *data, size_t len);
+struct end *end_other(struct end *end);
+/* Sets reading according to how full the other side is and what the state allows. */
+void session_update_reading(struct session *session);
+
+/* ---- call.c: from client to backend ---- */
+
+enum call_state {
+	CALL_RESOLVING,		/* the inventory looks an object up */
+	CALL_INTENT,		/* the audit trail makes the intent durable */
+	CALL_FORWARDED,		/* libvirtd works */
+	CALL_STREAM,		/* an open stream; both sides may send */
+	CALL_STREAM_ENDING,	/* the client sent finish or abort */
+	CALL_OUTCOME		/* the audit trail takes the outcome, the answer waits */
+};
+
+#define CALL_MAX_LOOKUPS 3
+
+/* An object that the inventory looked up for a call and does not keep itself. */
+struct looked_up {
+	bool done, found;
+	uint8_t uuid[VG_UUID_LEN];
+	char *name;
+};
+
+struct call {
+	struct call *next;
+	struct session *session;
+	const struct rpc_proc *proc;
+	struct rpc_header header;
+	enum call_state state;
+	uint8_t *message;		/* owned: of a parked call its request, of a held one its answer; else NULL */
+	size_t message_len;
+	struct looked_up lookups[CALL_MAX_LOOKUPS];
+	uint64_t lookup_ticket, audit_ticket;
+	bool need_results_was_0;	/* we asked libvirtd for the list that he only wanted counted */
+	bool sparse;			/* holes are allowed in the stream */
+	char op[ID_LEN + 1];		/* of the audit records; empty when there are none */
+	json_t *record;			/* of a change or access: members that intent and outcome share */
+	struct timespec started;
+	time_t held_since;
+	uint64_t stream_bytes;
+};
+
+/* Parses and handles messages from the client; returns the bytes eaten. */
+size_t call_consume(struct session *session, const uint8_t *data, size_t len);
+struct call *call_find(struct session *session, uint32_t serial);
+/* Undoes everything a call holds and frees its slot. */
+void call_destroy(struct call *call);
+/* Sends the call on, as libvirtd shall see it. */
+void call_forward(struct call *call, const uint8_t *message, size_t len);
+/* Answers with an error. */
+void call_refuse(struct session *session, const struct rpc_header *header, int32_t code, int32_t origin, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+/* Continues a parked call whose lookup came back. */
+void call_looked_up(struct call *call);
+
+/* ---- reply.c: from backend to client ---- */
+
+size_t reply_consume(struct session *session, const uint8_t *data, size_t len);
+/* Answers and records every call that libvirtd will not answer any more. */
+void reply_abandon_all(struct session *session, const char *why, bool answer);
+
+/* ---- decide.c: may he ---- */
+
+enum decide_verdict { DECIDE_ALLOW, DECIDE_DENY, DECIDE_MISSING, DECIDE_CONFLICT, DECIDE_MALFORMED, DECIDE_WAIT };
+
+/* An object of a call, as the gate's own record has it. Strings are borrowed until the next lookup. */
+struct target {
+	struct vg_object object;
+	int32_t id;			/* domain: as the inventory has it */
+	struct xdr_span span;		/* the struct in the message; data NULL when there is none to rebuild */
+};
+
+struct judgement {
+	enum decide_verdict verdict;
+	struct target about;
+	char name[256], parent[256];	/* backing of about.object for names that are not terminated in the message */
+	enum vg_permission permissions[16];	/* that the call needs */
+	size_t num_permissions;
+	enum vg_permission failed;
+	struct decision decision;	/* that settled it */
+	struct rpc_error error;		/* for MISSING and CONFLICT: what the client is told */
+	/* Pieces of the message to replace before it is forwarded, in order of their place. */
+	struct { struct xdr_span span; uint8_t bytes[600]; size_t len; } patches[4];
+	size_t num_patches;
+};
+
+/* Decides one call of an open session; the body has passed xdr_check(). */
+void decide_call(struct call *call, const uint8_t *body, size_t len, struct judgement *judgement);
+/* May this session see the object (for `permission`)? For items of lists, objects of replies and events. */
+bool decide_visible(struct session *session, enum vg_permission permission, const struct vg_object *object);
+/* One permission on one object, counted. */
+struct decision decide_one(struct session *session, enum vg_permission permission, const struct vg_object *object);
+/* Is the object of this call only known from its reply, which filter.c then judges? (look-ups) */
+bool decide_by_reply(const struct rpc_proc *proc);
+/* The error that libvirtd gives for an object that is not there. `key` is what was asked for. */
+void decide_missing(struct rpc_error *error, enum vg_class class, const char *how, const char *key);
+
+/* ---- filter.c: what he may see of a reply ---- */
+
+/* Does the reply of this call have to be looked at, item by item? Set when the call is forwarded. */
+bool filter_needed(struct session *session, const struct rpc_proc *proc);
+/* May he see the object struct of `class` in this span? */
+bool filter_sees(struct session *session, enum vg_permission permission, enum vg_class class, struct xdr_span span);
+/*
+ * Writes the filtered message to a new allocation (`out`, `out_len`), or leaves out NULL when it may go as it is.
+ * -1: cannot be filtered, must not be passed on.
+ */
+int filter_reply(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len);
+
+/* ---- record.c: what the audit trail is told ---- */
+
+/* Members of a call's records: user, source, session, connection, call, object, args, decision. */
+json_t *record_call(struct call *call, const struct judgement *judgement, const uint8_t *body, size_t len);
+/* Sends a denial as one event; returns its op in `op`. */
+void record_denial(struct call *call, const struct judgement *judgement, const uint8_t *body, size_t len, char op[ID_LEN + 1]);
+/* Sends intent (CHANGE) or event (ACCESS, would-be denied) of a call whose record is ready. 0: refused. */
+uint64_t record_intent(struct call *call, audit_done_cb *done);
+void record_access(struct call *call);
+uint64_t record_outcome(struct call *call, const char *status, int code, const char *message, audit_done_cb *done);
+void record_session(struct session *session, enum audit_event event, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- xml.c: whom an XML document is about ---- */
+
+struct xml_identity {
+	char name[256];
+	bool has_uuid;
+	uint8_t uuid[VG_UUID_LEN];
+};
+/* Reads name and uuid of the document's root element, hardened against hostile documents. -1 with error text. */
+int xml_identify(const char *xml, size_t len, enum vg_class class, struct xml_identity *identity, struct vg_error *error);
+
+/* ---- helpers ---- */
+
+void uuid_text(const uint8_t uuid[VG_UUID_LEN], char text[VG_UUID_TEXT_LEN + 1]);
+time_t gate_now(struct gate *gate);
+
+#endif

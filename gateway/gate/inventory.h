@@ -1,0 +1,46 @@
+/*
+ * inventory.h: what the gate itself knows of the objects behind one URI: the domains, kept fresh by libvirt's events
+ * and by the replies that pass, and answers to look-ups of everything else. It has a connection of its own.
+ */
+#ifndef GATE_INVENTORY_H
+#define GATE_INVENTORY_H
+
+#include "gateway/gate/gate.h"
+
+struct inventory_domain {
+	uint8_t uuid[VG_UUID_LEN];
+	char *name;
+	int32_t id;				/* -1: not running */
+	struct inventory_domain *next_uuid, *next_name;
+};
+
+struct inventory *inventory_create(struct gate *gate, const char *uri);
+void inventory_destroy(struct inventory *inventory);
+const char *inventory_uri(const struct inventory *inventory);
+/* Connected, registered for events and listed. Otherwise sessions in SESSION_INVENTORY are resumed when it becomes so. */
+bool inventory_ready(const struct inventory *inventory);
+/* Why it is not ready, for people. */
+const char *inventory_trouble(const struct inventory *inventory);
+
+/* Borrowed until the inventory changes (any event, reply or lookup). NULL when unknown. */
+const struct inventory_domain *inventory_by_uuid(const struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN]);
+const struct inventory_domain *inventory_by_name(const struct inventory *inventory, const char *name);
+const struct inventory_domain *inventory_by_id(const struct inventory *inventory, int32_t id);
+size_t inventory_num_domains(const struct inventory *inventory);
+void inventory_each(const struct inventory *inventory, void (*each)(const struct inventory_domain *domain, void *arg), void *arg);
+
+/* A reply or event said that this domain exists like that (or not). */
+void inventory_learn(struct inventory *inventory, const struct xdr_object *object);
+void inventory_forget(struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN]);
+
+/*
+ * Asks libvirtd about one object: class domain, network, storage_pool, secret, nwfilter by UUID, or storage_pool by
+ * name. The callback comes later, never from within; `object` is NULL when there is none such, or no answer.
+ * A domain found is learned, one not found is forgotten. Returns a ticket for inventory_cancel, 0 when impossible.
+ */
+typedef void inventory_found_cb(const struct xdr_object *object, void *arg);
+uint64_t inventory_lookup_uuid(struct inventory *inventory, enum vg_class class, const uint8_t uuid[VG_UUID_LEN], inventory_found_cb *found, void *arg);
+uint64_t inventory_lookup_name(struct inventory *inventory, enum vg_class class, const char *name, inventory_found_cb *found, void *arg);
+void inventory_cancel(struct inventory *inventory, uint64_t ticket);
+
+#endif

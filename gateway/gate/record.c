@@ -1,0 +1,293 @@
+/*
+ * record.c: what the audit trail is told about a call: who, what, on what, why it was allowed or not, how it ended.
+ * Arguments are decoded by name from the table; secrets are left out, long texts stand by their digest.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "gateway/core/audit_names.h"
+#include "gateway/gate/inventory.h"
+
+#define MAX_ARGS	64	/* members of "args"; the rest is counted */
+#define MAX_TEXT	512	/* longer texts stand by digest and length */
+
+/* ---- arguments ---- */
+
+struct args {
+	json_t *object;
+	const struct rpc_proc *proc;
+	size_t num;
+	char field[128];	/* name of the typed parameter whose value comes next */
+};
+
+static bool
+is_secret(const struct args *args, const char *name)
+{
+	static const char *const words[] = { "value", "password", "passwd", "secret", "keys", "cookie", "cookie_in" };
+
+	if ((args->proc->risks & (RPC_RISK_SECRET_DATA | RPC_RISK_GUEST_CREDENTIALS | RPC_RISK_COOKIE)) == 0)
+		return strstr(name, "password") != NULL || strstr(name, "secret") != NULL;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strstr(name, words[i]) != NULL)
+			return true;
+	return false;
+}
+
+static void
+set_digest(json_t *object, const char *name, const struct xdr_span bytes)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	char key[192], hex[2 * EVP_MAX_MD_SIZE + 1];
+	unsigned len = 0;
+
+	if (EVP_Digest(bytes.data, bytes.len, digest, &len, EVP_sha256(), NULL) != 1)
+		len = 0;
+	for (unsigned i = 0; i < len; i++)
+		(void)snprintf(hex + 2 * (size_t)i, 3, "%02x", digest[i]);
+	hex[2 * (size_t)len] = '\0';
+	(void)snprintf(key, sizeof(key), "%s_sha256", name);
+	(void)json_object_set_new(object, key, json_string(hex));
+	(void)snprintf(key, sizeof(key), "%s_len", name);
+	(void)json_object_set_new(object, key, json_integer((json_int_t)bytes.len));
+}
+
+static json_t *
+leaf_json(const struct xdr_leaf *leaf)
+{
+	char uuid[VG_UUID_TEXT_LEN + 1];
+
+	if (leaf->absent)
+		return json_null();
+	if (leaf->field->form == XDR_BYTES)
+		return audit_text(leaf->bytes.data, leaf->bytes.len);
+	switch (leaf->kind) {
+	case XDR_UUID:
+		uuid_text(leaf->bytes.data, uuid);
+		return json_string(uuid);
+	case XDR_STRING:
+		return audit_text(leaf->bytes.data, leaf->bytes.len);
+	case XDR_DOUBLE:
+		return json_real(leaf->d);
+	case XDR_UINT32:
+	case XDR_UINT64:
+	case XDR_UCHAR:
+	case XDR_USHORT:
+		return json_integer((json_int_t)leaf->u);
+	default:
+		return leaf->boolean ? json_boolean(leaf->i != 0) : json_integer((json_int_t)leaf->i);
+	}
+}
+
+static bool
+add_arg(const struct xdr_leaf *leaf, void *arg)
+{
+	struct args *args = arg;
+	char name[160] = "";
+	size_t len = 0;
+	bool text;
+
+	if (args->num++ >= MAX_ARGS)
+		return true;
+	for (size_t i = 0; i < leaf->depth && len < sizeof(name); i++) {
+		/* A typed parameter goes by its own name, not by its place. */
+		bool parameter = leaf->field->type == &xdr_type_typed_param_value && i + 1 == leaf->depth;
+
+		len += (size_t)snprintf(name + len, sizeof(name) - len, "%s%s", i == 0 ? "" : ".", parameter ? args->field : leaf->names[i]);
+		if (!parameter && leaf->indexes[i] != UINT32_MAX && leaf->field->type != &xdr_type_typed_param_value && len < sizeof(name))
+			len += (size_t)snprintf(name + len, sizeof(name) - len, "[%u]", leaf->indexes[i]);
+	}
+	if (leaf->depth >= 2 && strcmp(leaf->names[leaf->depth - 1], "field") == 0 && leaf->kind == XDR_STRING) {
+		(void)snprintf(args->field, sizeof(args->field), "%.*s", (int)(leaf->bytes.len > 120 ? 120 : leaf->bytes.len),
+		    (const char *)leaf->bytes.data);
+		args->num--;
+		return true;
+	}
+	text = !leaf->absent && (leaf->field->form == XDR_BYTES || leaf->kind == XDR_STRING);
+	if (text && is_secret(args, name))
+		(void)json_object_set_new(args->object, name, json_string("(secret)"));
+	else if (text && (leaf->bytes.len > MAX_TEXT || leaf->field->form == XDR_BYTES || strstr(name, "xml") != NULL))
+		set_digest(args->object, name, leaf->bytes);
+	else
+		(void)json_object_set_new_nocheck(args->object, name, leaf_json(leaf));
+	return true;
+}
+
+static json_t *
+args_json(const struct rpc_proc *proc, const uint8_t *body, size_t len)
+{
+	struct args args = { .object = json_object(), .proc = proc };
+
+	if (args.object == NULL)
+		return NULL;
+	xdr_walk(proc->args, body, len, add_arg, &args);
+	if (args.num > MAX_ARGS)
+		(void)json_object_set_new(args.object, "more", json_integer((json_int_t)(args.num - MAX_ARGS)));
+	return args.object;
+}
+
+/* ---- the rest of a record ---- */
+
+static json_t *
+object_json(const struct vg_object *object)
+{
+	json_t *json = json_object();
+	char uuid[VG_UUID_TEXT_LEN + 1];
+
+	(void)json_object_set_new(json, "class", json_string(class_name(object->class)));
+	if (object->name != NULL)
+		(void)json_object_set_new(json, "name", audit_text(object->name, strlen(object->name)));
+	if (object->parent != NULL)
+		(void)json_object_set_new(json, "parent", audit_text(object->parent, strlen(object->parent)));
+	if (object->has_uuid) {
+		uuid_text(object->uuid, uuid);
+		(void)json_object_set_new(json, "uuid", json_string(uuid));
+	}
+	return json;
+}
+
+static const char *
+verdict_text(const struct judgement *judgement)
+{
+	if (judgement->verdict != DECIDE_ALLOW)
+		return "deny";
+	return judgement->decision.verdict == VERDICT_WOULD_DENY ? "would-deny" : "allow";
+}
+
+static json_t *
+decision_json(const struct judgement *judgement)
+{
+	json_t *json = json_object(), *permissions = json_array();
+	const char *binding = judgement->decision.binding;
+
+	for (size_t i = 0; i < judgement->num_permissions; i++)
+		(void)json_array_append_new(permissions, json_string(permission_name(judgement->permissions[i])));
+	(void)json_object_set_new(json, "verdict", json_string(verdict_text(judgement)));
+	(void)json_object_set_new(json, "permissions", permissions);
+	(void)json_object_set_new(json, "binding", binding == NULL ? json_null() : audit_text(binding, strlen(binding)));
+	(void)json_object_set_new(json, "rule", json_null());
+	return json;
+}
+
+static json_t *
+connection_json(const struct session *session)
+{
+	return json_pack("{s:s?, s:b}", "uri", session->uri, "readonly", session->open_readonly);
+}
+
+json_t *
+record_call(struct call *call, const struct judgement *judgement, const uint8_t *body, size_t len)
+{
+	struct session *session = call->session;
+	json_t *record = json_object();
+
+	if (record == NULL)
+		return NULL;
+	audit_add_identity(record, &session->identity, session->id);
+	(void)json_object_set_new(record, "connection", connection_json(session));
+	(void)json_object_set_new(record, "call", json_string(call->proc->name));
+	(void)json_object_set_new(record, "object", object_json(&judgement->about.object));
+	(void)json_object_set_new(record, "args", args_json(call->proc, body, len));
+	(void)json_object_set_new(record, "decision", decision_json(judgement));
+	return record;
+}
+
+/* The shared members with stage, op, code and event in front. */
+static json_t *
+stage_record(const struct call *call, const char *stage, char severity)
+{
+	char code[AUDIT_CODE_LEN + 1], event[96];
+	json_t *record;
+
+	audit_call_code(code, call->proc->program, call->proc->number, severity);
+	audit_call_event(event, sizeof(event), call->proc->name);
+	record = audit_record_call(stage, call->op, code, event);
+	if (record != NULL && call->record != NULL)
+		(void)json_object_update_missing(record, call->record);
+	return record;
+}
+
+void
+record_denial(struct call *call, const struct judgement *judgement, const uint8_t *body, size_t len, char op[ID_LEN + 1])
+{
+	json_t *record;
+
+	id_make(call->op);
+	memcpy(op, call->op, ID_LEN + 1);
+	json_decref(call->record);
+	call->record = record_call(call, judgement, body, len);
+	record = stage_record(call, "event", 'W');
+	if (record != NULL && judgement->verdict == DECIDE_CONFLICT)
+		(void)json_object_set_new(record, "event", json_string("session.identity_conflict"));
+	if (record != NULL)
+		audit_add_result(record, "denied", judgement->verdict == DECIDE_DENY ? RPC_ERR_ACCESS_DENIED : judgement->error.code,
+		    judgement->error.message);
+	(void)audit_submit(call->session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
+}
+
+uint64_t
+record_intent(struct call *call, audit_done_cb *done)
+{
+	id_make(call->op);
+	return audit_submit(call->session->gate->audit, stage_record(call, "intent", 'I'), AUDIT_OR_REFUSE, done, call);
+}
+
+void
+record_access(struct call *call)
+{
+	json_t *record;
+
+	id_make(call->op);
+	record = stage_record(call, "event", 'I');
+	if (record != NULL)
+		audit_add_result(record, "ok", 0, "");
+	(void)audit_submit(call->session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
+}
+
+uint64_t
+record_outcome(struct call *call, const char *status, int code, const char *message, audit_done_cb *done)
+{
+	json_t *record = stage_record(call, "outcome", strcmp(status, "ok") == 0 ? 'I' : 'E');
+	struct timespec now;
+
+	if (record != NULL) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		audit_add_result(record, status, code, message);
+		(void)json_object_set_new(record, "duration_us", json_integer((json_int_t)(now.tv_sec - call->started.tv_sec) * 1000000 +
+		    (now.tv_nsec - call->started.tv_nsec) / 1000));
+		if (call->proc->stream != RPC_STREAM_NONE)
+			(void)json_object_set_new(record, "stream_bytes", json_integer((json_int_t)call->stream_bytes));
+	}
+	return audit_submit(call->session->gate->audit, record, AUDIT_KEEP, done, call);
+}
+
+void
+record_session(struct session *session, enum audit_event event, const char *format, ...)
+{
+	json_t *record = audit_record_event(event);
+	char text[512];
+	va_list args;
+
+	if (record == NULL)
+		return;
+	audit_add_identity(record, &session->identity, session->id);
+	if (session->uri != NULL)
+		(void)json_object_set_new(record, "connection", connection_json(session));
+	if (format != NULL) {
+		va_start(args, format);
+		(void)vsnprintf(text, sizeof(text), format, args);
+		va_end(args);
+		audit_add_result(record, event == AUDIT_LOGOUT ? "ok" : "denied", 0, text);
+	}
+	(void)audit_submit(session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
+}
+
+void
+uuid_text(const uint8_t uuid[VG_UUID_LEN], char text[VG_UUID_TEXT_LEN + 1])
+{
+	(void)snprintf(text, VG_UUID_TEXT_LEN + 1, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", uuid[0], uuid[1], uuid[2],
+	    uuid[3], uuid[4], uuid[5], uuid[6], uuid[7], uuid[8], uuid[9], uuid[10], uuid[11], uuid[12], uuid[13], uuid[14], uuid[15]);
+}
