@@ -1,0 +1,511 @@
+/* client.c: the states of a connection, and the one way in and the one way out of it. */
+#include "gateway/front/client.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include "gateway/core/handover.h"
+#include "gateway/core/log.h"
+#include "gateway/front/internal.h"
+#include "gateway/front/sasl.h"
+#include "gateway/front/tls_context.h"
+#include "gateway/front/unix_peer.h"
+#include "virtgate/glob.h"
+
+/* Seconds for the last bytes to be taken, counted anew with each progress, and for a gate to come back. */
+static const struct timeval linger_time = { 10, 0 }, gate_time = { 5, 0 };
+
+enum state_deadline { DEADLINE_NONE, DEADLINE_AUTH, DEADLINE_GATE, DEADLINE_LINGER };
+
+struct state_row {
+	const char *name;
+	unsigned leads_to;			/* set of 1 << state; every state may also lead to CLOSED */
+	bool reads;				/* is the client's socket listened to? */
+	enum state_deadline deadline;
+	enum close_reason too_late;
+	void (*readable)(struct client *client);
+	void (*writable)(struct client *client);
+};
+
+static void on_handshake(struct client *client);
+static void on_last_written(struct client *client);
+static void on_reply_written(struct client *client);
+
+#define TO(state) (1u << CLIENT_##state)
+
+/* The pump starts and stops reading by itself, as the gate can take bytes. */
+static const struct state_row states[CLIENT_NUM_STATES] = {
+	[CLIENT_NEW] = { "NEW", TO(TLS_HANDSHAKE) | TO(PEER_NAME) | TO(RPC_AUTH), false, DEADLINE_NONE, CLOSE_AUTH_TIMEOUT, NULL, NULL },
+	[CLIENT_TLS_HANDSHAKE] = { "TLS_HANDSHAKE", TO(RPC_AUTH) | TO(HANDOVER) | TO(OPEN), true, DEADLINE_AUTH,
+	    CLOSE_AUTH_TIMEOUT, on_handshake, on_handshake },
+	[CLIENT_PEER_NAME] = { "PEER_NAME", TO(HANDOVER) | TO(OPEN), false, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT, NULL, NULL },
+	[CLIENT_RPC_AUTH] = { "RPC_AUTH", TO(SASL_STEP) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
+	    login_readable, on_reply_written },
+	[CLIENT_SASL_STEP] = { "SASL_STEP", TO(RPC_AUTH) | TO(HANDOVER) | TO(OPEN) | TO(FLUSHING), false, DEADLINE_AUTH,
+	    CLOSE_AUTH_TIMEOUT, NULL, NULL },
+	[CLIENT_HANDOVER] = { "HANDOVER", TO(OPEN), false, DEADLINE_GATE, CLOSE_NO_GATE, NULL, NULL },
+	[CLIENT_OPEN] = { "OPEN", TO(HALF_CLOSED) | TO(FLUSHING), true, DEADLINE_NONE, CLOSE_CLIENT_LOST,
+	    pump_client_readable, pump_client_writable },
+	[CLIENT_HALF_CLOSED] = { "HALF_CLOSED", TO(FLUSHING), false, DEADLINE_LINGER, CLOSE_GATE_SLOW, NULL, pump_client_writable },
+	[CLIENT_FLUSHING] = { "FLUSHING", 0, false, DEADLINE_LINGER, CLOSE_SLOW_READER, NULL, on_last_written },
+	[CLIENT_CLOSED] = { "CLOSED", 0, false, DEADLINE_NONE, CLOSE_CLIENT_LOST, NULL, NULL },
+};
+
+static const struct {
+	const char *text;
+	enum close_kind kind;
+} reasons[CLOSE_NUM_REASONS] = {
+#define REASON(name, text, kind) [CLOSE_##name] = { text, CLOSE_KIND_##kind },
+#include "gateway/front/reasons.def"
+#undef REASON
+};
+
+const char *
+client_state_name(enum client_state state)
+{
+	return states[state].name;
+}
+
+const char *
+close_reason_text(enum close_reason reason)
+{
+	return reasons[reason].text;
+}
+
+enum close_kind
+close_reason_kind(enum close_reason reason)
+{
+	return reasons[reason].kind;
+}
+
+static bool
+is_anonymous(enum client_state state)
+{
+	return state < CLIENT_OPEN;
+}
+
+/* Moves the client to the list that its state belongs on. */
+static void
+move_list(struct client *client, enum client_state next)
+{
+	struct front *front = client->front;
+
+	if (is_anonymous(client->state) == is_anonymous(next) && next != CLIENT_CLOSED)
+		return;
+	if (is_anonymous(client->state)) {
+		TAILQ_REMOVE(&front->anonymous, client, next);
+		front->num_anonymous--;
+	} else {
+		TAILQ_REMOVE(&front->authenticated, client, next);
+		front->num_authenticated--;
+	}
+	if (next == CLIENT_CLOSED) {
+		TAILQ_INSERT_TAIL(&front->closed, client, next);
+		event_active(front->reap, EV_TIMEOUT, 0);
+	} else {
+		TAILQ_INSERT_TAIL(&front->authenticated, client, next);
+		front->num_authenticated++;
+	}
+	front_client_left(front);
+}
+
+static void
+set_deadline(struct client *client, enum client_state next)
+{
+	enum state_deadline deadline = states[next].deadline;
+
+	switch (deadline) {
+	case DEADLINE_NONE:
+		event_del(&client->deadline);
+		break;
+	case DEADLINE_AUTH:
+		/* One deadline for all of them: it runs from accept. */
+		if (client->state == CLIENT_NEW) {
+			struct timeval limit = { client->config->settings->auth_timeout, 0 };
+
+			event_add(&client->deadline, &limit);
+		}
+		break;
+	case DEADLINE_GATE:
+		event_add(&client->deadline, &gate_time);
+		break;
+	case DEADLINE_LINGER:
+		event_add(&client->deadline, &linger_time);
+		break;
+	}
+}
+
+void
+client_enter(struct client *client, enum client_state next)
+{
+	if (next != CLIENT_CLOSED && (states[client->state].leads_to & 1u << next) == 0)
+		log_fatal("client %lu: no way from %s to %s", client->number, states[client->state].name, states[next].name);
+	log_debug("client %lu: %s -> %s", client->number, states[client->state].name, states[next].name);
+	set_deadline(client, next);
+	if (states[next].reads)
+		event_add(&client->readable, NULL);
+	else
+		event_del(&client->readable);
+	move_list(client, next);
+	client->state = next;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *client = arg;
+
+	(void)fd;
+	(void)what;
+	client->heard = true;
+	transport_arrived(&client->transport);
+	if (states[client->state].readable != NULL)
+		states[client->state].readable(client);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *client = arg;
+
+	(void)fd;
+	(void)what;
+	if (transport_flush(&client->transport) < 0) {
+		client_close(client, CLOSE_CLIENT_LOST, NULL);
+		return;
+	}
+	if (states[client->state].deadline == DEADLINE_LINGER)
+		event_add(&client->deadline, &linger_time);
+	if (transport_blocked(&client->transport))
+		event_add(&client->writable, NULL);
+	else if (states[client->state].writable != NULL)
+		states[client->state].writable(client);
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *client = arg;
+
+	(void)fd;
+	(void)what;
+	client_close(client, states[client->state].too_late, states[client->state].name);
+}
+
+static void
+on_gate_readable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	pump_gate_readable(arg);
+}
+
+static void
+on_gate_writable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	pump_gate_writable(arg);
+}
+
+static void
+set_address(struct vg_identity *identity, const struct sockaddr *address)
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
+
+	if (address->sa_family == AF_INET) {
+		inet_ntop(AF_INET, &in->sin_addr, identity->address, sizeof(identity->address));
+		identity->port = ntohs(in->sin_port);
+	} else if (address->sa_family == AF_INET6) {
+		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+			inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], identity->address, sizeof(identity->address));
+		else
+			inet_ntop(AF_INET6, &in6->sin6_addr, identity->address, sizeof(identity->address));
+		identity->port = ntohs(in6->sin6_port);
+	}
+}
+
+static enum vg_via
+via_of(enum listener_kind listener)
+{
+	return listener == LISTENER_TLS ? VG_VIA_RPC_TLS : listener == LISTENER_TCP ? VG_VIA_RPC_TCP : VG_VIA_RPC_UNIX;
+}
+
+/* The first state, by the way the client came in. */
+static void
+begin(struct client *client)
+{
+	switch (client->listener) {
+	case LISTENER_TLS:
+		client_enter(client, CLIENT_TLS_HANDSHAKE);
+		break;
+	case LISTENER_TCP:
+		client_enter(client, CLIENT_RPC_AUTH);
+		break;
+	default:
+		client_enter(client, CLIENT_PEER_NAME);
+		unix_peer_start(client);
+		break;
+	}
+}
+
+struct client *
+client_create(struct front *front, enum listener_kind listener, int fd, const struct sockaddr *address)
+{
+	struct client *client = calloc(1, sizeof(*client));
+	struct vg_identity *identity = calloc(1, sizeof(*identity));
+
+	if (client == NULL || identity == NULL)
+		goto fail;
+	if (listener != LISTENER_TLS)
+		transport_init_plain(&client->transport, fd);
+	else if (front->config->tls == NULL || transport_init_tls(&client->transport, fd, front->config->tls) < 0)
+		goto fail;
+	client->front = front;
+	client->config = config_hold(front->config);
+	client->listener = listener;
+	client->number = ++front->num_accepted;
+	client->gate_fd = -1;
+	client->identity = identity;
+	identity->via = via_of(listener);
+	set_address(identity, address);
+	clock_gettime(CLOCK_MONOTONIC, &client->accepted);
+	if (listener == LISTENER_TLS)
+		SSL_set_app_data(client->transport.ssl, identity);
+	event_assign(&client->readable, front->base, fd, EV_READ | EV_PERSIST, on_readable, client);
+	event_assign(&client->writable, front->base, fd, EV_WRITE, on_writable, client);
+	event_assign(&client->deadline, front->base, -1, 0, on_deadline, client);
+	TAILQ_INSERT_TAIL(&front->anonymous, client, next);
+	front->num_anonymous++;
+	log_debug("client %lu: accepted from %s port %u (%s)", client->number, identity->address, identity->port,
+	    vg_via_name(identity->via));
+	begin(client);
+	return client;
+fail:
+	free(client);
+	free(identity);
+	close(fd);
+	return NULL;
+}
+
+static void
+log_close(const struct client *client, enum close_reason reason, const char *detail)
+{
+	struct timespec now;
+	char who[512] = "";
+	void (*logger)(const char *, ...) = reasons[reason].kind == CLOSE_KIND_NORMAL ? log_info :
+	    reasons[reason].kind == CLOSE_KIND_FAILED ? log_warn : log_error;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (client->identity != NULL)
+		identity_text(client->identity, who, sizeof(who));
+	logger("client %lu: closed in %s after %ld s: %s%s%s%s%s", client->number, states[client->state].name,
+	    (long)(now.tv_sec - client->accepted.tv_sec), reasons[reason].text, detail != NULL ? ": " : "",
+	    detail != NULL ? detail : "", who[0] != '\0' ? ": " : "", who);
+}
+
+/* Log line and record: once, when it is decided that the client goes. */
+static void
+tell(struct client *client, enum close_reason reason, const char *detail)
+{
+	char text[640];
+
+	log_close(client, reason, detail);
+	/* Who connects and says nothing has not tried to log in. */
+	if (reasons[reason].kind != CLOSE_KIND_FAILED || !client->heard)
+		return;
+	snprintf(text, sizeof(text), "%s%s%s", reasons[reason].text, detail != NULL ? ": " : "",
+	    detail != NULL ? detail : "");
+	front_record_failure(client->front, client, text);
+}
+
+void
+client_close(struct client *client, enum close_reason reason, const char *detail)
+{
+	if (client->state == CLIENT_CLOSED)
+		return;
+	if (client->state != CLIENT_FLUSHING) {
+		tell(client, reason, detail);
+		client->reason = reason;
+	}
+	if (!client->transport.lost)
+		transport_goodbye(&client->transport);
+	client_enter(client, CLIENT_CLOSED);
+	event_del(&client->readable);
+	event_del(&client->writable);
+	event_del(&client->deadline);
+	transport_finish(&client->transport);
+	if (client->gate_fd >= 0) {
+		event_del(&client->gate_readable);
+		event_del(&client->gate_writable);
+		close(client->gate_fd);
+		client->gate_fd = -1;
+	}
+}
+
+void
+client_close_flushed(struct client *client, enum close_reason reason, const char *detail)
+{
+	if (client->state == CLIENT_CLOSED || client->state == CLIENT_FLUSHING)
+		return;
+	if (transport_flush(&client->transport) < 0 || !transport_blocked(&client->transport)) {
+		client_close(client, reason, detail);
+		return;
+	}
+	tell(client, reason, detail);
+	client->reason = reason;
+	client_enter(client, CLIENT_FLUSHING);
+	event_add(&client->writable, NULL);
+}
+
+void
+client_free(struct client *client)
+{
+	TAILQ_REMOVE(&client->front->closed, client, next);
+	sasl_session_destroy(client->sasl);
+	if (client->identity != NULL)
+		identity_clear(client->identity);
+	free(client->identity);
+	buf_free(&client->to_gate);
+	buf_free(&client->received);
+	config_release(client->config);
+	free(client);
+}
+
+static void
+on_last_written(struct client *client)
+{
+	client_close(client, client->reason, NULL);
+}
+
+/* The client has taken the reply that it was slow to take: on with its next message. */
+static void
+on_reply_written(struct client *client)
+{
+	event_add(&client->readable, NULL);
+	login_readable(client);
+}
+
+static bool
+dn_allowed(const struct settings_list *list, const char *dn)
+{
+	if (!list->set)
+		return true;
+	for (size_t i = 0; i < list->num; i++)
+		if (glob_match(list->items[i], dn))
+			return true;
+	return false;
+}
+
+/* Handshake over, chain verified by OpenSSL: is it one of ours? libvirt's client waits for one byte that says so. */
+static void
+admit(struct client *client)
+{
+	static const uint8_t confirmation[] = { 1 };
+	const struct settings *settings = client->config->settings;
+	struct vg_error error;
+
+	SSL_set_app_data(client->transport.ssl, NULL);
+	if (tls_client_identity(client->transport.ssl, client->identity, &error) < 0) {
+		client_close(client, CLOSE_CERT_REFUSED, error.what);
+		return;
+	}
+	if (!dn_allowed(&settings->tls_allowed_dn_list, client->identity->x509_dn)) {
+		client->identity->proofs = 0;
+		client_close(client, CLOSE_DN_NOT_ALLOWED, NULL);
+		return;
+	}
+	if (transport_put(&client->transport, confirmation, sizeof(confirmation)) < 0 ||
+	    transport_flush(&client->transport) < 0) {
+		client_close(client, CLOSE_CLIENT_LOST, NULL);
+		return;
+	}
+	if (settings->auth_tls == AUTH_SASL) {
+		client_enter(client, CLIENT_RPC_AUTH);
+		login_readable(client);
+	} else {
+		client_hand_over(client);
+	}
+}
+
+static void
+on_handshake(struct client *client)
+{
+	SSL *ssl = client->transport.ssl;
+	long verified;
+	unsigned long why;
+
+	switch (transport_handshake(&client->transport)) {
+	case 1:
+		admit(client);
+		break;
+	case 0:
+		if (transport_blocked(&client->transport))
+			event_add(&client->writable, NULL);
+		break;
+	default:
+		verified = SSL_get_verify_result(ssl);
+		why = ERR_peek_error();
+		if (verified != X509_V_OK)
+			client_close(client, CLOSE_CERT_REFUSED, X509_verify_cert_error_string(verified));
+		else if (why == 0 || ERR_GET_REASON(why) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+			client_close(client, CLOSE_SAID_NOTHING, NULL);
+		else
+			client_close(client, CLOSE_TLS_FAILED, ERR_reason_error_string(why));
+		ERR_clear_error();
+		break;
+	}
+}
+
+/* Our end of a new stream to the gate, -1 when the gate cannot take one now. */
+static int
+offer(struct client *client)
+{
+	uint8_t body[LINK_MAX_BODY];
+	size_t len = handover_put(body, sizeof(body), client->identity);
+	int fds[2], sent;
+
+	if (len == 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+		return -1;
+	sent = link_send(client->front->gate, LINK_SESSION, body, len, &fds[1], 1);
+	close(fds[1]);
+	if (sent == 0)
+		return fds[0];
+	close(fds[0]);
+	return -1;
+}
+
+void
+client_hand_over(struct client *client)
+{
+	struct front *front = client->front;
+
+	if (front->gate == NULL) {
+		if (client->state != CLIENT_HANDOVER)
+			client_enter(client, CLIENT_HANDOVER);
+		return;
+	}
+	client->gate_fd = offer(client);
+	if (client->gate_fd < 0) {
+		client_close(client, CLOSE_NO_MEMORY, strerror(errno));
+		return;
+	}
+	event_assign(&client->gate_readable, front->base, client->gate_fd, EV_READ | EV_PERSIST, on_gate_readable, client);
+	event_assign(&client->gate_writable, front->base, client->gate_fd, EV_WRITE, on_gate_writable, client);
+	event_add(&client->gate_readable, NULL);
+	identity_clear(client->identity);
+	free(client->identity);
+	client->identity = NULL;
+	config_release(client->config);
+	client->config = NULL;
+	client_enter(client, CLIENT_OPEN);
+	pump_start(client);
+}

@@ -1,0 +1,101 @@
+/*
+ * client.h: one connection from the network, from accept to close. One state says what it waits for; client_enter() is
+ * the only place that changes it, client_close() the only way to end one.
+ */
+#ifndef FRONT_CLIENT_H
+#define FRONT_CLIENT_H
+
+#include <sys/queue.h>
+#include <time.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "gateway/core/buf.h"
+#include "gateway/core/process.h"
+#include "gateway/front/framing.h"
+#include "gateway/front/transport.h"
+#include "virtgate/identity.h"
+
+struct front;
+struct config;
+struct sasl_session;
+
+/* What is awaited. */
+enum client_state {
+	CLIENT_NEW,		/* nothing: it was just accepted */
+	CLIENT_TLS_HANDSHAKE,	/* TLS bytes of the client */
+	CLIENT_PEER_NAME,	/* a worker: the name of the local peer's user */
+	CLIENT_RPC_AUTH,	/* the client's next authentication message */
+	CLIENT_SASL_STEP,	/* a worker: the answer of the SASL mechanism; the client is not read meanwhile */
+	CLIENT_HANDOVER,	/* a link to the gate */
+	CLIENT_OPEN,		/* either side: the pump runs */
+	CLIENT_HALF_CLOSED,	/* the gate: the client has said its last */
+	CLIENT_FLUSHING,	/* the client: it takes the last bytes */
+	CLIENT_CLOSED,		/* the end of the turn, or the worker that still holds it */
+	CLIENT_NUM_STATES
+};
+
+enum close_reason {
+#define REASON(name, text, kind) CLOSE_##name,
+#include "gateway/front/reasons.def"
+#undef REASON
+	CLOSE_NUM_REASONS
+};
+
+/* CLOSE_REASON_NORMAL: information; FAILED: a failed log-in, recorded; TROUBLE: the gateway's own, an error. */
+enum close_kind { CLOSE_KIND_NORMAL, CLOSE_KIND_FAILED, CLOSE_KIND_TROUBLE };
+
+struct client {
+	struct front *front;
+	struct config *config;		/* counted; until the client is handed over */
+	TAILQ_ENTRY(client) next;	/* on the front's list of its state's kind */
+	enum client_state state;
+	enum close_reason reason;	/* of FLUSHING and CLOSED */
+	enum listener_kind listener;
+	unsigned long number;		/* for log lines */
+	struct timespec accepted;
+
+	struct transport transport;
+	struct event readable, writable;	/* the client's socket */
+	struct event deadline;
+	int gate_fd;			/* our end of the stream to the gate, or -1 */
+	struct event gate_readable, gate_writable;
+	struct buf to_gate;		/* read from the client, not yet taken by the gate */
+	struct framing framing;		/* where in a message the gate's bytes are */
+
+	struct buf received;		/* authentication messages, as far as they have arrived */
+	struct sasl_session *sasl;
+	struct vg_identity *identity;	/* so far; NULL once handed over */
+	bool heard;			/* it has sent at least one byte */
+	bool held;			/* a worker holds it: not to be freed yet */
+};
+
+TAILQ_HEAD(client_list, client);
+
+/* Takes `fd`. Counts, arms and starts reading; NULL when memory is out (fd is closed). `address` is the peer's. */
+struct client *client_create(struct front *front, enum listener_kind listener, int fd, const struct sockaddr *address);
+/* The only way to end a client. `detail` (may be NULL) goes into log and record. Safe to call twice. */
+void client_close(struct client *client, enum close_reason reason, const char *detail);
+/* As client_close, after what is unsent has been taken by the client. */
+void client_close_flushed(struct client *client, enum close_reason reason, const char *detail);
+/* Frees one that is closed and not held. */
+void client_free(struct client *client);
+/* For client.c, login.c and pump.c: the only function that changes `state`. */
+void client_enter(struct client *client, enum client_state next);
+const char *client_state_name(enum client_state state);
+const char *close_reason_text(enum close_reason reason);
+enum close_kind close_reason_kind(enum close_reason reason);
+/* Waits for a gate (CLIENT_HANDOVER): tries again. */
+void client_hand_over(struct client *client);
+
+/* login.c: authentication messages. */
+void login_readable(struct client *client);
+/* pump.c */
+void pump_start(struct client *client);
+void pump_client_readable(struct client *client);
+void pump_client_writable(struct client *client);
+void pump_gate_readable(struct client *client);
+void pump_gate_writable(struct client *client);
+
+#endif

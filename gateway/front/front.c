@@ -1,0 +1,504 @@
+/* front.c: the process: its start, its links, its listeners, its reload. What happens on a connection is client.c's. */
+#include "gateway/front/front.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/core/log.h"
+#include "gateway/front/internal.h"
+#include "gateway/front/sasl.h"
+#include "gateway/front/tls_context.h"
+#include "gateway/front/worker.h"
+
+/* A new client may take the place of a silent one that old, not of a younger one. */
+#define EVICT_AGE 1.0
+/* Out of descriptors: old clients go on, new ones wait that long. */
+static const struct timeval retry_time = { 0, 200000 };
+
+struct config *
+config_hold(struct config *config)
+{
+	config->refs++;
+	return config;
+}
+
+void
+config_release(struct config *config)
+{
+	if (config == NULL || --config->refs > 0)
+		return;
+	SSL_CTX_free(config->tls);
+	settings_destroy(config->settings);
+	free(config);
+}
+
+/* Takes `settings` when it answers with a config. */
+static struct config *
+config_create(struct settings *settings, const int files[PROCESS_NUM_FILES], struct vg_error *error)
+{
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (config == NULL) {
+		vg_fail(error, "out of memory");
+		return NULL;
+	}
+	if (settings->listen_tls) {
+		config->tls = tls_context_create(settings, files, error);
+		if (config->tls == NULL) {
+			free(config);
+			return NULL;
+		}
+	}
+	config->refs = 1;
+	config->settings = settings;
+	return config;
+}
+
+/* What works but will refuse people: said aloud, not a reason not to run. */
+static void
+warn_of_dates(const struct config *config)
+{
+	struct vg_error error;
+
+	if (config->tls != NULL && tls_context_check_dates(config->tls, config->settings, &error) < 0)
+		log_warn("%s (%s)", error.what, error.hint);
+}
+
+static void
+close_files(int files[PROCESS_NUM_FILES])
+{
+	for (int i = 0; i < PROCESS_NUM_FILES; i++) {
+		if (files[i] >= 0)
+			close(files[i]);
+		files[i] = -1;
+	}
+}
+
+static bool
+needs_sasl(const struct settings *settings)
+{
+	return settings->listen_tcp || (settings->listen_tls && settings->auth_tls == AUTH_SASL);
+}
+
+/* ---- clients ---- */
+
+static void
+set_accepting(struct front *front, bool accepting)
+{
+	if (front->paused == !accepting)
+		return;
+	front->paused = !accepting;
+	for (unsigned i = 0; i < front->process->num_listeners; i++) {
+		if (accepting)
+			event_add(front->accepting[i], NULL);
+		else
+			event_del(front->accepting[i]);
+	}
+}
+
+static void
+on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	set_accepting(arg, true);
+}
+
+static void
+pause_accepting(struct front *front, const struct timeval *time)
+{
+	set_accepting(front, false);
+	event_add(front->resume, time);
+}
+
+void
+front_client_left(struct front *front)
+{
+	if (!front->paused)
+		return;
+	event_del(front->resume);
+	set_accepting(front, true);
+}
+
+/* This front's part of max_anonymous_clients. */
+static unsigned
+anonymous_limit(const struct settings *settings)
+{
+	long fronts = settings->front_processes > 0 ? settings->front_processes : sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (fronts < 1)
+		fronts = 1;
+	return (unsigned)((settings->max_anonymous_clients + fronts - 1) / fronts);
+}
+
+/* Makes room for one more that has not authenticated; false when it has to wait. */
+static bool
+make_room(struct front *front)
+{
+	struct client *oldest = TAILQ_FIRST(&front->anonymous);
+	struct timeval wait = { 0, 0 };
+	struct timespec now;
+	double age;
+
+	/* The gate counts sessions over all fronts; this only bounds one front's memory. */
+	if (front->num_authenticated >= (unsigned)front->config->settings->max_clients) {
+		pause_accepting(front, &retry_time);
+		return false;
+	}
+	if (oldest == NULL || front->num_anonymous < anonymous_limit(front->config->settings))
+		return true;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	age = (double)(now.tv_sec - oldest->accepted.tv_sec) + (double)(now.tv_nsec - oldest->accepted.tv_nsec) / 1e9;
+	if (age >= EVICT_AGE) {
+		client_close(oldest, CLOSE_EVICTED, NULL);
+		return true;
+	}
+	wait.tv_usec = (suseconds_t)((EVICT_AGE - age) * 1e6) + 1000;
+	wait.tv_sec = wait.tv_usec / 1000000;
+	wait.tv_usec %= 1000000;
+	pause_accepting(front, &wait);
+	return false;
+}
+
+/* One a turn, so that the fronts share a crowd. */
+static void
+on_accept(evutil_socket_t listener, short what, void *arg)
+{
+	struct front *front = arg;
+	struct sockaddr_storage address = { 0 };
+	socklen_t len = sizeof(address);
+	enum listener_kind kind = LISTENER_TLS;
+	int fd;
+
+	(void)what;
+	if (!make_room(front))
+		return;
+	fd = accept4(listener, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
+		if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+			return;
+		log_warn("no new clients for now: %s", strerror(errno));
+		pause_accepting(front, &retry_time);
+		return;
+	}
+	for (unsigned i = 0; i < front->process->num_listeners; i++)
+		if (front->process->listeners[i].fd == listener)
+			kind = front->process->listeners[i].kind;
+	if (client_create(front, kind, fd, (struct sockaddr *)&address) == NULL)
+		log_error("no memory for a new client");
+}
+
+static void
+on_reap(evutil_socket_t fd, short what, void *arg)
+{
+	struct front *front = arg;
+	struct client *client, *next;
+
+	(void)fd;
+	(void)what;
+	for (client = TAILQ_FIRST(&front->closed); client != NULL; client = next) {
+		next = TAILQ_NEXT(client, next);
+		if (!client->held)
+			client_free(client);
+	}
+}
+
+/* Accepted sockets inherit these: no call per client. */
+static void
+set_listener_options(int fd)
+{
+	static const int on = 1, idle = 60, interval = 15, count = 4;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
+static int
+start_listeners(struct front *front)
+{
+	for (unsigned i = 0; i < front->process->num_listeners; i++) {
+		const struct listener *listener = &front->process->listeners[i];
+
+		if (listener->kind != LISTENER_UNIX)
+			set_listener_options(listener->fd);
+		front->accepting[i] = event_new(front->base, listener->fd, EV_READ | EV_PERSIST, on_accept, front);
+		if (front->accepting[i] == NULL || event_add(front->accepting[i], NULL) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- links ---- */
+
+static void
+on_gate_message(struct link *link, enum link_type type, const uint8_t *body, size_t len, const int *fds, size_t num_fds,
+    void *arg)
+{
+	(void)link;
+	(void)body;
+	(void)len;
+	(void)arg;
+	/* The gate only takes. */
+	for (size_t i = 0; i < num_fds; i++)
+		close(fds[i]);
+	log_error("gate sent a message of type %d", (int)type);
+}
+
+static void
+on_gate_closed(struct link *link, void *arg)
+{
+	struct front *front = arg;
+
+	log_warn("the gate is gone; new clients wait for the next one");
+	link_destroy(link);
+	if (front->gate == link)
+		front->gate = NULL;
+}
+
+static void
+connect_gate(struct front *front, int fd)
+{
+	struct client *client, *next;
+
+	link_destroy(front->gate);
+	front->gate = link_create(front->base, fd, on_gate_message, on_gate_closed, front);
+	if (front->gate == NULL) {
+		log_error("no link to the gate: %s", strerror(errno));
+		return;
+	}
+	for (client = TAILQ_FIRST(&front->anonymous); client != NULL; client = next) {
+		next = TAILQ_NEXT(client, next);
+		if (client->state == CLIENT_HANDOVER)
+			client_hand_over(client);
+	}
+}
+
+static void
+connect_peer(struct front *front, const uint8_t *body, size_t len, const int *fds, size_t num_fds)
+{
+	struct link_peer peer = { PROCESS_NUM_KINDS, 0 };
+
+	if (len == sizeof(peer))
+		memcpy(&peer, body, sizeof(peer));
+	if (num_fds == 1 && peer.kind == PROCESS_GATE)
+		connect_gate(front, fds[0]);
+	else if (num_fds == 1 && peer.kind == PROCESS_AUDIT)
+		audit_client_connect(front->audit, fds[0]);
+	else
+		for (size_t i = 0; i < num_fds; i++)
+			close(fds[i]);
+}
+
+/* Settings from the passed text; NULL with `error`. */
+static struct settings *
+read_settings(const struct front *front, int fd, struct vg_error *error)
+{
+	struct settings *settings;
+	size_t len;
+	char *text = fd >= 0 ? process_read_file(fd, &len) : NULL;
+
+	if (text == NULL) {
+		vg_fail(error, "%s: cannot be read: %s", front->config->settings->file, strerror(fd >= 0 ? errno : ENOENT));
+		return NULL;
+	}
+	settings = settings_parse(text, front->config->settings->file, error);
+	free(text);
+	return settings;
+}
+
+/* Everything new is built first, then swapped: what does not load leaves the old in force. */
+static int
+reload(struct front *front, const int files[PROCESS_NUM_FILES], struct vg_error *error)
+{
+	struct settings *settings = read_settings(front, files[FILE_SETTINGS], error);
+	struct config *config;
+
+	if (settings == NULL)
+		return -1;
+	config = config_create(settings, files, error);
+	if (config == NULL) {
+		settings_destroy(settings);
+		return -1;
+	}
+	if (needs_sasl(settings) && !needs_sasl(front->config->settings) &&
+	    sasl_library_start(settings->sasl_conf_dir, error) < 0) {
+		config_release(config);
+		return -1;
+	}
+	warn_of_dates(config);
+	config_release(front->config);
+	front->config = config;
+	return 0;
+}
+
+static void
+on_reload(struct front *front, const uint8_t *body, size_t len, const int *fds, size_t num_fds)
+{
+	struct vg_error error = { .what = "" };
+	char text[sizeof(error.what) + sizeof(error.hint) + 8] = "";
+	int files[PROCESS_NUM_FILES];
+
+	if (process_reload_files(body, len, fds, num_fds, files) < 0) {
+		snprintf(text, sizeof(text), "the reload message is damaged");
+	} else {
+		if (reload(front, files, &error) < 0)
+			snprintf(text, sizeof(text), "%s%s%s%s", error.what, error.hint[0] != '\0' ? " (" : "", error.hint,
+			    error.hint[0] != '\0' ? ")" : "");
+		close_files(files);
+	}
+	(void)link_send(front->parent, LINK_RELOADED, text, strlen(text), NULL, 0);
+}
+
+static void
+on_parent_message(struct link *link, enum link_type type, const uint8_t *body, size_t len, const int *fds,
+    size_t num_fds, void *arg)
+{
+	struct front *front = arg;
+
+	(void)link;
+	switch (type) {
+	case LINK_PEER:
+		connect_peer(front, body, len, fds, num_fds);
+		break;
+	case LINK_RELOAD:
+		on_reload(front, body, len, fds, num_fds);
+		break;
+	case LINK_STOP:
+		event_base_loopbreak(front->base);
+		break;
+	default:
+		log_fatal("the parent sent a message of type %d", (int)type);
+	}
+}
+
+static void
+on_parent_closed(struct link *link, void *arg)
+{
+	(void)link;
+	(void)arg;
+	log_fatal("the parent is gone");
+}
+
+static void
+close_clients(struct front *front)
+{
+	struct client *client;
+
+	while ((client = TAILQ_FIRST(&front->anonymous)) != NULL)
+		client_close(client, CLOSE_STOPPING, NULL);
+	while ((client = TAILQ_FIRST(&front->authenticated)) != NULL)
+		client_close(client, CLOSE_STOPPING, NULL);
+}
+
+/* ---- start ---- */
+
+__attribute__((noreturn))
+static void
+fail_start(struct front *front, const struct vg_error *error)
+{
+	char text[sizeof(error->what) + sizeof(error->hint) + 8];
+
+	snprintf(text, sizeof(text), "%s%s%s%s", error->what, error->hint[0] != '\0' ? " (" : "", error->hint,
+	    error->hint[0] != '\0' ? ")" : "");
+	(void)link_send(front->parent, LINK_FAILED, text, strlen(text), NULL, 0);
+	log_fatal("%s", text);
+}
+
+/* Small allocations come and go with each message: they stay in the process instead of being mapped anew. */
+static void
+tune_memory(void)
+{
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+}
+
+void
+front_main(struct process *process)
+{
+	struct front front = { .process = process };
+	struct vg_error error = { .what = "out of memory" };
+
+	process_start(process);
+	tune_memory();
+	TAILQ_INIT(&front.anonymous);
+	TAILQ_INIT(&front.authenticated);
+	TAILQ_INIT(&front.closed);
+	front.base = event_base_new();
+	if (front.base == NULL)
+		log_fatal("no event loop");
+	front.parent = link_create(front.base, process->parent_fd, on_parent_message, on_parent_closed, &front);
+	if (front.parent == NULL)
+		log_fatal("no link to the parent: %s", strerror(errno));
+	front.config = config_create(process->settings, process->files, &error);
+	if (front.config == NULL)
+		fail_start(&front, &error);
+	warn_of_dates(front.config);
+	close_files(process->files);
+	if (needs_sasl(process->settings) && sasl_library_start(process->settings->sasl_conf_dir, &error) < 0)
+		fail_start(&front, &error);
+	front.audit = audit_client_create(front.base);
+	front.worker = worker_create(front.base);
+	front.resume = evtimer_new(front.base, on_resume, &front);
+	front.reap = evtimer_new(front.base, on_reap, &front);
+	if (front.audit == NULL || front.worker == NULL || front.resume == NULL || front.reap == NULL ||
+	    start_listeners(&front) < 0)
+		fail_start(&front, &error);
+	if (link_send(front.parent, LINK_READY, NULL, 0, NULL, 0) < 0)
+		log_fatal("cannot tell the parent: %s", strerror(errno));
+	event_base_dispatch(front.base);
+	close_clients(&front);
+	_exit(0);
+}
+
+/* Does SASL give a mechanism for each way in that asks for it? */
+static int
+check_sasl(const struct settings *settings, struct vg_error *error)
+{
+	const struct sasl_rules rules[] = { { .encrypted = true, .external_ssf = 256 },
+		{ .encrypted = false, .min_ssf = (unsigned)settings->tcp_min_ssf } };
+	const bool wanted[] = { settings->listen_tls && settings->auth_tls == AUTH_SASL, settings->listen_tcp };
+
+	if (sasl_library_start(settings->sasl_conf_dir, error) < 0)
+		return -1;
+	for (size_t i = 0; i < 2; i++) {
+		struct sasl_session *session = wanted[i] ? sasl_session_create(&rules[i]) : NULL;
+		bool some = session != NULL && sasl_session_mechs(session)[0] != '\0';
+
+		sasl_session_destroy(session);
+		if (!wanted[i] || some)
+			continue;
+		vg_fail(error, "%s/libvirt.conf: no SASL mechanism that may be offered over %s", settings->sasl_conf_dir,
+		    rules[i].encrypted ? "TLS" : "plain TCP");
+		return vg_hint(error, "install the module and name it in mech_list: %s",
+		    rules[i].encrypted ? "scram-sha-256" : "gssapi (only it gives a security layer)");
+	}
+	return 0;
+}
+
+int
+front_check(const struct settings *settings, const int files[PROCESS_NUM_FILES], struct vg_error *error)
+{
+	SSL_CTX *tls;
+	int ret = 0;
+
+	if (settings->listen_tls) {
+		tls = tls_context_create(settings, files, error);
+		if (tls == NULL)
+			return -1;
+		ret = tls_context_check_dates(tls, settings, error);
+		SSL_CTX_free(tls);
+	}
+	if (ret == 0 && needs_sasl(settings))
+		ret = check_sasl(settings, error);
+	return ret;
+}

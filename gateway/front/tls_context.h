@@ -1,0 +1,27 @@
+/*
+ * tls_context.h: one SSL_CTX from the files that the parent opened, and the judgement on a client's certificate once
+ * OpenSSL has verified its chain.
+ */
+#ifndef FRONT_TLS_CONTEXT_H
+#define FRONT_TLS_CONTEXT_H
+
+#include <openssl/ssl.h>
+
+#include "gateway/core/process.h"
+#include "virtgate/identity.h"
+#include "virtgate/result.h"
+
+/* A new context, or NULL with `error` naming file and remedy. Reads the files, does not close them. */
+SSL_CTX *tls_context_create(const struct settings *settings, const int files[PROCESS_NUM_FILES], struct vg_error *error);
+
+/* What is wrong with dates: server certificate, CA, CRL. -1 with `error`. For checks and warnings, not for deciding. */
+int tls_context_check_dates(SSL_CTX *ctx, const struct settings *settings, struct vg_error *error);
+
+/*
+ * The verified client of a finished handshake, into `identity` (DN, CN, fingerprint, SANs, proof X509). -1 with `error`
+ * when there is none, or its certificate is one that we do not take: NUL, several CNs, bytes that are not UTF-8,
+ * no clientAuth. `identity` then holds what is known, for the record, without the proof.
+ */
+int tls_client_identity(SSL *ssl, struct vg_identity *identity, struct vg_error *error);
+
+#endif
