@@ -3,6 +3,7 @@
  * object on standard output. It does not know what it talks to: the URI says.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -18,17 +19,22 @@
 
 enum { MAX_CLIENTS = 256, MAX_OPERATIONS = 10 * 1000 * 1000, MAX_IDLE = 20000, WARM_UP = 20 };
 
+struct client;
+
 struct load {
 	const char *uri;
-	int (*operation)(virConnectPtr connection, const char *uri);	/* 0, or -1 with libvirt's error set */
+	int (*operation)(struct client *client);	/* 0, or -1 with libvirt's error set */
 	virConnectPtr shared;			/* every client uses this one; NULL: each opens its own */
-	bool connects;				/* the operation opens its own connection */
 	size_t operations;			/* per client */
 	pthread_barrier_t start;
 };
 
 struct client {
 	struct load *load;
+	size_t number;
+	virConnectPtr connection;		/* its own or the shared one; NULL when each operation opens one */
+	virDomainPtr domain;			/* its own, for changes */
+	int autostart;				/* what the next change sets */
 	uint64_t *latencies;			/* ns; load->operations of them */
 	pthread_t thread;
 };
@@ -86,22 +92,19 @@ open_connection(const char *uri)
 
 /* The smallest call that the library does not answer from its own memory. */
 static int
-small_call(virConnectPtr connection, const char *uri)
+small_call(struct client *client)
 {
 	unsigned long version;
 
-	(void)uri;
-	return virConnectGetLibVersion(connection, &version);
+	return virConnectGetLibVersion(client->connection, &version);
 }
 
 static int
-list_domains(virConnectPtr connection, const char *uri)
+list_domains(struct client *client)
 {
 	virDomainPtr *domains;
-	int count;
+	int count = virConnectListAllDomains(client->connection, &domains, 0);
 
-	(void)uri;
-	count = virConnectListAllDomains(connection, &domains, 0);
 	if (count < 0)
 		return -1;
 	for (int i = 0; i < count; i++)
@@ -111,22 +114,37 @@ list_domains(virConnectPtr connection, const char *uri)
 }
 
 static int
-open_and_close(virConnectPtr connection, const char *uri)
+open_and_close(struct client *client)
 {
-	virConnectPtr fresh = virConnectOpen(uri);
+	virConnectPtr fresh = virConnectOpen(client->load->uri);
 
-	(void)connection;
 	if (fresh == NULL)
 		return -1;
 	virConnectClose(fresh);
 	return 0;
 }
 
-static void
-run_operation(struct load *load, virConnectPtr connection)
+/* A change that costs libvirtd next to nothing. Every client has a guest of its own. */
+static int
+change_guest(struct client *client)
 {
-	if (load->operation(connection, load->uri) < 0)
-		die("%s: %s", load->uri, virGetLastErrorMessage());
+	char name[32];
+
+	if (client->domain == NULL) {
+		(void)snprintf(name, sizeof(name), "guest-%04zu", client->number);
+		client->domain = virDomainLookupByName(client->connection, name);
+	}
+	if (client->domain == NULL)
+		return -1;
+	client->autostart = !client->autostart;
+	return virDomainSetAutostart(client->domain, client->autostart);
+}
+
+static void
+run_operation(struct client *client)
+{
+	if (client->load->operation(client) < 0)
+		die("%s: %s", client->load->uri, virGetLastErrorMessage());
 }
 
 static void *
@@ -134,21 +152,24 @@ client_main(void *arg)
 {
 	struct client *client = arg;
 	struct load *load = client->load;
-	virConnectPtr own = NULL, connection = load->shared;
+	bool connects = load->operation == open_and_close;
 
-	if (!load->connects && connection == NULL)
-		connection = own = open_connection(load->uri);
-	for (int i = 0; i < WARM_UP && !load->connects; i++)
-		run_operation(load, connection);
+	client->connection = load->shared;
+	if (!connects && client->connection == NULL)
+		client->connection = open_connection(load->uri);
+	for (int i = 0; i < WARM_UP && !connects; i++)
+		run_operation(client);
 	(void)pthread_barrier_wait(&load->start);
 	for (size_t i = 0; i < load->operations; i++) {
 		uint64_t before = now_ns();
 
-		run_operation(load, connection);
+		run_operation(client);
 		client->latencies[i] = now_ns() - before;
 	}
-	if (own != NULL)
-		virConnectClose(own);
+	if (client->domain != NULL)
+		virDomainFree(client->domain);
+	if (client->connection != NULL && client->connection != load->shared)
+		virConnectClose(client->connection);
 	return NULL;
 }
 
@@ -161,12 +182,12 @@ compare_latencies(const void *left, const void *right)
 }
 
 static void
-print_latencies(uint64_t *latencies, size_t count, uint64_t elapsed)
+print_latencies(uint64_t *latencies, size_t count, size_t warm_up, uint64_t elapsed)
 {
 	qsort(latencies, count, sizeof(*latencies), compare_latencies);
-	printf("{\"per_second\": %.1f, \"p50_us\": %.2f, \"p99_us\": %.2f, \"max_us\": %.2f, \"count\": %zu}\n",
+	printf("{\"per_second\": %.1f, \"p50_us\": %.2f, \"p99_us\": %.2f, \"max_us\": %.2f, \"operations\": %zu}\n",
 	    (double)count * 1e9 / (double)elapsed, (double)latencies[count / 2] / 1e3,
-	    (double)latencies[count * 99 / 100] / 1e3, (double)latencies[count - 1] / 1e3, count);
+	    (double)latencies[count * 99 / 100] / 1e3, (double)latencies[count - 1] / 1e3, count + warm_up);
 }
 
 static void
@@ -179,8 +200,7 @@ run_load(struct load *load, size_t num_clients)
 	if (pthread_barrier_init(&load->start, NULL, (unsigned)num_clients + 1) != 0)
 		die("no barrier");
 	for (size_t i = 0; i < num_clients; i++) {
-		clients[i].load = load;
-		clients[i].latencies = latencies + i * load->operations;
+		clients[i] = (struct client){ .load = load, .number = i, .latencies = latencies + i * load->operations };
 		if (pthread_create(&clients[i].thread, NULL, client_main, &clients[i]) != 0)
 			die("no thread for client %zu", i);
 	}
@@ -188,7 +208,8 @@ run_load(struct load *load, size_t num_clients)
 	start = now_ns();
 	for (size_t i = 0; i < num_clients; i++)
 		(void)pthread_join(clients[i].thread, NULL);
-	print_latencies(latencies, num_clients * load->operations, now_ns() - start);
+	print_latencies(latencies, num_clients * load->operations,
+	    load->operation == open_and_close ? 0 : num_clients * WARM_UP, now_ns() - start);
 	(void)pthread_barrier_destroy(&load->start);
 	free(latencies);
 }
@@ -311,6 +332,33 @@ hold_idle(const char *uri, size_t count)
 	free(connections);
 }
 
+/* ---- the disk below an audit trail ---- */
+
+static void
+append_durably(const char *directory, size_t count)
+{
+	uint64_t *latencies = allocate(count, sizeof(*latencies));
+	uint64_t start = now_ns();
+	char path[4096], record[1024];
+	int fd;
+
+	memset(record, 'x', sizeof(record));
+	if ((size_t)snprintf(path, sizeof(path), "%s/appends", directory) >= sizeof(path))
+		die("%s: the name is too long", directory);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t before = now_ns();
+
+		if (fd < 0 || write(fd, record, sizeof(record)) != (ssize_t)sizeof(record) || fdatasync(fd) < 0)
+			die("%s: %s", path, strerror(errno));
+		latencies[i] = now_ns() - before;
+	}
+	print_latencies(latencies, count, 0, now_ns() - start);
+	free(latencies);
+	(void)close(fd);
+	(void)unlink(path);
+}
+
 static size_t
 parse_count(const char *text, size_t max)
 {
@@ -327,10 +375,11 @@ parse_count(const char *text, size_t max)
 __attribute__((noreturn)) static void
 usage(void)
 {
-	fputs("usage: client calls|list|opens URI CLIENTS OPERATIONS    each client with its own connection\n"
-	      "       client share URI CLIENTS OPERATIONS               small calls of all on one connection\n"
+	fputs("usage: client calls|list|opens|changes URI CLIENTS OPERATIONS    each client with its own connection\n"
+	      "       client share URI CLIENTS OPERATIONS    small calls of all on one connection\n"
 	      "       client download|upload URI POOL VOLUME\n"
-	      "       client idle URI CONNECTIONS                       held until standard input ends\n", stderr);
+	      "       client idle URI CONNECTIONS    held until standard input ends\n"
+	      "       client disk DIRECTORY APPENDS    each made durable\n", stderr);
 	exit(2);
 }
 
@@ -343,9 +392,10 @@ pick_operation(struct load *load, const char *mode)
 		load->operation = list_domains;
 	else if (strcmp(mode, "opens") == 0)
 		load->operation = open_and_close;
+	else if (strcmp(mode, "changes") == 0)
+		load->operation = change_guest;
 	else
 		return false;
-	load->connects = load->operation == open_and_close;
 	if (strcmp(mode, "share") == 0)
 		load->shared = open_connection(load->uri);
 	return true;
@@ -364,6 +414,8 @@ main(int argc, char **argv)
 	load.uri = argv[2];
 	if (strcmp(argv[1], "idle") == 0 && argc == 4) {
 		hold_idle(load.uri, parse_count(argv[3], MAX_IDLE));
+	} else if (strcmp(argv[1], "disk") == 0 && argc == 4) {
+		append_durably(argv[2], parse_count(argv[3], MAX_OPERATIONS));
 	} else if (strcmp(argv[1], "download") == 0 && argc == 5) {
 		transfer_volume(load.uri, false, argv[3], argv[4]);
 	} else if (strcmp(argv[1], "upload") == 0 && argc == 5) {

@@ -76,33 +76,11 @@ def count_time(client, peer, work, pids):
                               (wake_ups(pid) - before[pid][1]) / work.amount) for pid in pids}
 
 
-def attach(pid, output):
-    tracer = subprocess.Popen(["strace", "-f", "-c", "-U", "name,calls", "-o", output, "-p", str(pid)],
-                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    tracer.stderr.readline()	# "Process N attached"
-    return tracer
-
-
-def parse_summary(path):
-    calls = collections.Counter()
-    with open(path, encoding="ascii") as summary:
-        for line in summary:
-            words = line.split()
-            if len(words) == 2 and words[1].isdigit() and words[0] != "total":
-                calls[words[0]] += int(words[1])
-    return calls
-
-
 def count_syscalls(client, peer, work, pids, directory):
-    outputs = {pid: os.path.join(directory, f"strace.{pid}") for pid in pids}
-    tracers = [attach(pid, output) for pid, output in outputs.items()]
-    time.sleep(0.2)
-    client.run(work.client_args[0], peer, *work.client_args[1:])
-    for tracer in tracers:
-        tracer.send_signal(signal.SIGINT)
-        tracer.wait()
-    return {pid: collections.Counter({name: calls / work.amount for name, calls in parse_summary(output).items()})
-            for pid, output in outputs.items()}
+    with peers.CountedCalls(pids, directory) as counted:
+        client.run(work.client_args[0], peer, *work.client_args[1:])
+    return {pid: collections.Counter({name: calls / work.amount for name, calls in counts.items()})
+            for pid, counts in counted.by_pid.items()}
 
 
 def report(work, peer, times, client_cpu, calls):

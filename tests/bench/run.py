@@ -59,6 +59,9 @@ METRICS = {
     "connects_s": Metric("connect", "/s", True, [(REFERENCE, 1.0)]),
     "connects_1_s": Metric("connect", "/s", True),
     "idle_kib": Metric("idle", "KiB", False, [(None, 64)]),
+    "decision_ns": Metric("policy", "ns", False),
+    "audit_changes_s": Metric("audit", "/s", True),
+    "audit_fdatasync_per_change": Metric("audit", "", False),
 }
 GROUPS = sorted({metric.group for metric in METRICS.values()})
 
@@ -71,13 +74,19 @@ class Client:
         self.program = program
 
     def run(self, mode, peer, *args):
-        argv = [self.program, mode, peer.uri, *map(str, args)]
+        return self.call(peer.name, mode, peer.uri, *args)
+
+    def run_disk(self, directory, count):
+        return self.call("disk", "disk", directory, count)
+
+    def call(self, name, mode, *args):
+        argv = [self.program, mode, *map(str, args)]
         try:
             done = subprocess.run(argv, capture_output=True, text=True, timeout=self.PATIENCE, check=False)
         except subprocess.TimeoutExpired:
-            raise peers.BenchError(f"{peer.name}: no end of '{mode}' in {self.PATIENCE} s") from None
+            raise peers.BenchError(f"{name}: no end of '{mode}' in {self.PATIENCE} s") from None
         if done.returncode != 0:
-            raise peers.BenchError(f"{peer.name}: {mode}: {done.stderr.strip()}")
+            raise peers.BenchError(f"{name}: {mode}: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
     @contextlib.contextmanager
@@ -115,7 +124,21 @@ def measure_connect(peer, client, effort):
     METRICS["connects_1_s"].add(peer.name, client.run("opens", peer, 1, int(150 * effort))["per_second"])
 
 
-MEASURES = {"rpc": measure_rpc, "list": measure_list, "stream": measure_stream, "connect": measure_connect}
+def measure_audit(peer, client, effort):
+    """Changes of eight clients; the peer "disk" is one writer that makes every record durable before the next."""
+    count = int(100 * effort)
+    METRICS["audit_changes_s"].add(peer.name, client.run("changes", peer, 8, count)["per_second"])
+    if peer.name != "virtgate":
+        return
+    METRICS["audit_changes_s"].add("disk", client.run_disk(os.path.join(peer.directory, "audit"), count)["per_second"])
+    if shutil.which("strace") is not None:
+        with peers.CountedCalls(peer.pids(), peer.directory) as counted:
+            done = client.run("changes", peer, 8, count)
+        METRICS["audit_fdatasync_per_change"].add(peer.name, counted.total()["fdatasync"] / done["operations"])
+
+
+MEASURES = {"rpc": measure_rpc, "list": measure_list, "stream": measure_stream, "connect": measure_connect,
+            "audit": measure_audit}
 
 
 def settled_kib(peer):
@@ -151,8 +174,20 @@ def attempt(measure, failures, peer, *args):
         failures.append(peer.name)
 
 
+def measure_policy(build, rounds):
+    """No server in it: the decision alone."""
+    for _ in range(rounds):
+        done = subprocess.run([os.path.join(build, "tests", "bench", "bench_policy")], capture_output=True, text=True,
+                              check=False)
+        if done.returncode != 0:
+            raise peers.BenchError(done.stderr.strip())
+        METRICS["decision_ns"].add("virtgate", json.loads(done.stdout)["decision_ns"])
+
+
 def measure_all(options, client, chosen, libvirtd):
     failures = []
+    if "policy" in options.groups and "virtgate" in options.peers:
+        measure_policy(options.build, options.rounds)
     busy = [group for group in options.groups if group in MEASURES]
     if busy:
         libvirtd.start()
@@ -274,7 +309,8 @@ def run(options):
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="virtgate-bench-", dir=options.dir))
         libvirtd, chosen = prepare(stack, directory, options.peers, options.guests, options.volume_mib)
         failures = measure_all(options, client, chosen, libvirtd)
-    print_table(options.peers)
+    extra = ["disk"] if METRICS["audit_changes_s"].median("disk") else []
+    print_table(options.peers + extra)
     reached = print_bars()
     with open(options.output, "w", encoding="utf-8") as out:
         json.dump(as_json(), out, indent=2)
