@@ -13,7 +13,8 @@
  *
  * Names are compared byte for byte, with '*' and '?' as globs. A field of an identity counts only with its proof.
  *
- * What is not known (an object's name or UUID is missing, the address is not one): an allow does not cover it, a deny does.
+ * What is not known (an object's name or UUID is missing, the address is not one): an allow does not cover it, a deny
+ * does. (A permissive deny in doubt lets nothing through by itself; it only makes an allow WOULD_DENY.)
  *
  * Permissions of class connect, audit, session and policy have no object: `on` does not matter for them, neither to
  * allow nor to deny, and `object` may be NULL. For the others an object of another class is DENY; NULL is `any`.
@@ -80,6 +81,14 @@ bool policy_knows(const struct policy *policy, const struct vg_identity *identit
 typedef void policy_explain_cb(const char *binding, bool applies, enum verdict verdict, const char *why, void *arg);
 struct decision policy_explain(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission,
     const struct vg_object *object, time_t now, policy_explain_cb *each, void *arg);
+
+/*
+ * Everybody (`who` as in the file, groups replaced) of every binding that says something about a permission on an object,
+ * in order of the file, with that binding's own verdict and its conditions as text ("" for none). Bindings that ended before `now` are left out.
+ */
+typedef void policy_who_cb(const char *who, const char *binding, enum verdict verdict, const char *condition, void *arg);
+void policy_who_can(const struct policy *policy, enum vg_permission permission, const struct vg_object *object, time_t now,
+    policy_who_cb *each, void *arg);
 
 /* RFC 3339: "2027-01-01T00:00:00Z", with any offset. False when it is not one. */
 bool policy_parse_time(const char *text, time_t *result);

@@ -1,0 +1,256 @@
+/*
+ * policy_args.c: from words on the command line to an identity, a permission and an object.
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/cli/policy_args.h"
+#include "virtgate/nearest.h"
+
+enum field { FIELD_SASL, FIELD_DN, FIELD_CN, FIELD_SAN, FIELD_SHA256, FIELD_UNIX };
+
+static const struct {
+	const char *prefix;
+	enum field field;
+	unsigned proof;
+} kinds[] = {
+	{ "sasl:", FIELD_SASL, VG_PROOF_SASL }, { "x509:", FIELD_DN, VG_PROOF_X509 }, { "x509-cn:", FIELD_CN, VG_PROOF_X509 },
+	{ "x509-san:", FIELD_SAN, VG_PROOF_X509 }, { "x509-sha256:", FIELD_SHA256, VG_PROOF_X509 },
+	{ "unix:", FIELD_UNIX, VG_PROOF_UNIX },
+};
+
+#define NUM_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static char *
+keep(struct question *question, const char *text, size_t len)
+{
+	char *copy;
+
+	if (question->num_texts == sizeof(question->texts) / sizeof(question->texts[0]))
+		return NULL;
+	copy = strndup(text, len);
+	if (copy != NULL)
+		question->texts[question->num_texts++] = copy;
+	return copy;
+}
+
+static bool
+starts_with_kind(const char *text, size_t *kind)
+{
+	for (*kind = 0; *kind < NUM_KINDS; (*kind)++) {
+		if (strncmp(text, kinds[*kind].prefix, strlen(kinds[*kind].prefix)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Where this part of USER ends: a DN may hold a '+' of its own, so only one before a kind counts. */
+static size_t
+part_len(const char *user)
+{
+	size_t kind;
+
+	for (const char *plus = strchr(user, '+'); plus != NULL; plus = strchr(plus + 1, '+')) {
+		if (starts_with_kind(plus + 1, &kind))
+			return (size_t)(plus - user);
+	}
+	return strlen(user);
+}
+
+/* The one CN of a DN without escapes; a certificate with several has none to be known by. */
+static char *
+common_name(struct question *question, const char *dn)
+{
+	const char *found = NULL;
+	size_t len;
+
+	if (strpbrk(dn, "\\\"+") != NULL)
+		return NULL;
+	for (const char *part = dn;; part += len + 1) {
+		len = strcspn(part, ",");
+		if (strncmp(part, "CN=", 3) == 0) {
+			if (found != NULL)
+				return NULL;
+			found = part + 3;
+		}
+		if (part[len] == '\0')
+			break;
+	}
+	return found != NULL ? keep(question, found, strcspn(found, ",")) : NULL;
+}
+
+static int
+set_field(struct question *question, enum field field, char *text, struct vg_error *error)
+{
+	struct vg_identity *identity = &question->identity;
+	char **fields[] = {
+		[FIELD_SASL] = &identity->sasl_name, [FIELD_DN] = &identity->x509_dn, [FIELD_CN] = &identity->x509_cn,
+		[FIELD_SHA256] = &identity->x509_sha256, [FIELD_UNIX] = &identity->unix_user,
+	};
+
+	if (field == FIELD_SAN) {
+		if (identity->num_x509_sans == VG_IDENTITY_MAX_SANS)
+			return vg_fail(error, "more than %d x509-san", VG_IDENTITY_MAX_SANS);
+		identity->x509_sans[identity->num_x509_sans++] = text;
+		return 0;
+	}
+	if (*fields[field] != NULL && field != FIELD_CN)
+		return vg_fail(error, "USER names two of the same kind: '%s' and '%s'", *fields[field], text);
+	*fields[field] = text;
+	if (field == FIELD_DN && identity->x509_cn == NULL)
+		identity->x509_cn = common_name(question, text);
+	return 0;
+}
+
+static int
+add_part(struct question *question, const char *part, size_t len, struct vg_error *error)
+{
+	size_t kind, prefix;
+	char *text;
+
+	if (!starts_with_kind(part, &kind)) {
+		vg_fail(error, "'%.*s' is no USER: expected KIND:NAME", (int)len, part);
+		return vg_hint(error, strncmp(part, "group:", 6) == 0 ? "ask for a member of the group" :
+		    "for example sasl:alice, x509:CN=bob,O=Lab, x509-cn:bob, unix:carol, or sasl:alice+x509-cn:alice");
+	}
+	prefix = strlen(kinds[kind].prefix);
+	if (len <= prefix)
+		return vg_fail(error, "'%.*s' names nobody", (int)len, part);
+	text = keep(question, part + prefix, len - prefix);
+	if (text == NULL)
+		return vg_fail(error, "USER has too many parts");
+	question->identity.proofs |= kinds[kind].proof;
+	return set_field(question, kinds[kind].field, text, error);
+}
+
+static int
+set_address(struct question *question, const char *address, struct vg_error *error)
+{
+	uint8_t bytes[sizeof(struct in6_addr)];
+
+	if (address == NULL)
+		return 0;
+	if (strlen(address) >= sizeof(question->identity.address) ||
+	    inet_pton(strchr(address, ':') != NULL ? AF_INET6 : AF_INET, address, bytes) != 1) {
+		vg_fail(error, "--from: '%s' is not an address", address);
+		return vg_hint(error, "for example 10.0.0.7 or 2001:db8::7");
+	}
+	memcpy(question->identity.address, address, strlen(address) + 1);
+	return 0;
+}
+
+int
+question_user(struct question *question, const struct cli *cli, const char *user, struct vg_error *error)
+{
+	const char *at = cli_option(cli, "at", 0);
+	size_t len;
+
+	question->now = time(NULL);
+	if (at != NULL && !policy_parse_time(at, &question->now)) {
+		vg_fail(error, "--at: '%s' is not a time", at);
+		return vg_hint(error, "for example 2027-01-01T08:30:00Z or 2027-01-01T08:30:00+01:00");
+	}
+	if (user == NULL)
+		return 0;
+	for (;; user += len + 1) {
+		len = part_len(user);
+		if (add_part(question, user, len, error) != 0)
+			return -1;
+		if (user[len] == '\0')
+			break;
+	}
+	question->identity.via = (question->identity.proofs & VG_PROOF_UNIX) != 0 ? VG_VIA_RPC_UNIX : VG_VIA_RPC_TLS;
+	return set_address(question, cli_option(cli, "from", 0), error);
+}
+
+static int
+find_permission(struct question *question, const char *name, struct vg_error *error)
+{
+	struct nearest nearest = { .word = name };
+
+	question->permission = permission_find(name);
+	if (question->permission != VG_PERM_NONE)
+		return 0;
+	for (unsigned i = VG_PERM_NONE + 1; i < VG_NUM_PERMISSIONS; i++)
+		nearest_offer(&nearest, permission_name((enum vg_permission)i));
+	vg_fail(error, "unknown permission '%s'", name);
+	if (nearest.best != NULL)
+		return vg_hint(error, "did you mean '%s'?", nearest.best);
+	return vg_hint(error, "`virtgate policy permissions` lists them all");
+}
+
+/* What stands behind "CLASS:". */
+static int
+set_name(struct question *question, const char *name, struct vg_error *error)
+{
+	struct vg_object *object = &question->object;
+	bool has_parent = object->class == VG_CLASS_storage_vol || object->class == VG_CLASS_network_port;
+	const char *slash = strchr(name, '/');
+
+	if (*name == '\0')
+		return vg_fail(error, "OBJECT names no %s", class_name(object->class));
+	if (strcmp(name, "*") == 0) {
+		object->any = true;
+		return 0;
+	}
+	if (has_parent) {
+		if (slash == NULL || slash == name || slash[1] == '\0')
+			return vg_fail(error, "a %s is named %s:%s/NAME", class_name(object->class), class_name(object->class),
+			    object->class == VG_CLASS_storage_vol ? "POOL" : "NETWORK");
+		object->parent = keep(question, name, (size_t)(slash - name));
+		name = slash + 1;
+	}
+	if (strncmp(name, "uuid:", 5) == 0) {
+		object->has_uuid = policy_parse_uuid(name + 5, object->uuid);
+		return object->has_uuid ? 0 : vg_fail(error, "'%s' is not a uuid", name + 5);
+	}
+	object->name = name;
+	return 0;
+}
+
+int
+question_object(struct question *question, const struct cli *cli, const char *permission, const char *object,
+    struct vg_error *error)
+{
+	enum vg_class class;
+	const char *uuid = cli_option(cli, "uuid", 0), *colon;
+	char name[32];
+
+	if (find_permission(question, permission, error) != 0)
+		return -1;
+	class = permission_class(question->permission);
+	question->object.class = class;
+	question->object.any = strcmp(object, "*") == 0;
+	if (!question->object.any) {
+		colon = strchr(object, ':');
+		snprintf(name, sizeof(name), "%.*s", colon != NULL ? (int)nearest_min((size_t)(colon - object), 31) : 0, object);
+		question->object.class = class_find(name);
+		if (colon == NULL || question->object.class == VG_CLASS_none) {
+			vg_fail(error, "'%s' is no OBJECT: expected CLASS:NAME, CLASS:uuid:UUID or *", object);
+			return vg_hint(error, "for example %s:NAME", class_name(class));
+		}
+		if (set_name(question, colon + 1, error) != 0)
+			return -1;
+	}
+	if (uuid != NULL) {
+		question->object.has_uuid = policy_parse_uuid(uuid, question->object.uuid);
+		if (!question->object.has_uuid)
+			return vg_fail(error, "--uuid: '%s' is not a uuid", uuid);
+	}
+	if (question->object.class != class && class != VG_CLASS_connect && class != VG_CLASS_audit &&
+	    class != VG_CLASS_session && class != VG_CLASS_policy) {
+		vg_fail(error, "%s is asked for a %s, not for a %s", permission_name(question->permission), class_name(class),
+		    class_name(question->object.class));
+		return vg_hint(error, "for example %s:NAME", class_name(class));
+	}
+	return 0;
+}
+
+void
+question_clear(struct question *question)
+{
+	for (size_t i = 0; i < question->num_texts; i++)
+		free(question->texts[i]);
+	memset(question, 0, sizeof(*question));
+}
