@@ -102,7 +102,9 @@ serial_is_valid(const struct rpc_header *header)
 static bool
 may_send(const struct rpc_proc *proc, enum side side)
 {
-	return proc->stream == RPC_STREAM_BOTH || proc->stream == (side == SIDE_CLIENT ? RPC_STREAM_WRITE : RPC_STREAM_READ);
+	enum rpc_stream one_way = side == SIDE_CLIENT ? RPC_STREAM_WRITE : RPC_STREAM_READ;
+
+	return proc->stream == RPC_STREAM_BOTH || proc->stream == one_way;
 }
 
 /* Data, end, abort or confirmation of a stream. Either side may end it whatever its direction. */
@@ -159,7 +161,8 @@ rpc_check_backend(const struct rpc_header *header)
 	if (rpc_header_proc(header) == NULL)
 		return VG_BAD;
 	if (header->type == RPC_REPLY)
-		valid = (header->status == RPC_STATUS_OK || header->status == RPC_STATUS_ERROR) && serial_is_valid(header);
+		valid = (header->status == RPC_STATUS_OK || header->status == RPC_STATUS_ERROR) &&
+		    serial_is_valid(header);
 	else if (header->type == RPC_EVENT)	/* libvirtd numbers its events 1, whatever that is for */
 		valid = header->status == RPC_STATUS_OK;
 	else if (header->type == RPC_STREAM)
@@ -184,7 +187,9 @@ rpc_body_fields(const struct rpc_header *header, const struct rpc_proc *proc)
 		if (header->status == RPC_STATUS_CONTINUE)
 			return NULL;
 		/* The client's abort is told from the backend's by its length. */
-		return header->status == RPC_STATUS_ERROR && header->length > RPC_HEADER_LEN ? rpc_error_fields : nothing;
+		if (header->status == RPC_STATUS_ERROR && header->length > RPC_HEADER_LEN)
+			return rpc_error_fields;
+		return nothing;
 	}
 	return nothing;
 }

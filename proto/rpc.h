@@ -16,7 +16,7 @@
 #define RPC_HEADER_LEN		28u		/* length word and six words */
 /* VIR_NET_MESSAGE_MAX (32 MiB) + the length word: the largest length word a peer accepts. */
 #define RPC_MAX_LEN		33554436u
-/* The largest that a client may send before it is authenticated: a SASL step of REMOTE_AUTH_SASL_DATA_MAX chars, a word each. */
+/* The largest that a client may send before it is authenticated: a SASL step of 64 KiB, one word a byte. */
 #define RPC_MAX_LEN_BEFORE_AUTH	(4u * 65536u + 1024u)
 /* Payload of one stream packet as libvirt's helpers cut it (VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX). */
 #define RPC_STREAM_CHUNK	262120u
@@ -69,9 +69,10 @@ const struct xdr_field *rpc_body_fields(const struct rpc_header *header, const s
 enum {
 	RPC_ERR_INTERNAL = 1, RPC_ERR_NO_SUPPORT = 3, RPC_ERR_INVALID_ARG = 8, RPC_ERR_OPERATION_DENIED = 29,
 	RPC_ERR_SYSTEM = 38, RPC_ERR_RPC = 39, RPC_ERR_NO_DOMAIN = 42, RPC_ERR_NO_NETWORK = 43, RPC_ERR_AUTH_FAILED = 45,
-	RPC_ERR_NO_STORAGE_POOL = 49, RPC_ERR_NO_STORAGE_VOL = 50, RPC_ERR_NO_NODE_DEVICE = 53, RPC_ERR_NO_INTERFACE = 57,
-	RPC_ERR_NO_NWFILTER = 62, RPC_ERR_NO_SECRET = 66, RPC_ERR_NO_DOMAIN_SNAPSHOT = 72, RPC_ERR_ACCESS_DENIED = 88,
-	RPC_ERR_NO_NWFILTER_BINDING = 101, RPC_ERR_NO_DOMAIN_CHECKPOINT = 103, RPC_ERR_NO_NETWORK_PORT = 107
+	RPC_ERR_NO_STORAGE_POOL = 49, RPC_ERR_NO_STORAGE_VOL = 50, RPC_ERR_NO_NODE_DEVICE = 53,
+	RPC_ERR_NO_INTERFACE = 57, RPC_ERR_NO_NWFILTER = 62, RPC_ERR_NO_SECRET = 66, RPC_ERR_NO_DOMAIN_SNAPSHOT = 72,
+	RPC_ERR_ACCESS_DENIED = 88, RPC_ERR_NO_NWFILTER_BINDING = 101, RPC_ERR_NO_DOMAIN_CHECKPOINT = 103,
+	RPC_ERR_NO_NETWORK_PORT = 107
 };
 enum {
 	RPC_ORIGIN_RPC = 7, RPC_ORIGIN_QEMU = 10, RPC_ORIGIN_STORAGE = 18, RPC_ORIGIN_NETWORK = 19, RPC_ORIGIN_DOMAIN = 20,

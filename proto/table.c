@@ -12,10 +12,11 @@
 #define P_ALL(class, name, arg, mask)	{ VG_PERM_##class##_##name, RPC_TEST_ALL_SET, arg, mask },
 #define P_NONE(class, name, arg, mask)	{ VG_PERM_##class##_##name, RPC_TEST_NONE_SET, arg, mask },
 #define P_EQ(class, name, arg, value)	{ VG_PERM_##class##_##name, RPC_TEST_EQUALS, arg, value },
+#define END_OF_NEEDS			{ VG_PERM_NONE, RPC_TEST_ALWAYS, NULL, 0 }
 #define CALL(program, number, name, kind, args, ret, needs, ...) \
 	static const struct xdr_field args_##program##_##number[] = { args END_OF_FIELDS }; \
 	static const struct xdr_field ret_##program##_##number[] = { ret END_OF_FIELDS }; \
-	static const struct rpc_need needs_##program##_##number[] = { needs { VG_PERM_NONE, RPC_TEST_ALWAYS, NULL, 0 } };
+	static const struct rpc_need needs_##program##_##number[] = { needs END_OF_NEEDS };
 #define EVENT(program, number, name, message, ...) \
 	static const struct xdr_field args_##program##_##number[] = { message END_OF_FIELDS };
 #include "proto/tables/all.def"
@@ -23,7 +24,7 @@
 #undef EVENT
 
 static const struct xdr_field no_fields[] = { END_OF_FIELDS };
-static const struct rpc_need no_needs[] = { { VG_PERM_NONE, RPC_TEST_ALWAYS, NULL, 0 } };
+static const struct rpc_need no_needs[] = { END_OF_NEEDS };
 
 /* Where each program's rows begin in the one array, in order of the programs' numbers; 0 is no procedure's number. */
 enum {

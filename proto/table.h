@@ -31,7 +31,7 @@
 #include "proto/tables/types.def"
 #undef STRUCT
 
-/* Program numbers: libvirt src/remote/remote_protocol.x, qemu_protocol.x, lxc_protocol.x, src/rpc/virkeepaliveprotocol.x */
+/* Program numbers: libvirt src/remote/{remote,qemu,lxc}_protocol.x, src/rpc/virkeepaliveprotocol.x */
 #define RPC_PROGRAM_REMOTE	0x20008086u
 #define RPC_PROGRAM_QEMU	0x20008087u
 #define RPC_PROGRAM_LXC		0x00068000u
@@ -45,7 +45,8 @@ enum rpc_kind {
 	RPC_KIND_EVENT		/* sent by the server only */
 };
 
-enum rpc_stream { RPC_STREAM_NONE, RPC_STREAM_READ, RPC_STREAM_WRITE, RPC_STREAM_BOTH };	/* as the client sees it */
+/* As the client sees it. */
+enum rpc_stream { RPC_STREAM_NONE, RPC_STREAM_READ, RPC_STREAM_WRITE, RPC_STREAM_BOTH };
 
 enum rpc_readonly { RPC_RO_ALLOWED, RPC_RO_DENIED, RPC_RO_DENIED_IF };	/* what libvirt does on its read-only socket */
 
@@ -56,7 +57,9 @@ enum rpc_from {
 	RPC_FROM_ARG,			/* an object struct in the arguments, or in the reply for `returns` */
 	RPC_FROM_XML,			/* named by the XML document in that argument */
 	RPC_FROM_BY_NAME, RPC_FROM_BY_ID, RPC_FROM_BY_UUID, RPC_FROM_BY_KEY, RPC_FROM_BY_PATH, RPC_FROM_BY_MAC,
-	RPC_FROM_BY_USAGE, RPC_FROM_BY_WWN, RPC_FROM_BY_TARGET_PATH, RPC_FROM_BY_PORTDEV,
+	RPC_FROM_BY_USAGE,		/* path: usageID; its type beside it: usageType */
+	RPC_FROM_BY_WWN,		/* path: wwnn; beside it wwpn */
+	RPC_FROM_BY_TARGET_PATH, RPC_FROM_BY_PORTDEV,
 	RPC_FROM_HOST_FILE,		/* identity is inside a file on the host */
 	RPC_FROM_HOST_PID,
 	RPC_FROM_INCOMING_MIGRATION
@@ -69,8 +72,8 @@ enum rpc_risk {
 	RPC_RISK_URI = 1 << 6, RPC_RISK_COOKIE = 1 << 7, RPC_RISK_IDENTITY = 1 << 8, RPC_RISK_IDENTITY_MISMATCH = 1 << 9,
 	RPC_RISK_CROSS_OBJECT = 1 << 10, RPC_RISK_GUEST_DISK = 1 << 11, RPC_RISK_GUEST_MEMORY = 1 << 12,
 	RPC_RISK_GUEST_AGENT = 1 << 13, RPC_RISK_GUEST_CREDENTIALS = 1 << 14, RPC_RISK_SECRET_DATA = 1 << 15,
-	RPC_RISK_EXEC_PATH = 1 << 16, RPC_RISK_NATIVE_CONFIG = 1 << 17, RPC_RISK_NETWORK_SPEC = 1 << 18,
-	RPC_RISK_FD = 1 << 19, RPC_RISK_PID = 1 << 20, RPC_RISK_FLAGS = 1 << 21, RPC_RISK_SIDE_EFFECT = 1 << 22,
+	RPC_RISK_EXEC_PATH = 1 << 16, RPC_RISK_NATIVE_CONFIG = 1 << 17, RPC_RISK_NETWORK_SPEC = 1 << 18, RPC_RISK_FD = 1 << 19,
+	RPC_RISK_PID = 1 << 20, RPC_RISK_FLAGS = 1 << 21, RPC_RISK_SIDE_EFFECT = 1 << 22,
 	RPC_RISK_ORDER_QUIRK = 1 << 23, RPC_RISK_OBJECT_LIST = 1 << 24, RPC_RISK_MONITOR_COMMAND = 1 << 25,
 	RPC_RISK_MONITOR_EVENTS = 1 << 26, RPC_RISK_AGENT_COMMAND = 1 << 27
 };
@@ -112,7 +115,7 @@ struct rpc_proc {
 	const struct rpc_need *needs;		/* ends with VG_PERM_NONE; all must hold */
 	struct rpc_object about;		/* the object that the permissions are asked for */
 	struct rpc_object parent;		/* where `about` is only a name inside a pool or network */
-	struct rpc_object others[RPC_MAX_OTHERS];	/* further objects in the arguments, which libvirt does not check */
+	struct rpc_object others[RPC_MAX_OTHERS];	/* further objects in the arguments, unchecked by libvirt */
 	struct rpc_object returns;		/* the single object in the reply */
 	enum vg_permission filter;		/* asked for each object of a list, and of an event at delivery */
 	struct rpc_list list;

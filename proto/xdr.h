@@ -44,7 +44,7 @@ struct xdr_type {
 	enum xdr_kind kind;
 	const char *name;
 	const struct xdr_field *fields;		/* of a struct: ends with a row whose name is NULL */
-	bool never_negative;			/* XDR_INT32 that counts something: below 0 is not valid (CVE-2024-2494) */
+	bool never_negative;			/* an XDR_INT32 that counts: below 0 is not valid (CVE-2024-2494) */
 };
 
 struct xdr_field {
@@ -98,7 +98,8 @@ struct xdr_items {
 	uint32_t next;			/* index of the item that xdr_items_next gives next */
 	const uint8_t *at, *end;
 };
-bool xdr_items(const struct xdr_field *fields, const uint8_t *body, size_t len, const char *path, struct xdr_items *items);
+bool xdr_items(const struct xdr_field *fields, const uint8_t *body, size_t len, const char *path,
+    struct xdr_items *items);
 bool xdr_items_next(struct xdr_items *items, struct xdr_span *item);
 bool xdr_item_member(const struct xdr_items *items, struct xdr_span item, struct xdr_span *member);
 
@@ -109,7 +110,7 @@ bool xdr_item_member(const struct xdr_items *items, struct xdr_span item, struct
  */
 struct xdr_object {
 	enum vg_class class;
-	struct xdr_span name;		/* node device, interface: the key; secret: usageID; port: none; binding: portdev */
+	struct xdr_span name;		/* node device, interface: the key; secret: usageID; binding: portdev */
 	struct xdr_span parent;		/* volume: name of the pool; port: name of the network */
 	struct xdr_span extra;		/* volume: key; interface: MAC; binding: filter name */
 	const uint8_t *uuid;		/* NULL where the struct has none */
@@ -124,7 +125,7 @@ struct xdr_leaf {
 	const uint32_t *indexes;	/* per name: index in an array, UINT32_MAX when the field is not one */
 	size_t depth;
 	const struct xdr_field *field;
-	enum xdr_kind kind;		/* for a typed value: the kind of the arm; meaningless when absent or XDR_BYTES */
+	enum xdr_kind kind;		/* for a typed value: that of its arm; meaningless when absent or XDR_BYTES */
 	bool absent;			/* an optional that is not there */
 	bool boolean;			/* typed value of VIR_TYPED_PARAM_BOOLEAN */
 	int64_t i;			/* XDR_INT32, _INT64, _CHAR, _AUTH_TYPE */
@@ -132,7 +133,10 @@ struct xdr_leaf {
 	double d;
 	struct xdr_span bytes;		/* XDR_STRING (content), XDR_UUID, or XDR_BYTES (form) content */
 };
-/* Calls `leaf` for each; a false from it stops the walk. The body must have passed xdr_check(). Depth is bounded by the table. */
+/*
+ * Calls `leaf` for each; a false from it stops the walk. The body must have passed xdr_check(). Depth is bounded by
+ * the table. An array without items has no leaf.
+ */
 #define XDR_MAX_DEPTH 8
 void xdr_walk(const struct xdr_field *fields, const uint8_t *body, size_t len,
     bool (*leaf)(const struct xdr_leaf *leaf, void *arg), void *arg);
@@ -148,7 +152,7 @@ void xdr_put_u32(struct xdr_out *out, uint32_t value);
 void xdr_put_i32(struct xdr_out *out, int32_t value);
 void xdr_put_u64(struct xdr_out *out, uint64_t value);
 void xdr_put_raw(struct xdr_out *out, const void *data, size_t len);		/* as it is, no padding */
-void xdr_put_bytes(struct xdr_out *out, const void *data, size_t len);		/* length, bytes, padding: string or opaque<> */
+void xdr_put_bytes(struct xdr_out *out, const void *data, size_t len);		/* length, bytes, padding */
 void xdr_put_string(struct xdr_out *out, const char *text);			/* terminated */
 void xdr_put_optional_string(struct xdr_out *out, const char *text);		/* NULL: absent */
 

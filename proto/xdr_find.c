@@ -57,7 +57,8 @@ take_param(struct xdr_cursor *cursor, struct xdr_span *name, struct xdr_span *va
 
 /* The typed parameter `name` of the array `field`. One that is there twice has no single meaning: not found. */
 static const struct xdr_field *
-find_param(struct xdr_cursor *cursor, const struct xdr_field *field, const char *name, size_t len, struct xdr_span *span)
+find_param(struct xdr_cursor *cursor, const struct xdr_field *field, const char *name, size_t len,
+    struct xdr_span *span)
 {
 	const struct xdr_field *found = NULL, *arm;
 	struct xdr_span param, value;
@@ -155,7 +156,8 @@ xdr_span_present(struct xdr_span span, struct xdr_span *value)
 }
 
 bool
-xdr_items(const struct xdr_field *fields, const uint8_t *body, size_t len, const char *path, struct xdr_items *items)
+xdr_items(const struct xdr_field *fields, const uint8_t *body, size_t len, const char *path,
+    struct xdr_items *items)
 {
 	struct xdr_cursor cursor = xdr_cursor_over(body, len);
 	const struct xdr_field *found;
