@@ -201,7 +201,7 @@ audit_wire_member(struct buf *out, const char *key, const void *value, size_t le
 	uint8_t head[1] = { (uint8_t)key_len };
 	uint8_t length[4] = { (uint8_t)len, (uint8_t)(len >> 8), (uint8_t)(len >> 16), (uint8_t)(len >> 24) };
 
-	if (key_len == 0 || key_len > AUDIT_KEY_MAX || len > LINK_MAX_BODY)
+	if (key_len == 0 || key_len > AUDIT_KEY_MAX || len > UINT32_MAX)
 		return -1;
 	if (buf_add(out, head, 1) == -1 || buf_add(out, key, key_len) == -1 || buf_add(out, length, 4) == -1)
 		return -1;

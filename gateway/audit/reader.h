@@ -1,0 +1,79 @@
+/*
+ * reader.h: reads the trail: segments audit-000001.jsonl, audit-000002.jsonl, … of one directory, line by line. Nothing
+ * in a line is believed: a line may be anything. Also while the writer is at work.
+ */
+#ifndef AUDIT_READER_H
+#define AUDIT_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/audit/scan.h"
+#include "gateway/core/link.h"
+#include "virtgate/result.h"
+
+/* The longest line that the writer writes; a longer one is no record. */
+#define AUDIT_LINE_MAX (LINK_MAX_BODY + 1024u)
+#define AUDIT_NAME_MAX 32
+#define AUDIT_HEAD_FILE "audit-head"
+#define AUDIT_LOCK_FILE "audit-lock"
+
+/* "audit-000007.jsonl" and back; 0 when the name is no segment's. */
+void audit_segment_name(char name[AUDIT_NAME_MAX], unsigned segment);
+unsigned audit_segment_number(const char *name);
+
+struct audit_line {
+	unsigned segment;
+	char file[AUDIT_NAME_MAX];
+	uint64_t number;		/* in its file, from 1 */
+	uint64_t offset;		/* of its first byte */
+	const char *text;		/* without the newline; borrowed until the next call */
+	size_t len;
+	bool whole;			/* ended by a newline */
+	bool too_long;			/* `text` is only its beginning */
+};
+
+struct audit_reader;
+
+/* Starts at segment `first` (0: the first there is). NULL with `error`; a directory without segments is read as empty. */
+struct audit_reader *audit_reader_open(const char *dir, unsigned first, struct vg_error *error);
+void audit_reader_close(struct audit_reader *reader);
+/*
+ * 1 and a line, 0 at the end, -1 with `error`. At the end a later call goes on when there is more; an unfinished line
+ * there is not given, but one at the end of any other segment is (not `whole`).
+ */
+int audit_reader_next(struct audit_reader *reader, struct audit_line *line, struct vg_error *error);
+/* At the end: bytes of a line that is not finished. */
+uint64_t audit_reader_left(const struct audit_reader *reader);
+/* Goes on with the next segment, whatever is left of this one; returns how many bytes are left. */
+uint64_t audit_reader_skip(struct audit_reader *reader);
+/* First and last segment, 0 and 0 when there is none, and bytes in all (may be NULL). */
+int audit_reader_range(const char *dir, unsigned *first, unsigned *last, uint64_t *bytes, struct vg_error *error);
+
+/* The last record that was made durable, as the writer noted it beside the trail. False: there is no such note. */
+bool audit_head_read(const char *dir, uint64_t *seq, char hash[AUDIT_HASH_LEN + 1]);
+
+/* ---- the chain ---- */
+
+struct audit_verdict {
+	bool whole;
+	uint64_t records, segments, bytes;
+	uint64_t last_seq;
+	char last_hash[AUDIT_HASH_LEN + 1];
+	/* the first bad record, when not whole */
+	char file[AUDIT_NAME_MAX];
+	uint64_t line;
+	uint64_t seq;			/* that the line says, or was expected */
+	char what[256];
+	/* what is not bad but worth knowing: an unfinished line at the very end, bytes behind a failed write */
+	unsigned num_notes;
+	char note[256];			/* the last one */
+};
+typedef void audit_progress_cb(uint64_t done, uint64_t all, void *arg);
+
+/* Reads all of it. 0 when it could be read (see `verdict`), -1 with `error`. `progress` may be NULL. */
+int audit_verify(const char *dir, struct audit_verdict *verdict, audit_progress_cb *progress, void *arg,
+    struct vg_error *error);
+
+#endif

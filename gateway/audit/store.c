@@ -1,0 +1,355 @@
+/*
+ * store.c: appending to segments, and finding the end of the trail at the start.
+ */
+#include "gateway/audit/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gateway/core/log.h"
+
+const struct store_calls store_real_calls = { write, fdatasync };
+
+struct store {
+	const struct store_calls *calls;
+	int dir_fd, lock_fd, head_fd;
+	uint64_t segment_bytes;
+	unsigned segment;		/* the number used last, 0: none yet */
+	int fd;				/* of that segment; -1: the next append begins a new one */
+	uint64_t len;			/* durable bytes in it */
+	struct store_failure failure;
+};
+
+/* ---- segments ---- */
+
+static int
+new_segment(struct store *store)
+{
+	char name[AUDIT_NAME_MAX];
+	int fd;
+
+	audit_segment_name(name, store->segment + 1);
+	fd = openat(store->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd == -1)
+		return -1;
+	store->segment++;
+	store->fd = fd;
+	store->len = 0;
+	/* The name must be as durable as what is written under it. */
+	return store->calls->fdatasync(store->dir_fd);
+}
+
+/* Closes the segment for good. Best effort: what is left of the failed write is cut off, an empty file goes. */
+static void
+retire(struct store *store, const char *call, int error)
+{
+	audit_segment_name(store->failure.segment, store->segment);
+	store->failure.durable_bytes = store->len;
+	store->failure.error = error;
+	store->failure.call = call;
+	log_error("audit trail: %s %s: %s; the file is closed for good", call, store->failure.segment, strerror(error));
+	if (store->fd == -1)
+		return;
+	if (ftruncate(store->fd, (off_t)store->len) == -1)
+		log_error("audit trail: cutting %s back: %s", store->failure.segment, strerror(errno));
+	close(store->fd);
+	store->fd = -1;
+	if (store->len == 0 && unlinkat(store->dir_fd, store->failure.segment, 0) == 0)
+		store->segment--;
+}
+
+static int
+write_all(struct store *store, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t put = store->calls->write(store->fd, data, len);
+
+		if (put == -1 && errno == EINTR)
+			continue;
+		if (put <= 0) {
+			if (put == 0)
+				errno = ENOSPC;
+			return -1;
+		}
+		data += put;
+		len -= (size_t)put;
+	}
+	return 0;
+}
+
+/* Beside the trail, without a sync of its own: it is only ever behind. What was cut from the end shows by it. */
+static void
+note_head(struct store *store, const struct chain *chain)
+{
+	char text[20 + 1 + AUDIT_HASH_LEN + 2];
+	int len = snprintf(text, sizeof(text), "%020llu %s\n", (unsigned long long)chain->seq, chain->hash);
+
+	if (pwrite(store->head_fd, text, (size_t)len, 0) != len)
+		log_warn("audit trail: %s: %s", AUDIT_HEAD_FILE, strerror(errno));
+}
+
+int
+store_append(struct store *store, const void *lines, size_t len, const struct chain *chain)
+{
+	const char *call = "open";
+	int error;
+
+	if (store->fd != -1 && store->len > 0 && store->len + len > store->segment_bytes) {
+		close(store->fd);
+		store->fd = -1;
+	}
+	if (store->fd == -1 && new_segment(store) == -1)
+		goto fail;
+	call = "write";
+	if (write_all(store, lines, len) == -1)
+		goto fail;
+	call = "fdatasync";
+	if (store->calls->fdatasync(store->fd) == -1)
+		goto fail;
+	store->len += len;
+	note_head(store, chain);
+	return 0;
+fail:
+	error = errno;
+	retire(store, call, error);
+	errno = error;
+	return -1;
+}
+
+const struct store_failure *
+store_failure(const struct store *store)
+{
+	return &store->failure;
+}
+
+void
+store_close(struct store *store)
+{
+	int *const fds[] = { &store->fd, &store->head_fd, &store->lock_fd, &store->dir_fd };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (*fds[i] != -1)
+			close(*fds[i]);
+	free(store);
+}
+
+/* ---- opening ---- */
+
+static int
+open_files(struct store *store, const char *dir, struct vg_error *error)
+{
+	if (mkdir(dir, 0700) == -1 && errno != EEXIST) {
+		vg_fail(error, "audit_dir %s: cannot be made: %s", dir, strerror(errno));
+		return vg_hint(error, "make it for the user that virtgated runs as: install -d -m 0700 -o USER %s", dir);
+	}
+	store->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (store->dir_fd == -1)
+		return vg_fail(error, "audit_dir %s: %s", dir, strerror(errno));
+	store->lock_fd = openat(store->dir_fd, AUDIT_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (store->lock_fd == -1) {
+		vg_fail(error, "audit_dir %s: cannot be written to: %s", dir, strerror(errno));
+		return vg_hint(error, "it must belong to the user that virtgated runs as");
+	}
+	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) == -1) {
+		vg_fail(error, "audit_dir %s: another virtgated writes there", dir);
+		return vg_hint(error, "give this one an audit_dir of its own, or end the other");
+	}
+	return 0;
+}
+
+/* What walking the last segments has found. */
+struct tail {
+	struct chain chain;
+	struct chain durable;		/* as noted beside the trail; hash empty when there is no note */
+	unsigned last;			/* segment */
+	unsigned segment;		/* that the last line was in */
+	bool linked;			/* the next line must follow `chain` */
+	uint64_t good_end;		/* in the last segment: behind its last good line */
+};
+
+/* Is it a good record that follows the last one? In the segments before the last only the form is looked at. */
+static bool
+follows(const struct tail *tail, const struct audit_line *line, struct scan_line *facts)
+{
+	if (!line->whole || !scan_line(line->text, line->len, facts))
+		return false;
+	if (line->segment != tail->last)
+		return true;
+	if (!scan_hash_right(line->text, line->len, facts))
+		return false;
+	return !tail->linked || (facts->seq == tail->chain.seq + 1 && strcmp(facts->prev, tail->chain.hash) == 0);
+}
+
+static void
+damaged(struct store_found *found, const char *file, uint64_t line, const char *what)
+{
+	if (found->damaged)
+		return;
+	found->damaged = true;
+	(void)snprintf(found->damage, sizeof(found->damage), "%s line %llu: %s", file, (unsigned long long)line, what);
+}
+
+/* Takes one line. False: the rest of the last segment is what no answer was given for. */
+static bool
+take_line(struct tail *tail, const struct audit_line *line, store_record_cb *record, void *arg, struct store_found *found)
+{
+	struct scan_line facts;
+
+	if (line->segment != tail->segment) {
+		tail->segment = line->segment;
+		tail->linked = false;
+		tail->good_end = 0;
+	}
+	if (!follows(tail, line, &facts)) {
+		if (line->segment != tail->last)
+			return true;			/* verify's business */
+		if (tail->chain.seq >= tail->durable.seq)
+			return false;
+		damaged(found, line->file, line->number, "is not the record that was written there");
+		if (!line->whole || !scan_line(line->text, line->len, &facts))
+			return true;
+		/* The chain goes on from what the line says, so that verify goes on naming it. */
+	}
+	tail->chain.seq = facts.seq;
+	memcpy(tail->chain.hash, facts.hash, sizeof(tail->chain.hash));
+	memcpy(tail->chain.time, facts.time, sizeof(tail->chain.time));
+	tail->linked = true;
+	tail->good_end = line->offset + line->len + 1;
+	record(&facts, line->text, line->len, arg);
+	return true;
+}
+
+/* Two segments are enough to know which intents are open and which records may come again. */
+static int
+walk_tail(const char *dir, struct tail *tail, store_record_cb *record, void *arg, struct store_found *found,
+    struct vg_error *error)
+{
+	unsigned first;
+	struct audit_reader *reader;
+	struct audit_line line;
+	int result;
+
+	if (audit_reader_range(dir, &first, &tail->last, NULL, error) == -1)
+		return -1;
+	if (tail->last == 0)
+		return 0;
+	reader = audit_reader_open(dir, tail->last > first ? tail->last - 1 : first, error);
+	if (reader == NULL)
+		return -1;
+	while ((result = audit_reader_next(reader, &line, error)) == 1)
+		if (!take_line(tail, &line, record, arg, found))
+			break;
+	audit_reader_close(reader);
+	return result == -1 ? -1 : 0;
+}
+
+/* Copies [from, to) of the segment to a file of its own. */
+static int
+copy_aside(struct store *store, int fd, uint64_t from, uint64_t to, const char *name)
+{
+	char chunk[65536];
+	int out = openat(store->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (out == -1)
+		return -1;
+	while (from < to) {
+		size_t want = to - from < sizeof(chunk) ? (size_t)(to - from) : sizeof(chunk);
+		ssize_t got = pread(fd, chunk, want, (off_t)from);
+
+		if (got <= 0 || write(out, chunk, (size_t)got) != got) {
+			close(out);
+			return -1;
+		}
+		from += (uint64_t)got;
+	}
+	if (fsync(out) == -1 || close(out) == -1)
+		return -1;
+	return 0;
+}
+
+/* What is behind the last good record is kept in a file beside, and cut off. */
+static int
+put_aside(struct store *store, uint64_t size, struct store_found *found)
+{
+	found->torn_offset = store->len;
+	found->torn_bytes = size - store->len;
+	audit_segment_name(found->torn_segment, store->segment);
+	(void)snprintf(found->torn_file, sizeof(found->torn_file), "audit-%06u.torn-%llu", store->segment,
+	    (unsigned long long)store->len);
+	if (copy_aside(store, store->fd, store->len, size, found->torn_file) == -1 ||
+	    ftruncate(store->fd, (off_t)store->len) == -1)
+		return -1;
+	found->torn = true;
+	return 0;
+}
+
+/* Opens the last segment to go on with it. When that is not safe (a full disk), the next append begins a new one. */
+static int
+open_last(struct store *store, const struct tail *tail, struct store_found *found, struct vg_error *error)
+{
+	char name[AUDIT_NAME_MAX];
+	struct stat st;
+
+	if (tail->last == 0)
+		return 0;
+	store->segment = tail->last;
+	store->len = tail->segment == tail->last ? tail->good_end : 0;
+	audit_segment_name(name, tail->last);
+	store->fd = openat(store->dir_fd, name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	if (store->fd == -1 || fstat(store->fd, &st) == -1)
+		return vg_fail(error, "audit trail %s: %s", name, strerror(errno));
+	/* A process that was killed between write and sync left records that are only now made durable. */
+	if (((uint64_t)st.st_size > store->len && put_aside(store, (uint64_t)st.st_size, found) == -1) ||
+	    fsync(store->fd) == -1) {
+		found->failed = true;
+		retire(store, "open", errno);
+	}
+	return 0;
+}
+
+struct store *
+store_open(const char *dir, const struct store_calls *calls, uint64_t segment_bytes, struct chain *chain,
+    store_record_cb *record, void *arg, struct store_found *found, struct vg_error *error)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	struct tail tail = { .last = 0 };
+
+	memset(found, 0, sizeof(*found));
+	if (store == NULL) {
+		vg_fail(error, "out of memory");
+		return NULL;
+	}
+	store->calls = calls;
+	store->segment_bytes = segment_bytes;
+	store->dir_fd = store->lock_fd = store->head_fd = store->fd = -1;
+	chain_init(&tail.chain);
+	chain_init(&tail.durable);
+	if (open_files(store, dir, error) == -1)
+		goto fail;
+	if (!audit_head_read(dir, &tail.durable.seq, tail.durable.hash))
+		tail.durable.seq = 0;
+	if (walk_tail(dir, &tail, record, arg, found, error) == -1 || open_last(store, &tail, found, error) == -1)
+		goto fail;
+	if (tail.durable.seq > tail.chain.seq) {
+		/* The chain goes on from the note, so that the gap stays to be seen. */
+		damaged(found, AUDIT_HEAD_FILE, 1, "notes records as durable that are not there any more");
+		tail.chain.seq = tail.durable.seq;
+		memcpy(tail.chain.hash, tail.durable.hash, sizeof(tail.chain.hash));
+	}
+	store->head_fd = openat(store->dir_fd, AUDIT_HEAD_FILE, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (store->head_fd == -1) {
+		vg_fail(error, "%s/%s: %s", dir, AUDIT_HEAD_FILE, strerror(errno));
+		goto fail;
+	}
+	*chain = tail.chain;
+	return store;
+fail:
+	store_close(store);
+	return NULL;
+}

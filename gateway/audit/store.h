@@ -1,0 +1,63 @@
+/*
+ * store.h: the files of the trail as the writer sees them. Segments are only appended to; a file that could not be
+ * written or synced once is closed for good (I57).
+ */
+#ifndef AUDIT_STORE_H
+#define AUDIT_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "gateway/audit/chain.h"
+#include "gateway/audit/reader.h"
+#include "virtgate/result.h"
+
+/* What tests replace to see a disk fail. */
+struct store_calls {
+	ssize_t (*write)(int fd, const void *buf, size_t len);
+	int (*fdatasync)(int fd);
+};
+extern const struct store_calls store_real_calls;
+
+#define STORE_SEGMENT_BYTES (64u * 1024u * 1024u)
+
+/* What was wrong with the trail when it was opened. */
+struct store_found {
+	bool torn;			/* bytes at the end that no answer was given for were put aside */
+	char torn_segment[AUDIT_NAME_MAX], torn_file[64];
+	uint64_t torn_offset, torn_bytes;
+	bool failed;			/* the last segment cannot be gone on with: see store_failure */
+	bool damaged;			/* what had been durable is not there, or not as it was */
+	char damage[320];
+};
+
+/* Every record of the last segments, oldest first, while the store is opened. */
+typedef void store_record_cb(const struct scan_line *facts, const char *line, size_t len, void *arg);
+
+struct store;
+
+/*
+ * Makes `dir` when it is missing, locks it against a second writer, and finds the end of the chain. NULL with `error`.
+ */
+struct store *store_open(const char *dir, const struct store_calls *calls, uint64_t segment_bytes, struct chain *chain,
+    store_record_cb *record, void *arg, struct store_found *found, struct vg_error *error);
+void store_close(struct store *store);
+
+/*
+ * Whole lines, durable when it returns 0; `chain` is the end of the chain then. -1 with errno: the segment is cut back
+ * to what was durable and closed for good, and the next call begins a new one.
+ */
+int store_append(struct store *store, const void *lines, size_t len, const struct chain *chain);
+
+/* The segment that failed last: its name, how much of it holds, why. For the record that begins the next one. */
+struct store_failure {
+	char segment[AUDIT_NAME_MAX];
+	uint64_t durable_bytes;
+	int error;
+	const char *call;		/* "write", "fdatasync" or "open" */
+};
+const struct store_failure *store_failure(const struct store *store);
+
+#endif

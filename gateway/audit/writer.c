@@ -1,0 +1,443 @@
+/*
+ * writer.c: senders, groups and answers.
+ */
+#include "gateway/audit/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include <jansson.h>
+
+#include "gateway/audit/chain.h"
+#include "gateway/audit/ops.h"
+#include "gateway/core/audit_client.h"
+#include "gateway/core/audit_wire.h"
+#include "gateway/core/log.h"
+
+/* A group is closed at the latest when it has this many bytes, so that nobody waits for a sender that never pauses. */
+#define GROUP_BYTES	(512u * 1024u)
+#define GROUP_RECORDS	1024u
+
+struct sender {
+	LIST_ENTRY(sender) entry;
+	struct writer *writer;
+	struct link *link;
+	enum process_kind kind;
+	uint64_t received, answered;	/* records on this link */
+};
+
+struct writer {
+	struct event_base *base;
+	struct store *store;
+	struct chain chain;		/* with the group; store_append makes it true */
+	struct chain durable;		/* without it */
+	struct buf group;
+	size_t group_records;
+	struct recent *recent;
+	struct intents intents;
+	LIST_HEAD(sender_list, sender) senders;
+	struct event *flush;		/* runs when no link has anything to read */
+	struct event *retry;
+	bool broken;			/* nothing is taken until a new segment was begun */
+	unsigned retry_ms, next_retry_ms;
+	struct writer_counts counts;
+};
+
+/* ---- answers ---- */
+
+static void
+answer(struct sender *sender, enum audit_answer how)
+{
+	struct audit_ack ack = { .upto = sender->received, .answer = how };
+
+	if (how != AUDIT_BACK && sender->answered == sender->received)
+		return;
+	if (link_send(sender->link, LINK_ACK, &ack, sizeof(ack), NULL, 0) == -1)
+		log_warn("audit: an answer to process kind %d did not go out: %s", (int)sender->kind, strerror(errno));
+	if (how != AUDIT_BACK)
+		sender->answered = sender->received;
+}
+
+static void
+answer_all(struct writer *writer, enum audit_answer how)
+{
+	struct sender *sender;
+
+	LIST_FOREACH(sender, &writer->senders, entry)
+		answer(sender, how);
+}
+
+/* ---- groups ---- */
+
+static void
+close_group_later(struct writer *writer)
+{
+	event_active(writer->flush, EV_TIMEOUT, 0);
+}
+
+/* Into the group. False when memory is out: then the group is closed as failed. */
+static bool
+add_to_group(struct writer *writer, const struct record *record)
+{
+	if (chain_add(&writer->chain, record, &writer->group) == -1)
+		return false;
+	recent_add(writer->recent, record->op, record->stage);
+	writer->group_records++;
+	if (record->stage == AUDIT_STAGE_OUTCOME)
+		intents_close(&writer->intents, record->op);
+	return true;
+}
+
+/* An "unknown" for each intent that nobody can tell the outcome of any more. */
+static void
+add_due_outcomes(struct writer *writer)
+{
+	struct intent *intent;
+	struct record record;
+
+	TAILQ_FOREACH(intent, &writer->intents, entry) {
+		if (intent->state != INTENT_DUE)
+			continue;
+		if (!record_get(&record, buf_head(&intent->outcome), buf_len(&intent->outcome)) ||
+		    recent_has(writer->recent, record.op, record.stage)) {
+			intent->before = intent->state;
+			intent->state = INTENT_CLOSING;
+		} else if (!add_to_group(writer, &record)) {
+			return;
+		}
+	}
+}
+
+static void
+retry_later(struct writer *writer)
+{
+	struct timeval wait = { writer->next_retry_ms / 1000, (suseconds_t)(writer->next_retry_ms % 1000) * 1000 };
+
+	(void)event_add(writer->retry, &wait);
+	if (writer->next_retry_ms < writer->retry_ms * 16)
+		writer->next_retry_ms *= 2;
+}
+
+static void
+group_failed(struct writer *writer)
+{
+	writer->counts.failures++;
+	writer->chain = writer->durable;
+	recent_take_back(writer->recent, writer->group_records);
+	intents_group_done(&writer->intents, false);
+	if (!writer->broken)
+		log_error("audit: the trail cannot be made durable; changes are refused until it can");
+	writer->broken = true;
+	retry_later(writer);
+}
+
+/* Write, sync. The group is empty afterwards. */
+static bool
+commit_group(struct writer *writer)
+{
+	bool durable = true;
+
+	if (writer->group_records > 0) {
+		durable = store_append(writer->store, buf_head(&writer->group), buf_len(&writer->group), &writer->chain) == 0;
+		if (durable) {
+			writer->durable = writer->chain;
+			writer->counts.groups++;
+			writer->counts.records += writer->group_records;
+			intents_group_done(&writer->intents, true);
+		} else {
+			group_failed(writer);
+		}
+	}
+	buf_free(&writer->group);
+	writer->group_records = 0;
+	return durable;
+}
+
+static void
+close_group(struct writer *writer)
+{
+	bool durable = false;
+
+	if (!writer->broken) {
+		add_due_outcomes(writer);
+		durable = commit_group(writer);
+		if (durable)
+			writer->next_retry_ms = writer->retry_ms;
+	}
+	answer_all(writer, durable ? AUDIT_DURABLE : AUDIT_FAILED);
+}
+
+static void
+on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	close_group(arg);
+}
+
+/* ---- records of the writer's own ---- */
+
+static void
+add_own(struct writer *writer, enum audit_event event, json_t *args)
+{
+	json_t *record = audit_record_event(event);
+	struct buf body = { 0 };
+	struct record parsed;
+
+	if (record != NULL && args != NULL)
+		(void)json_object_set(record, "args", args);
+	if (record == NULL || audit_wire_record(&body, record) == -1 ||
+	    !record_get(&parsed, buf_head(&body), buf_len(&body)) || !add_to_group(writer, &parsed))
+		log_error("audit: out of memory for a record of its own");
+	buf_free(&body);
+	json_decref(record);
+	json_decref(args);
+}
+
+static void
+add_retired(struct writer *writer)
+{
+	const struct store_failure *failure = store_failure(writer->store);
+
+	add_own(writer, AUDIT_RETIRED, json_pack("{s:s, s:I, s:s, s:s}", "segment", failure->segment, "durable_bytes",
+	    (json_int_t)failure->durable_bytes, "call", failure->call, "error", strerror(failure->error)));
+}
+
+/* Begins a new segment; its first record says why. */
+static void
+on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct writer *writer = arg;
+
+	(void)fd;
+	(void)what;
+	add_retired(writer);
+	if (writer->group_records == 0) {
+		retry_later(writer);
+		return;
+	}
+	if (!commit_group(writer))
+		return;
+	log_warn("audit: the trail takes records again");
+	writer->broken = false;
+	answer_all(writer, AUDIT_BACK);
+	close_group_later(writer);	/* outcomes that fell due meanwhile */
+}
+
+/* ---- senders ---- */
+
+static void
+sender_gone(struct sender *sender)
+{
+	struct writer *writer = sender->writer;
+
+	LIST_REMOVE(sender, entry);
+	link_destroy(sender->link);
+	intents_owner_gone(&writer->intents, sender);
+	free(sender);
+	close_group_later(writer);
+}
+
+static void
+reject(struct sender *sender, size_t len)
+{
+	struct writer *writer = sender->writer;
+
+	log_error("audit: process kind %d sent a malformed record of %zu bytes", (int)sender->kind, len);
+	writer->counts.rejected++;
+	close_group(writer);		/* what came before it has its own answer */
+	sender->received++;
+	answer(sender, AUDIT_REJECTED);
+}
+
+/* First on every link. Only the gate makes intents: a new one cannot tell what became of the old one's. */
+static void
+take_hello(struct sender *sender, bool again)
+{
+	if (sender->kind != PROCESS_GATE)
+		return;
+	intents_adopt(&sender->writer->intents, again ? sender : NULL);
+	close_group_later(sender->writer);
+}
+
+static void
+take_record(struct sender *sender, const uint8_t *body, size_t len)
+{
+	struct writer *writer = sender->writer;
+	struct record record;
+
+	if (!record_get(&record, body, len)) {
+		reject(sender, len);
+		return;
+	}
+	sender->received++;
+	close_group_later(writer);
+	if (writer->broken)
+		return;
+	if (recent_has(writer->recent, record.op, record.stage)) {
+		writer->counts.repeats++;
+		return;
+	}
+	if (!add_to_group(writer, &record)) {
+		log_error("audit: out of memory");
+		group_failed(writer);
+		buf_free(&writer->group);
+		writer->group_records = 0;
+		answer_all(writer, AUDIT_FAILED);
+		return;
+	}
+	if (record.stage == AUDIT_STAGE_INTENT)
+		intents_add_record(&writer->intents, &record, sender);
+	if (buf_len(&writer->group) >= GROUP_BYTES || writer->group_records >= GROUP_RECORDS)
+		close_group(writer);
+}
+
+static void
+on_message(struct link *link, enum link_type type, const uint8_t *body, size_t len, const int *fds, size_t num_fds,
+    void *arg)
+{
+	struct sender *sender = arg;
+
+	(void)link;
+	(void)fds;
+	if (type != LINK_RECORD || num_fds != 0) {
+		log_error("audit: process kind %d sent what is no record (type %d)", (int)sender->kind, (int)type);
+		sender_gone(sender);
+		return;
+	}
+	if (len == 2 && body[0] == AUDIT_WIRE_HELLO)
+		take_hello(sender, body[1] == 1);
+	else
+		take_record(sender, body, len);
+}
+
+static void
+on_closed(struct link *link, void *arg)
+{
+	(void)link;
+	sender_gone(arg);
+}
+
+int
+writer_add(struct writer *writer, int fd, enum process_kind kind)
+{
+	struct sender *sender = calloc(1, sizeof(*sender));
+
+	if (sender == NULL)
+		return -1;
+	sender->writer = writer;
+	sender->kind = kind;
+	sender->link = link_create(writer->base, fd, on_message, on_closed, sender);
+	if (sender->link == NULL) {
+		free(sender);
+		return -1;
+	}
+	LIST_INSERT_HEAD(&writer->senders, sender, entry);
+	return 0;
+}
+
+/* ---- life ---- */
+
+static void
+take_old_record(const struct scan_line *facts, const char *line, size_t len, void *arg)
+{
+	struct writer *writer = arg;
+
+	recent_add(writer->recent, facts->op, facts->stage);
+	if (facts->stage == AUDIT_STAGE_INTENT) {
+		intents_add_line(&writer->intents, facts->op, line, len);
+	} else if (facts->stage == AUDIT_STAGE_OUTCOME) {
+		intents_close(&writer->intents, facts->op);
+		intents_group_done(&writer->intents, true);
+	}
+}
+
+/* What was found at the start is the first that this writer tells. */
+static void
+tell_found(struct writer *writer, const struct store_found *found)
+{
+	if (found->failed)
+		add_retired(writer);
+	if (found->torn)
+		add_own(writer, AUDIT_TORN, json_pack("{s:s, s:I, s:I, s:s}", "segment", found->torn_segment, "offset",
+		    (json_int_t)found->torn_offset, "bytes", (json_int_t)found->torn_bytes, "kept_in", found->torn_file));
+	if (found->damaged) {
+		log_error("audit trail is damaged: %s", found->damage);
+		add_own(writer, AUDIT_DAMAGED, json_pack("{s:s}", "what", found->damage));
+	}
+	close_group(writer);
+}
+
+struct writer *
+writer_create(struct event_base *base, const struct writer_options *options, struct vg_error *error)
+{
+	struct writer *writer = calloc(1, sizeof(*writer));
+	struct store_found found;
+
+	if (writer == NULL || (writer->recent = recent_create()) == NULL) {
+		free(writer);
+		vg_fail(error, "out of memory");
+		return NULL;
+	}
+	writer->base = base;
+	writer->retry_ms = writer->next_retry_ms = options->retry_ms;
+	TAILQ_INIT(&writer->intents);
+	LIST_INIT(&writer->senders);
+	writer->flush = event_new(base, -1, 0, on_flush, writer);
+	writer->retry = event_new(base, -1, 0, on_retry, writer);
+	if (writer->flush == NULL || writer->retry == NULL ||
+	    event_priority_set(writer->flush, WRITER_PRIORITIES - 1) == -1) {
+		vg_fail(error, "the event loop does not take the audit writer's events");
+		goto fail;
+	}
+	writer->store = store_open(options->dir, options->calls, options->segment_bytes, &writer->chain, take_old_record,
+	    writer, &found, error);
+	if (writer->store == NULL)
+		goto fail;
+	writer->durable = writer->chain;
+	tell_found(writer, &found);
+	return writer;
+fail:
+	writer_destroy(writer);
+	return NULL;
+}
+
+void
+writer_destroy(struct writer *writer)
+{
+	struct sender *sender;
+
+	if (writer == NULL)
+		return;
+	if (writer->store != NULL)
+		close_group(writer);
+	while ((sender = LIST_FIRST(&writer->senders)) != NULL) {
+		LIST_REMOVE(sender, entry);
+		link_destroy(sender->link);
+		free(sender);
+	}
+	if (writer->flush != NULL)
+		event_free(writer->flush);
+	if (writer->retry != NULL)
+		event_free(writer->retry);
+	if (writer->store != NULL)
+		store_close(writer->store);
+	intents_clear(&writer->intents);
+	recent_destroy(writer->recent);
+	buf_free(&writer->group);
+	free(writer);
+}
+
+const struct writer_counts *
+writer_counts(const struct writer *writer)
+{
+	return &writer->counts;
+}
+
+bool
+writer_healthy(const struct writer *writer)
+{
+	return !writer->broken;
+}
