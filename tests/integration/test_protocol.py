@@ -71,7 +71,7 @@ def test_call_before_connect_open_is_refused(gateway, pki):
     (CONNECT_OPEN, optional_string("test:///default") + struct.pack("!I", 0)),
     (CONNECT_GET_LIB_VERSION, b""),
     (DOMAIN_LOOKUP_BY_NAME, string("web-1")),
-])
+], ids=["open", "version", "lookup"])
 def test_I2_calls_before_authentication_close(sasl_gateway, pki, procedure, body):
     with RawClient.tls(sasl_gateway.ports["tls"], pki) as made:
         made.send(procedure, body)
@@ -97,7 +97,7 @@ def test_I8_anonymous_and_external_are_not_offered(sasl_gateway, pki):
         assert not {"ANONYMOUS", "EXTERNAL"} & set(offered)
 
 
-@pytest.mark.parametrize("mechanism", ["ANONYMOUS", "EXTERNAL", "LOGIN", "x" * 300, ""])
+@pytest.mark.parametrize("mechanism", ["ANONYMOUS", "EXTERNAL", "LOGIN", "x" * 300, ""], ids=["ANONYMOUS", "EXTERNAL", "LOGIN", "long", "empty"])
 def test_I8_mechanism_that_was_not_offered_is_refused(sasl_gateway, pki, mechanism):
     with RawClient.tls(sasl_gateway.ports["tls"], pki) as made:
         made.call(AUTH_SASL_INIT)
@@ -190,7 +190,8 @@ def test_I15_serial_in_flight_is_not_reused(client):
 
 
 @pytest.mark.parametrize("body", [string("web-1") + b"\0\0\0\0", struct.pack("!I", 5) + b"web-1\0\0\1", struct.pack("!I", 0xFFFFFFFF),
-                                  struct.pack("!I", 4194304) + b"web-", string("web-1")[:-4], b"", string("web\0-1")])
+                                  struct.pack("!I", 4194304) + b"web-", string("web-1")[:-4], b"", string("web\0-1")],
+                         ids=["trailing", "padding", "negative", "over-limit", "cut", "empty", "nul"])
 def test_I19_arguments_that_do_not_add_up_are_refused(client, body):
     try:
         reply = client.call(DOMAIN_LOOKUP_BY_NAME, body)
@@ -243,7 +244,8 @@ def test_I10_authentication_after_success_is_refused(client):
 # ---- streams ----
 
 @pytest.mark.parametrize("kind,status,body", [(STREAM, CONTINUE, b"x" * 100), (STREAM, OK, b""), (STREAM, ERROR, b""),
-                                              (STREAM_HOLE, CONTINUE, struct.pack("!qI", 1 << 20, 0))])
+                                              (STREAM_HOLE, CONTINUE, struct.pack("!qI", 1 << 20, 0))],
+                         ids=["data", "finish", "abort", "hole"])
 def test_I16_stream_packets_without_a_stream_reach_nobody(client, kind, status, body):
     try:
         client.send(208, body, kind=kind, status=status, serial=77)
