@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(TOP, "tests"))
 from lab.gateway import POLICY, Gateway, SaslUsers, find_build     # noqa: E402
 from lab.kdc import Kdc, have_kdc                       # noqa: E402
 from lab.libvirtd import Libvirtd, have_qemu            # noqa: E402
-from lab.pki import Authority                           # noqa: E402
+from lab.pki import Authority, VirtgateAuthority        # noqa: E402
 from lab.process import Scratch                         # noqa: E402
 
 GUEST = "web-q"
@@ -85,8 +85,8 @@ def libvirtd(scratch):
 
 
 @pytest.fixture(scope="session")
-def authority(scratch):
-    place = Authority(scratch.directory("pki"))
+def authority(scratch, build):
+    place = VirtgateAuthority(build, scratch("pki"))
     place.server()
     for name in ("alice", "bob", "admin", "carol", "mallory"):
         place.client(name)

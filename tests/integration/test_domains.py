@@ -108,7 +108,7 @@ def test_admin_defines_edits_and_undefines(way, libvirtd, scratch):
 
 def test_B1_name_that_belongs_to_another_uuid_is_refused(gateway, libvirtd, authority):
     from rawrpc import DOMAIN_CREATE, ERROR, RawClient, domain
-    with RawClient.tls(gateway.ports["tls"], f"{authority.dir}/clients/alice") as client:
+    with RawClient.tls(gateway.ports["tls"], f"{authority.clients}/alice") as client:
         client.open(libvirtd.test_uri)
         # allowed name, forbidden UUID: the UUID is what libvirt would start
         reply = client.call(DOMAIN_CREATE, domain("web-2", Libvirtd.seeds["db-1"][0]))

@@ -3,7 +3,9 @@ import os
 
 import pytest
 
-from lab.pki import Authority
+from conftest import TOP
+from lab.gateway import find_build
+from lab.pki import VirtgateAuthority
 from lab.process import Scratch
 from rawrpc import OK, RawClient
 
@@ -38,11 +40,11 @@ def test_I3_certificate_is_refused(gateway, authority, why):
 
 def test_I3_revoked_and_missing_crl(own_gateway, scratch, libvirtd, authority):
     with Scratch() as place:
-        other = Authority(place.directory("pki"), "Revoking CA")
+        other = VirtgateAuthority(find_build(TOP), place("pki"))
         other.server()
         good, bad = other.client("alice"), other.client("gone")
         crl = other.revoke("gone")
-        gateway = own_gateway(ca_file=other.ca_cert, cert_file=f"{other.dir}/servercert.pem", key_file=f"{other.dir}/serverkey.pem",
+        gateway = own_gateway(ca_file=other.ca_cert, cert_file=other.server_cert, key_file=other.server_key,
                               crl_file=crl)
         assert refused_by_tls(gateway.ports["tls"], bad)
         with RawClient.tls(gateway.ports["tls"], good) as client:
@@ -59,7 +61,7 @@ def test_allow_list_of_names(own_gateway, authority):
     assert gateway.virsh("alice", "list").returncode == 0
     result = gateway.virsh("bob", "list")
     assert result.returncode != 0
-    assert refused_by_tls(gateway.ports["tls"], f"{authority.dir}/clients/bob")
+    assert refused_by_tls(gateway.ports["tls"], f"{authority.clients}/bob")
 
 
 def test_wrong_password(sasl_gateway, sasl_users):

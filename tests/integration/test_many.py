@@ -110,7 +110,7 @@ def test_client_killed_in_the_middle_of_a_stream(gateway, libvirtd, pool, scratc
 def test_I58_client_gone_in_the_middle_of_a_call(gateway, libvirtd, authority, web1_off):
     """The change was asked for and its asker is gone: it has an intent, and one outcome."""
     before = {record["op"] for record in gateway.audit(call="domain_create")}
-    client = RawClient.tls(gateway.ports["tls"], f"{authority.dir}/clients/alice")
+    client = RawClient.tls(gateway.ports["tls"], f"{authority.clients}/alice")
     client.open(libvirtd.test_uri)
     client.send(DOMAIN_CREATE, domain("web-1", libvirtd.seeds["web-1"][0]))
     client.close()
@@ -125,9 +125,9 @@ def test_connection_storm_leaves_nothing_behind(gateway, authority):
     """Handshakes that go no further are forgotten, descriptors included."""
     def descriptors():
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in children_of(gateway.daemon.pid) if alive(pid))
-    with RawClient.tls(gateway.ports["tls"], f"{authority.dir}/clients/alice"):
+    with RawClient.tls(gateway.ports["tls"], f"{authority.clients}/alice"):
         pass
     before = descriptors()
     for _ in range(60):
-        RawClient.tls(gateway.ports["tls"], f"{authority.dir}/clients/alice").close()
+        RawClient.tls(gateway.ports["tls"], f"{authority.clients}/alice").close()
     wait_until(lambda: descriptors() <= before + 4, "descriptors to be closed")

@@ -11,7 +11,7 @@ from rawrpc import (ADMIN, AUTH_LIST, AUTH_SASL_INIT, AUTH_SASL_START, CALL, CAL
 
 @pytest.fixture
 def pki(authority):
-    return f"{authority.dir}/clients/alice"
+    return f"{authority.clients}/alice"
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_new_certificate_without_dropping_anyone(own_gateway, authority, scratch
     def shown():
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(authority.ca_cert)
-        pki = f"{authority.dir}/clients/alice"
+        pki = f"{authority.clients}/alice"
         context.load_cert_chain(f"{pki}/clientcert.pem", f"{pki}/clientkey.pem")
         with context.wrap_socket(socket.create_connection(("127.0.0.1", gateway.ports["tls"])), server_hostname="localhost") as stream:
             return stream.getpeercert()["serialNumber"]

@@ -122,7 +122,7 @@ class Gateway:
         self.policy_file = self.write_policy(POLICY if policy is None else policy)
         self.settings = {
             "listen_addr": "127.0.0.1", "tls_port": "0", "tcp_port": "0",
-            "ca_file": authority.ca_cert, "cert_file": f"{authority.dir}/servercert.pem", "key_file": f"{authority.dir}/serverkey.pem",
+            "ca_file": authority.ca_cert, "cert_file": authority.server_cert, "key_file": authority.server_key,
             "backend_socket": libvirtd.socket, "backend_socket_ro": libvirtd.socket_ro,
             "allowed_uris": [libvirtd.test_uri, libvirtd.qemu_uri],
             "policy_file": self.policy_file, "audit_dir": f"{self.dir}/audit", "state_dir": f"{self.dir}/state",
@@ -234,10 +234,11 @@ class Gateway:
         scheme, rest = (uri or self.libvirtd.test_uri).split("://", 1)
         options = []
         if via == "unix":
-            return f"{scheme}+unix://{rest}?socket={self.ports['unix']}" if scheme != "qemu" else \
-                f"qemu://{rest}?socket={self.ports['unix']}"
+            socket_path = f"{self.dir}/run/virtgate-sock"
+            return f"{scheme}+unix://{rest}?socket={socket_path}" if scheme != "qemu" else \
+                f"qemu://{rest}?socket={socket_path}"
         if via == "tls":
-            options.append(f"pkipath={pki or f'{self.authority.dir}/clients/{user}'}")
+            options.append(f"pkipath={pki or f'{self.authority.clients}/{user}'}")
         if authfile or (self.sasl is not None and user in self.sasl.passwords):
             options.append(f"authfile={authfile or self.sasl.authfile(user)}")
         text = f"{scheme}+{via}://localhost:{self.ports[via]}{rest}"

@@ -1,4 +1,4 @@
-"""Certificates by the openssl command: also those that `virtgate pki` would not make (expired, another CA, wrong use)."""
+"""Certificates: by `virtgate pki`, and by the openssl command those that it would not make (expired, wrong use)."""
 import os
 
 from .process import run
@@ -7,13 +7,16 @@ SERVER_NAMES = "DNS:localhost,IP:127.0.0.1,IP:::1"
 
 
 class Authority:
-    """A CA in a directory: cacert.pem, servercert.pem, serverkey.pem, clients/NAME/{cacert,clientcert,clientkey}.pem."""
+    """A CA by openssl. clients/NAME holds cacert.pem, clientcert.pem and clientkey.pem: what ?pkipath= wants."""
 
     def __init__(self, directory, name="Test CA"):
         self.dir = directory
-        os.makedirs(f"{directory}/clients", exist_ok=True)
+        self.clients = f"{directory}/clients"
+        os.makedirs(self.clients, exist_ok=True)
         self.ca_cert = f"{directory}/cacert.pem"
         self.ca_key = f"{directory}/cakey.pem"
+        self.server_cert = f"{directory}/servercert.pem"
+        self.server_key = f"{directory}/serverkey.pem"
         self._key(self.ca_key)
         run(["openssl", "req", "-x509", "-new", "-key", self.ca_key, "-sha256", "-days", "30", "-subj", f"/CN={name}",
              "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
@@ -57,7 +60,7 @@ default_crl_days = 30
 
     def client(self, name, subject=None, usage="clientAuth", days=30):
         """Returns the pkipath directory of this client."""
-        directory = f"{self.dir}/clients/{name}"
+        directory = f"{self.clients}/{name}"
         os.makedirs(directory, exist_ok=True)
         self.issue(f"{directory}/client", subject or f"/O=Lab/CN={name}", usage, days=days)
         self.trust(directory, self.ca_cert)
@@ -71,7 +74,7 @@ default_crl_days = 30
 
     def revoke(self, name):
         run(["openssl", "ca", "-config", f"{self.dir}/ca.cnf", "-cert", self.ca_cert, "-keyfile", self.ca_key,
-             "-revoke", f"{self.dir}/clients/{name}/clientcert.pem"])
+             "-revoke", f"{self.clients}/{name}/clientcert.pem"])
         return self.crl()
 
     def crl(self):
@@ -80,3 +83,38 @@ default_crl_days = 30
         run(["openssl", "ca", "-config", f"{self.dir}/ca.cnf", "-cert", self.ca_cert, "-keyfile", self.ca_key,
              "-gencrl", "-out", path])
         return path
+
+
+class VirtgateAuthority(Authority):
+    """The same as a person makes it: by `virtgate pki`."""
+
+    def __init__(self, build, directory):
+        self.virtgate = f"{build}/virtgate"
+        self.dir = directory
+        self.clients = f"{directory}/clients"
+        self.ca_cert = f"{directory}/CA/cacert.pem"
+        self.ca_key = f"{directory}/CA/private/cakey.pem"
+        self.crl_file = f"{directory}/CA/cacrl.pem"
+        self.server_cert = f"{directory}/libvirt/servercert.pem"
+        self.server_key = f"{directory}/libvirt/private/serverkey.pem"
+        self._pki("init", "--name", "Test CA")
+
+    def _pki(self, *arguments):
+        run([self.virtgate, "pki", *arguments, "--dir", self.dir])
+
+    def server(self):
+        self._pki("server", "localhost", "127.0.0.1", "::1", "--org", "Lab")
+
+    def client(self, name, subject=None, usage="clientAuth", days=30):
+        if subject or usage != "clientAuth" or days <= 0:
+            return super().client(name, subject, usage, days)
+        self._pki("client", name, "--org", "Lab")
+        return f"{self.clients}/{name}"
+
+    def revoke(self, name):
+        self._pki("revoke", name)
+        return self.crl_file
+
+    def crl(self):
+        self._pki("crl")
+        return self.crl_file
