@@ -55,7 +55,7 @@ size_t process_put_files(const int files[PROCESS_NUM_FILES], uint8_t body[PROCES
 /* Body of LINK_RELOAD to files[]. -1 when the message does not add up (the descriptors are closed then). */
 int process_reload_files(const uint8_t *body, size_t len, const int *fds, size_t num_fds, int files[PROCESS_NUM_FILES]);
 
-/* The rooms' own main functions: run until LINK_STOP or the parent is gone. They do not return. */
+/* The rooms' own main functions: call process_start first of all, then run until LINK_STOP or the parent is gone. They do not return. */
 __attribute__((noreturn)) void front_main(struct process *process);
 __attribute__((noreturn)) void gate_main(struct process *process);
 __attribute__((noreturn)) void audit_main(struct process *process);

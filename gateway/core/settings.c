@@ -407,6 +407,56 @@ out:
 	return settings;
 }
 
+/* ---- reload ---- */
+
+static const char *const fixed[] = {
+	"listen_tls", "listen_tcp", "listen_unix", "listen_addr", "tls_port", "tcp_port", "unix_socket", "audit_dir", "state_dir",
+	"run_dir", "user", "group", "front_processes",
+};
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Makes one value what it was; true when it differed. Lists are not among those that stay. */
+static bool
+keep(struct settings *settings, const struct settings *old, const struct option *option)
+{
+	void *at = member(settings, option);
+	const void *was = (const char *)old + option->offset;
+	char *copy = NULL;
+
+	if (option->type == OPTION_BOOL && *(bool *)at != *(const bool *)was) {
+		*(bool *)at = *(const bool *)was;
+		return true;
+	}
+	if (option->type == OPTION_INT && *(int *)at != *(const int *)was) {
+		*(int *)at = *(const int *)was;
+		return true;
+	}
+	if (option->type != OPTION_STRING || same_text(*(char **)at, *(char *const *)was))
+		return false;
+	if (*(char *const *)was != NULL && (copy = strdup(*(char *const *)was)) == NULL)
+		return true;
+	free(*(char **)at);
+	*(char **)at = copy;
+	return true;
+}
+
+void
+settings_keep(struct settings *settings, const struct settings *old, char *changed, size_t size)
+{
+	changed[0] = '\0';
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		size_t len = strlen(changed);
+
+		if (keep(settings, old, find_option(fixed[i])))
+			(void)snprintf(changed + len, size - len, "%s%s", len > 0 ? ", " : "", fixed[i]);
+	}
+}
+
 struct settings *
 settings_load(const char *file, struct vg_error *error)
 {

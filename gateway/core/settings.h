@@ -42,6 +42,11 @@ struct settings {
 struct settings *settings_load(const char *file, struct vg_error *error);
 struct settings *settings_parse(const char *text, const char *file, struct vg_error *error);
 void settings_destroy(struct settings *settings);
+/*
+ * For a reload: what only a start can change (listeners, directories, user) is taken over from `old`, and the keys that
+ * differed are listed in `changed`, separated by commas.
+ */
+void settings_keep(struct settings *settings, const struct settings *old, char *changed, size_t size);
 /* The known keys in order; NULL behind the last. */
 const char *settings_key(size_t index);
 

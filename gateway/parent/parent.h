@@ -1,0 +1,136 @@
+/*
+ * parent.h: the process that people start. It reads the settings, opens listeners and files, starts the rooms, joins them
+ * with links, starts them again when they fall, has them reload, and ends them in order. It reads no byte from the network.
+ */
+#ifndef PARENT_PARENT_H
+#define PARENT_PARENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <event2/event.h>
+
+#include "gateway/core/audit_client.h"
+#include "gateway/core/link.h"
+#include "gateway/core/process.h"
+#include "gateway/core/settings.h"
+#include "virtgate/result.h"
+
+#define PARENT_MAX_FRONTS	64
+#define PARENT_MAX_CHILDREN	(PARENT_MAX_FRONTS + 2)
+
+enum child_state {
+	CHILD_ENDED,		/* not there, and nothing is planned */
+	CHILD_STARTING,		/* forked; timer: it must be ready by then */
+	CHILD_READY,
+	CHILD_WAITING		/* fell; timer: when it is started again */
+};
+
+struct child {
+	struct parent *parent;
+	enum process_kind kind;
+	unsigned index;
+	enum child_state state;
+	pid_t pid;			/* 0: none */
+	bool reaped;			/* waited for; what it had sent is still being read */
+	int exit_status;
+	struct link *link;		/* NULL: none */
+	struct event *timer;
+	unsigned falls;			/* in a row */
+	int64_t ready_since;		/* milliseconds, monotonic; 0: not since it was started */
+	bool reloading;			/* was asked and has not answered */
+	char last_words[1024];		/* of LINK_FAILED */
+};
+
+enum parent_state {
+	PARENT_STARTING,	/* not every child was ready yet: a fall ends the start */
+	PARENT_RUNNING,
+	PARENT_STOP_FRONTS,	/* then those behind them, so that nobody loses what he still has to say */
+	PARENT_STOP_GATE,
+	PARENT_STOP_RECORD,	/* the record of the stop becomes durable */
+	PARENT_STOP_AUDIT,
+	PARENT_STOPPED
+};
+
+struct reload {
+	bool running, again;
+	bool by_admin;			/* asked for on the control socket */
+	struct settings *settings;	/* take the place of the parent's when all have taken them */
+	int files[PROCESS_NUM_FILES];
+	char refused[2048];		/* texts of those that did not */
+	char kept[512];			/* keys that changed but need a restart */
+	struct event *timer;
+};
+
+struct parent {
+	struct event_base *base;
+	struct settings *settings;
+	enum parent_state state;
+	int files[PROCESS_NUM_FILES];
+	struct listener listeners[PROCESS_MAX_LISTENERS];
+	unsigned num_listeners;
+	int lock;				/* run_dir/virtgated.lock */
+	struct child children[PARENT_MAX_CHILDREN];	/* audit, gate, then the fronts */
+	unsigned num_children;
+	struct audit_client *audit;
+	struct event *signals;
+	struct event *stop_timer;
+	bool stop_recorded;
+	struct reload reload;
+	bool foreground;
+	int started_fd;				/* whoever waits in the background's foreground; -1: nobody */
+	int exit_code;
+};
+
+/* Runs until it is told to stop. `started_fd` gets one byte when all are ready, or the text of why not. Returns the exit code. */
+int parent_run(struct settings *settings, bool foreground, int started_fd);
+/* The children are as they are: is there a next step of starting or stopping? */
+void parent_advance(struct parent *parent);
+/* Tells whoever started us that it came to nothing, and ends. */
+void parent_cannot_start(struct parent *parent, const char *text);
+int64_t parent_now(void);
+int parent_setup_log(const struct parent *parent, const struct settings *settings, struct vg_error *error);
+
+/* ---- children.c ---- */
+
+int children_prepare(struct parent *parent, struct vg_error *error);
+void child_start(struct child *child);
+/* LINK_STOP, or SIGKILL, to all of a kind; also cancels planned restarts. */
+void children_stop(struct parent *parent, enum process_kind kind, bool now);
+bool children_alive(const struct parent *parent, enum process_kind kind);
+bool children_ready(const struct parent *parent);
+/* After SIGCHLD. */
+void children_reap(struct parent *parent);
+void children_destroy(struct parent *parent);
+
+/* ---- reload.c ---- */
+
+void reload_start(struct parent *parent, bool by_admin);
+/* What `child` answered; NULL: all taken (or it fell: it will be started with what is in force). */
+void reload_answer(struct child *child, const char *refused);
+void reload_destroy(struct parent *parent);
+
+/* ---- files.c: what the children may not open themselves ---- */
+
+/* Opens all that `settings` name. On failure none is open. */
+int files_open(const struct settings *settings, int files[PROCESS_NUM_FILES], struct vg_error *error);
+void files_close(int files[PROCESS_NUM_FILES]);
+/* Those that a kind of process needs, the others -1. Borrowed. */
+void files_for(enum process_kind kind, const int from[PROCESS_NUM_FILES], int to[PROCESS_NUM_FILES]);
+/* Makes run_dir, state_dir and audit_dir where they are missing. */
+int files_make_directories(const struct settings *settings, struct vg_error *error);
+
+/* ---- listen.c ---- */
+
+/* Binds everything; writes run_dir/ports.json and virtgated.pid. On failure parent->num_listeners are open. */
+int listen_open(struct parent *parent, struct vg_error *error);
+/* Closes, and removes what was written. */
+void listen_close(struct parent *parent);
+
+/* ---- notify.c ---- */
+
+/* Tells systemd ("READY=1"); does nothing when it did not start us. */
+void notify_systemd(const char *state);
+
+#endif
