@@ -57,12 +57,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	static const uint32_t programs[] = { RPC_PROGRAM_REMOTE, RPC_PROGRAM_QEMU, RPC_PROGRAM_LXC };
 	const struct xdr_field *fields;
 	const struct rpc_proc *proc;
-	const uint8_t *body = data + PREFIX;
-	size_t body_len = len - PREFIX;
+	const uint8_t *body;
+	size_t body_len;
 	bool valid;
 
 	if (len < PREFIX)
 		return 0;
+	body = data + PREFIX;
+	body_len = len - PREFIX;
 	proc = rpc_proc_find(programs[data[0] % 3], (uint32_t)data[1] << 8 | data[2]);
 	if (proc == NULL)
 		return 0;
