@@ -105,8 +105,6 @@ add_escaped(struct buf *out, const uint8_t *data, size_t len)
 		bool special = strchr(",+\"\\<>;", data[i]) != NULL || (i == 0 && data[i] == '#') ||
 		    ((i == 0 || i == len - 1) && data[i] == ' ');
 
-		if (data[i] == 0)
-			return -1;
 		if ((special && add_text(out, "\\") < 0) || buf_add(out, &data[i], 1) < 0)
 			return -1;
 	}
@@ -122,11 +120,20 @@ is_ascii(const uint8_t *data, size_t len)
 	return true;
 }
 
-/*
- * The value as text into `text` (OpenSSL's memory). 1 text, 0 no text but bytes to be shown in hex, -1 GnuTLS would
- * refuse the whole name.
- */
-static int
+/* UNREADABLE: not of a type that GnuTLS takes for this attribute, or with a NUL inside. BYTES: of a type that is no text. */
+enum value_kind { VALUE_TEXT, VALUE_BYTES, VALUE_UNREADABLE, VALUE_NO_MEMORY };
+
+static enum value_kind
+copy_text(const uint8_t *data, size_t len, uint8_t **text)
+{
+	if (memchr(data, 0, len) != NULL)
+		return VALUE_UNREADABLE;
+	*text = OPENSSL_memdup(data, len > 0 ? len : 1);
+	return *text != NULL ? VALUE_TEXT : VALUE_NO_MEMORY;
+}
+
+/* The value as text into `text`, which is OpenSSL's memory. */
+static enum value_kind
 value_text(const struct attribute *attribute, const ASN1_STRING *value, uint8_t **text, size_t *len)
 {
 	const uint8_t *data = ASN1_STRING_get0_data(value);
@@ -134,39 +141,29 @@ value_text(const struct attribute *attribute, const ASN1_STRING *value, uint8_t 
 
 	*len = (size_t)ASN1_STRING_length(value);
 	if (attribute->tag != ANY_STRING && attribute->tag != type)
-		return -1;
+		return VALUE_UNREADABLE;
 	switch (type) {
 	case V_ASN1_BMPSTRING:
 		converted = ASN1_STRING_to_UTF8(text, value);
 		if (converted < 0)
-			return 0;
+			return VALUE_BYTES;
 		*len = (size_t)converted;
-		return 1;
+		return memchr(*text, 0, *len) == NULL ? VALUE_TEXT : VALUE_UNREADABLE;
 	case V_ASN1_T61STRING:
-		if (!is_ascii(data, *len))
-			return 0;
-		break;
+		return is_ascii(data, *len) ? copy_text(data, *len, text) : VALUE_BYTES;
 	case V_ASN1_UNIVERSALSTRING:
-		return 0;
+		return VALUE_BYTES;
 	case V_ASN1_UTF8STRING:
 	case V_ASN1_PRINTABLESTRING:
-	case V_ASN1_IA5STRING:
-		break;
-	case V_ASN1_NUMERICSTRING:
-	case V_ASN1_OCTET_STRING:
-		if (attribute->tag == ANY_STRING)
-			return -1;
-		break;
+		return copy_text(data, *len, text);
 	default:
-		return -1;
+		return attribute->tag == type ? copy_text(data, *len, text) : VALUE_UNREADABLE;
 	}
-	*text = OPENSSL_memdup(data, *len > 0 ? *len : 1);
-	return *text != NULL ? 1 : -1;
 }
 
-/* A value of an OID that GnuTLS does not know: its whole encoding in hex. */
+/* A value that GnuTLS cannot read as text: its whole encoding in hex. */
 static int
-add_unknown(struct buf *out, const ASN1_STRING *value)
+add_encoding(struct buf *out, const ASN1_STRING *value)
 {
 	ASN1_TYPE any = { .type = ASN1_STRING_type(value) };
 	uint8_t *der = NULL;
@@ -182,19 +179,31 @@ add_unknown(struct buf *out, const ASN1_STRING *value)
 static int
 add_value(struct buf *out, const struct attribute *attribute, const ASN1_STRING *value)
 {
+	struct buf hex = { 0 };
 	uint8_t *text = NULL;
 	size_t len;
-	int kind, ret;
+	int ret;
 
 	if (attribute == NULL)
-		return add_unknown(out, value);
-	kind = value_text(attribute, value, &text, &len);
-	if (kind < 0)
-		ret = -1;
-	else if (kind == 0)
-		ret = add_hex(out, ASN1_STRING_get0_data(value), len);
-	else
+		return add_encoding(out, value);
+	switch (value_text(attribute, value, &text, &len)) {
+	case VALUE_TEXT:
 		ret = add_escaped(out, text, len);
+		break;
+	case VALUE_BYTES:
+		/* GnuTLS takes the hex for text and escapes its first character. */
+		ret = add_hex(&hex, ASN1_STRING_get0_data(value), len);
+		if (ret == 0)
+			ret = add_escaped(out, buf_head(&hex), buf_len(&hex));
+		buf_free(&hex);
+		break;
+	case VALUE_UNREADABLE:
+		ret = add_encoding(out, value);
+		break;
+	default:
+		ret = -1;
+		break;
+	}
 	OPENSSL_free(text);
 	return ret;
 }

@@ -10,7 +10,7 @@
 #include "virtgate/identity.h"
 #include "virtgate/result.h"
 
-/* Heap text of the subject, or NULL when it has none that GnuTLS would print (NUL inside, broken encoding, no memory). */
+/* Heap text of the subject; NULL when it is empty or memory is out. */
 char *dn_text(const X509_NAME *name);
 
 /*

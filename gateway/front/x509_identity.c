@@ -12,6 +12,21 @@
 #include "gateway/front/tls_context.h"
 #include "gateway/front/utf8.h"
 
+/* A NUL hides what is behind it from many a program: nobody honest has one in a name. */
+static bool
+has_nul(const X509_NAME *name)
+{
+	for (int i = 0; i < X509_NAME_entry_count(name); i++) {
+		const ASN1_STRING *value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i));
+		int type = ASN1_STRING_type(value);
+
+		if (type != V_ASN1_BMPSTRING && type != V_ASN1_UNIVERSALSTRING && type != V_ASN1_BIT_STRING &&
+		    memchr(ASN1_STRING_get0_data(value), 0, (size_t)ASN1_STRING_length(value)) != NULL)
+			return true;
+	}
+	return false;
+}
+
 /* The one CN; none is fine, two are not. */
 static int
 get_cn(const X509_NAME *name, char **cn, struct vg_error *error)
@@ -141,6 +156,8 @@ dn_identity(X509 *cert, struct vg_identity *identity, struct vg_error *error)
 	identity->x509_sha256 = fingerprint(cert);
 	if (identity->x509_sha256 == NULL)
 		return vg_fail(error, "out of memory");
+	if (has_nul(name))
+		return vg_fail(error, "certificate with a NUL in its subject");
 	identity->x509_dn = dn_text(name);
 	if (identity->x509_dn == NULL)
 		return vg_fail(error, "certificate without a readable subject name");
