@@ -1,0 +1,606 @@
+/*
+ * test_policy.c: policies, questions and verdicts from tables that can be read without reading this: policy/NAME.json
+ * with policy/NAME.table, policy/builtin.table, policy/broken.table.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "gateway/policy/policy.h"
+
+#define DIR TOP_SRCDIR "/tests/table/policy/"
+
+static char *
+read_text(const char *file, size_t *len)
+{
+	FILE *in = fopen(file, "rb");
+	char *text = calloc(1, 1 << 20);
+
+	if (in == NULL || text == NULL)
+		fail_msg("cannot read %s", file);
+	*len = fread(text, 1, (1 << 20) - 1, in);
+	fclose(in);
+	return text;
+}
+
+static void
+no_problem(const struct vg_error *error, void *arg)
+{
+	(void)arg;
+	fail_msg("%s (%s)", error->what, error->hint);
+}
+
+static struct policy *
+load(const char *file)
+{
+	size_t len;
+	char *text = read_text(file, &len);
+	struct policy *policy = policy_parse(text, len, file, no_problem, NULL);
+
+	assert_non_null(policy);
+	free(text);
+	return policy;
+}
+
+/* The next column of a row, trimmed; *row moves on. "" at the end. */
+static char *
+column(char **row)
+{
+	static char nothing[1];
+	char *text = strsep(row, "|"), *end;
+
+	if (text == NULL)
+		return nothing;
+	text += strspn(text, " \t");
+	for (end = text + strlen(text); end > text && strchr(" \t\n", end[-1]) != NULL; end--)
+		;
+	*end = '\0';
+	return text;
+}
+
+/* "sasl:alice+x509-cn:bob"; the texts stay in `text`. */
+static struct vg_identity
+read_identity(char *text)
+{
+	static const struct {
+		const char *kind;
+		unsigned proof;
+	} kinds[] = {
+		{ "sasl", VG_PROOF_SASL }, { "x509", VG_PROOF_X509 }, { "x509-cn", VG_PROOF_X509 }, { "x509-san", VG_PROOF_X509 },
+		{ "x509-sha256", VG_PROOF_X509 }, { "unix", VG_PROOF_UNIX },
+	};
+	struct vg_identity identity = { 0 };
+	char **fields[] = { &identity.sasl_name, &identity.x509_dn, &identity.x509_cn, NULL, &identity.x509_sha256,
+		&identity.unix_user };
+
+	if (strcmp(text, "nobody") == 0)
+		return identity;
+	for (char *part; (part = strsep(&text, "+")) != NULL;) {
+		char *kind = strsep(&part, ":");
+		size_t i = 0;
+
+		while (i < 6 && strcmp(kinds[i].kind, kind) != 0)
+			i++;
+		if (i == 6 || part == NULL)
+			fail_msg("no identity: '%s'", kind);
+		identity.proofs |= kinds[i].proof;
+		if (fields[i] != NULL)
+			*fields[i] = part;
+		else
+			identity.x509_sans[identity.num_x509_sans++] = part;
+	}
+	return identity;
+}
+
+/* A whole UUID, or the digit it ends in. */
+static void
+read_uuid(const char *text, uint8_t uuid[VG_UUID_LEN])
+{
+	char whole[VG_UUID_TEXT_LEN + 1];
+
+	(void)snprintf(whole, sizeof(whole), strlen(text) == 1 ? "00000000-0000-0000-0000-00000000000%s" : "%s", text);
+	assert_true(policy_parse_uuid(whole, uuid));
+}
+
+/* "storage_vol:pool/disk uuid=1 puuid=2"; the texts stay in `text`. */
+static struct vg_object
+read_object(char *text)
+{
+	struct vg_object object = { 0 };
+	char *words = text, *name = strsep(&words, " ");
+	const char *class = strsep(&name, ":");
+	bool child;
+
+	object.class = class_find(class);
+	if (object.class == VG_CLASS_none || name == NULL)
+		fail_msg("no object: '%s'", class);
+	child = object.class == VG_CLASS_storage_vol || object.class == VG_CLASS_network_port;
+	object.any = strcmp(name, "*") == 0;
+	if (child && strchr(name, '/') != NULL)
+		object.parent = strsep(&name, "/");
+	object.name = object.any || strcmp(name, "-") == 0 ? NULL : name;
+	if (object.parent != NULL && strcmp(object.parent, "-") == 0)
+		object.parent = NULL;
+	for (char *word; (word = strsep(&words, " ")) != NULL;) {
+		if (strncmp(word, "uuid=", 5) == 0) {
+			object.has_uuid = true;
+			read_uuid(word + 5, object.uuid);
+		} else if (strncmp(word, "puuid=", 6) == 0) {
+			object.has_parent_uuid = true;
+			read_uuid(word + 6, object.parent_uuid);
+		} else {
+			fail_msg("no attribute of an object: '%s'", word);
+		}
+	}
+	return object;
+}
+
+static time_t
+read_circumstances(char *text, struct vg_identity *identity)
+{
+	time_t now = 1795428000;	/* 2026-11-23T10:00:00Z */
+
+	for (char *word; (word = strsep(&text, " ")) != NULL;) {
+		if (strncmp(word, "at=", 3) == 0)
+			assert_true(policy_parse_time(word + 3, &now));
+		else if (strncmp(word, "from=", 5) == 0)
+			(void)snprintf(identity->address, sizeof(identity->address), "%s", word + 5);
+		else if (*word != '\0')
+			fail_msg("no circumstance: '%s'", word);
+	}
+	return now;
+}
+
+static const char *
+verdict_text(enum verdict verdict)
+{
+	return verdict == VERDICT_ALLOW ? "allow" : verdict == VERDICT_WOULD_DENY ? "would-deny" : "deny";
+}
+
+struct told {
+	unsigned num_bindings, num_applying;
+	bool winner;
+	const char *binding;
+	enum verdict verdict;
+};
+
+static void
+take_told(const char *binding, bool applies, enum verdict verdict, const char *why, void *arg)
+{
+	struct told *told = arg;
+
+	assert_true(strlen(why) > 5);
+	told->num_bindings++;
+	told->num_applying += applies ? 1 : 0;
+	if (applies && told->binding != NULL && strcmp(binding, told->binding) == 0 && verdict == told->verdict)
+		told->winner = true;
+}
+
+/* What explains must come to what decides, and must have told the binding that decided; may_ever must not say no to a yes. */
+static void
+check_agreement(const char *where, const struct policy *policy, const struct vg_identity *identity,
+    enum vg_permission permission, const struct vg_object *object, time_t now, struct decision decision)
+{
+	struct told told = { .binding = decision.binding, .verdict = decision.verdict };
+	struct decision explained = policy_explain(policy, identity, permission, object, now, take_told, &told);
+
+	if (explained.verdict != decision.verdict || explained.binding != decision.binding)
+		fail_msg("%s: explain says %s by %s", where, verdict_text(explained.verdict), explained.binding);
+	if (decision.binding != NULL && !told.winner)
+		fail_msg("%s: explain did not tell '%s'", where, decision.binding);
+	if (decision.verdict != VERDICT_DENY && !policy_may_ever(policy, identity, permission, now))
+		fail_msg("%s: may_ever says no", where);
+	if (decision.verdict != VERDICT_DENY && !policy_knows(policy, identity, now))
+		fail_msg("%s: knows says no", where);
+}
+
+static void
+check_question(const char *where, const struct policy *policy, const struct vg_identity *identity, const char *question,
+    time_t now, const char *expected)
+{
+	bool answer;
+
+	if (strcmp(question, "knows") == 0)
+		answer = policy_knows(policy, identity, now);
+	else if (strcmp(question, "only-reads") == 0)
+		answer = policy_only_reads(policy, identity, now);
+	else
+		answer = policy_may_ever(policy, identity, permission_find(question + strlen("may-ever ")), now);
+	if (strcmp(expected, answer ? "yes" : "no") != 0)
+		fail_msg("%s: %s: expected %s", where, question, expected);
+}
+
+static void
+check_row(const char *where, const struct policy *policy, char *row)
+{
+	char *identity_text = column(&row), *asked = column(&row), *object_text = column(&row), *circumstances = column(&row);
+	const char *verdict = column(&row), *binding = column(&row);
+	struct vg_identity identity = read_identity(identity_text);
+	time_t now = read_circumstances(circumstances, &identity);
+	enum vg_permission permission = permission_find(asked);
+	struct vg_object object;
+	struct decision decision;
+
+	if (strcmp(verdict, "yes") == 0 || strcmp(verdict, "no") == 0) {
+		check_question(where, policy, &identity, asked, now, verdict);
+		return;
+	}
+	if (permission == VG_PERM_NONE)
+		fail_msg("%s: no permission: '%s'", where, asked);
+	if (*object_text != '\0')
+		object = read_object(object_text);
+	decision = policy_decide(policy, &identity, permission, *object_text != '\0' ? &object : NULL, now);
+	if (strcmp(verdict_text(decision.verdict), verdict) != 0 ||
+	    strcmp(decision.binding != NULL ? decision.binding : "-", binding) != 0)
+		fail_msg("%s: expected %s by %s, got %s by %s", where, verdict, binding, verdict_text(decision.verdict),
+		    decision.binding != NULL ? decision.binding : "-");
+	check_agreement(where, policy, &identity, permission, *object_text != '\0' ? &object : NULL, now, decision);
+}
+
+static void
+check_table(const char *name, unsigned least)
+{
+	char file[512], where[600], *text, *rest, *row;
+	struct policy *policy;
+	unsigned line = 0, rows = 0;
+	size_t len;
+
+	(void)snprintf(file, sizeof(file), DIR "%s.json", name);
+	policy = load(file);
+	(void)snprintf(file, sizeof(file), DIR "%s.table", name);
+	rest = text = read_text(file, &len);
+	while ((row = strsep(&rest, "\n")) != NULL) {
+		line++;
+		if (*row == '#' || *row == '\0')
+			continue;
+		(void)snprintf(where, sizeof(where), "%s:%u", file, line);
+		check_row(where, policy, row);
+		rows++;
+	}
+	assert_true(rows >= least);
+	free(text);
+	policy_destroy(policy);
+}
+
+static void
+test_office_I4_I9_I33(void **state)
+{
+	(void)state;
+	check_table("office", 150);
+}
+
+static void
+test_when(void **state)
+{
+	(void)state;
+	check_table("when", 80);
+}
+
+static void
+test_permissive(void **state)
+{
+	(void)state;
+	check_table("trial", 50);
+}
+
+static void
+test_volumes_ports_uuids(void **state)
+{
+	(void)state;
+	check_table("places", 45);
+}
+
+/* One line of builtin.table: the permissions of `role`, by those of the roles above it. */
+static void
+check_builtin(char *line, bool may[][VG_NUM_PERMISSIONS], char names[][32], unsigned num)
+{
+	const char *role = strsep(&line, ":");
+	char text[256];
+	struct policy *policy;
+	struct vg_identity identity = { .proofs = VG_PROOF_SASL, .sasl_name = (char[]){ "a" } };
+
+	(void)snprintf(names[num], 32, "%s", role);
+	for (char *word; (word = strsep(&line, " ")) != NULL;) {
+		bool without = *word == '!', include = *word == '+';
+
+		for (unsigned i = 0; i < num; i++) {
+			for (unsigned p = 0; include && strcmp(names[i], word + 1) == 0 && p < VG_NUM_PERMISSIONS; p++)
+				may[num][p] = may[num][p] || may[i][p];
+		}
+		for (unsigned p = 1; strcmp(word, "*") == 0 && p < VG_NUM_PERMISSIONS; p++)
+			may[num][p] = true;
+		if (include || strcmp(word, "*") == 0 || *word == '\0')
+			continue;
+		assert_int_not_equal(permission_find(word + (without ? 1 : 0)), VG_PERM_NONE);
+		may[num][permission_find(word + (without ? 1 : 0))] = !without;
+	}
+	(void)snprintf(text, sizeof(text), "{\"version\":1,\"bindings\":[{\"id\":\"b\",\"who\":[\"sasl:a\"],\"role\":\"%s\",\"on\":"
+	    "[\"*\"]}]}", role);
+	policy = policy_parse(text, strlen(text), "builtin", no_problem, NULL);
+	for (unsigned p = 1; p < VG_NUM_PERMISSIONS; p++) {
+		struct vg_object object = { .class = permission_class((enum vg_permission)p), .name = "x", .parent = "p" };
+		struct decision decision = policy_decide(policy, &identity, (enum vg_permission)p, &object, 0);
+
+		if ((decision.verdict == VERDICT_ALLOW) != may[num][p])
+			fail_msg("%s: %s: expected %s", role, permission_name((enum vg_permission)p), may[num][p] ? "allow" : "deny");
+	}
+	policy_destroy(policy);
+}
+
+static void
+test_builtin_roles(void **state)
+{
+	static bool may[16][VG_NUM_PERMISSIONS];
+	static char names[16][32];
+	size_t len;
+	char *text = read_text(DIR "builtin.table", &len), *rest = text, *line;
+	unsigned num = 0;
+
+	(void)state;
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (*line != '#' && *line != '\0')
+			check_builtin(line, may, names, num++);
+	}
+	assert_int_equal(num, 6);
+	free(text);
+}
+
+#define MAX_EXPECTED 40
+
+struct mistake {
+	char *line, *what, *hint;
+};
+
+struct expected {
+	const char *title;
+	struct mistake mistakes[MAX_EXPECTED];
+	size_t num, seen;
+};
+
+static void
+compare_problem(const struct vg_error *error, void *arg)
+{
+	struct expected *expected = arg;
+	struct mistake *mistake = &expected->mistakes[expected->seen];
+	char prefix[64];
+
+	if (expected->seen++ >= expected->num)
+		fail_msg("'%s': not expected: %s", expected->title, error->what);
+	(void)snprintf(prefix, sizeof(prefix), "p.json:%s: ", mistake->line);
+	if (strncmp(error->what, prefix, strlen(prefix)) != 0 || strstr(error->what, mistake->what) == NULL)
+		fail_msg("'%s': expected line %s: %s; got: %s", expected->title, mistake->line, mistake->what, error->what);
+	if (mistake->hint != NULL && strstr(error->hint, mistake->hint) == NULL)
+		fail_msg("'%s': %s: expected the hint %s; got: %s", expected->title, error->what, mistake->hint, error->hint);
+}
+
+/* A case is the policy, then lines that begin with a digit and a colon, and indented hints. */
+static void
+check_broken(const char *title, char *body)
+{
+	struct expected expected = { .title = title };
+	char *lines = body, *end = NULL, *line;
+
+	/* The mistakes begin behind the first line of the form "N: ". */
+	for (char *at = body; *at != '\0'; at = strchr(at, '\n') + 1) {
+		size_t digits = strspn(at, "0123456789");
+
+		if (digits > 0 && at[digits] == ':') {
+			end = at;
+			break;
+		}
+	}
+	assert_non_null(end);
+	end[-1] = '\0';
+	lines = end;
+	while ((line = strsep(&lines, "\n")) != NULL) {
+		if (*line == '\0' || *line == '#')
+			continue;
+		if (*line == ' ') {
+			expected.mistakes[expected.num - 1].hint = line + strspn(line, " ");
+			continue;
+		}
+		assert_true(expected.num < MAX_EXPECTED);
+		expected.mistakes[expected.num++] = (struct mistake){ strsep(&line, ":"), line + strspn(line, " "), NULL };
+	}
+	assert_null(policy_parse(body, strlen(body), "p.json", compare_problem, &expected));
+	if (expected.seen != expected.num)
+		fail_msg("'%s': told %zu of %zu mistakes", title, expected.seen, expected.num);
+}
+
+static void
+test_broken(void **state)
+{
+	size_t len;
+	char *text = read_text(DIR "broken.table", &len), *next = strstr(text, "\n---- ");
+	unsigned num = 0;
+
+	(void)state;
+	while (next != NULL) {
+		char *title = next + strlen("\n---- "), *body = strchr(title, '\n') + 1;
+
+		next = strstr(body, "\n---- ");
+		if (next != NULL)
+			*next = '\0';
+		body[-1] = '\0';
+		check_broken(title, body);
+		num++;
+	}
+	assert_true(num > 30);
+	free(text);
+}
+
+static void
+test_example_is_good(void **state)
+{
+	struct vg_identity alice = { .proofs = VG_PROOF_SASL, .sasl_name = (char[]){ "alice" } };
+	struct vg_identity bob = { .proofs = VG_PROOF_SASL, .sasl_name = (char[]){ "bob" } };
+	struct vg_object web = { .class = VG_CLASS_domain, .name = "web-1" }, db = { .class = VG_CLASS_domain, .name = "db-1" };
+	struct policy *policy = load(TOP_SRCDIR "/gateway/policy.json.example");
+
+	(void)state;
+	assert_int_equal(policy_decide(policy, &alice, VG_PERM_domain_start, &web, 0).verdict, VERDICT_ALLOW);
+	assert_int_equal(policy_decide(policy, &alice, VG_PERM_domain_start, &db, 0).verdict, VERDICT_DENY);
+	assert_int_equal(policy_decide(policy, &bob, VG_PERM_domain_read, &db, 0).verdict, VERDICT_ALLOW);
+	assert_int_equal(policy_decide(policy, &bob, VG_PERM_domain_start, &db, 0).verdict, VERDICT_DENY);
+	assert_true(policy_only_reads(policy, &bob, 0));
+	assert_false(policy_only_reads(policy, &alice, 0));
+	policy_destroy(policy);
+}
+
+static void
+count_problem(const struct vg_error *error, void *arg)
+{
+	(void)error;
+	++*(unsigned *)arg;
+}
+
+/* Fed cut off at every byte: each piece is refused with a word, none crashes. */
+static void
+test_cut_everywhere(void **state)
+{
+	size_t len;
+	char *text = read_text(DIR "office.json", &len);
+
+	(void)state;
+	while (len > 0 && text[len - 1] != '}')
+		len--;
+	for (size_t cut = 0; cut < len; cut++) {
+		unsigned problems = 0;
+
+		assert_null(policy_parse(text, cut, "cut", count_problem, &problems));
+		assert_true(problems > 0);
+	}
+	free(text);
+}
+
+/* A NUL byte, bytes that are not UTF-8, and depth are refused by the parser. */
+static void
+test_bytes_that_are_not_text(void **state)
+{
+	static const char nul[] = "{\"version\":1,\"bindings\":[],\"description\":\"a\0b\"}";
+	static const char latin[] = "{\"version\":1,\"bindings\":[],\"description\":\"\xe9\"}";
+	static char deep[200001];
+	unsigned problems = 0;
+
+	(void)state;
+	memset(deep, '[', sizeof(deep) - 1);
+	assert_null(policy_parse(nul, sizeof(nul) - 1, "p", count_problem, &problems));
+	assert_null(policy_parse(latin, sizeof(latin) - 1, "p", count_problem, &problems));
+	assert_null(policy_parse(deep, sizeof(deep) - 1, "p", count_problem, &problems));
+	assert_int_equal(problems, 3);
+}
+
+static void
+test_names_of_the_vocabulary(void **state)
+{
+	(void)state;
+	for (unsigned i = VG_PERM_NONE + 1; i < VG_NUM_PERMISSIONS; i++) {
+		enum vg_permission permission = (enum vg_permission)i;
+		const char *name = permission_name(permission), *class = class_name(permission_class(permission));
+		char polkit[128];
+
+		assert_int_equal(permission_find(name), permission);
+		assert_int_equal(strncmp(name, class, strlen(class)), 0);
+		assert_int_equal(name[strlen(class)], ':');
+		assert_true(strlen(permission_meaning(permission)) > 3);
+		assert_int_equal(class_find(class), permission_class(permission));
+		(void)snprintf(polkit, sizeof(polkit), "org.libvirt.api.%s", name);
+		*strchr(polkit, ':') = '.';
+		for (char *c = polkit; *c != '\0'; c++)
+			*c = *c == '_' ? '-' : *c;
+		assert_int_equal(permission_find(polkit), permission);
+	}
+	assert_int_equal(permission_find("domain:*"), VG_PERM_NONE);
+	assert_int_equal(permission_find(""), VG_PERM_NONE);
+	assert_int_equal(permission_find("none"), VG_PERM_NONE);
+	assert_int_equal(permission_find("org.libvirt.api.domain"), VG_PERM_NONE);
+	assert_int_equal(permission_find("org.libvirt.api.domain.start.x"), VG_PERM_NONE);
+	assert_int_equal(class_find("none"), VG_CLASS_none);
+}
+
+static void
+take_person(const char *who, const char *binding, enum verdict verdict, const char *condition, void *arg)
+{
+	char *text = arg;
+	size_t len = strlen(text);
+
+	(void)snprintf(text + len, 4096 - len, "%s %s %s [%s]\n", who, binding, verdict_text(verdict), condition);
+}
+
+static void
+test_who_can(void **state)
+{
+	struct policy *policy = load(DIR "office.json");
+	struct vg_object object = { .class = VG_CLASS_domain, .name = "core-1", .has_uuid = true };
+	char text[4096] = "";
+
+	(void)state;
+	policy_who_can(policy, VG_PERM_domain_stop, &object, 0, take_person, text);
+	assert_string_equal(text,
+	    "sasl:carol carol-no-stop-on-core deny []\n"
+	    "sasl:carol carol-operates allow []\n"
+	    "sasl:dave dave-operates allow []\n"
+	    "sasl:frank frank-everything allow []\n"
+	    "sasl:kim kim-inherits deny []\n"
+	    "sasl:pat*@CORP pat-admin allow []\n");
+	policy_destroy(policy);
+	policy = load(DIR "when.json");
+	text[0] = '\0';
+	object.name = "z";
+	policy_who_can(policy, VG_PERM_domain_stop, &object, 1795428000, take_person, text);
+	assert_non_null(strstr(text, "sasl:z all-of-it allow [from 10.0.0.0/8; proof sasl; hours Mon 08:00-09:00; until 2026-12"));
+	text[0] = '\0';
+	policy_who_can(policy, VG_PERM_domain_stop, &object, 4000000000, take_person, text);
+	assert_null(strstr(text, "sasl:z"));
+	policy_destroy(policy);
+}
+
+/* Hours are the host's local time: the same moment is inside in Berlin and outside in UTC. */
+static void
+test_hours_are_local(void **state)
+{
+	struct policy *policy = load(DIR "when.json");
+	struct vg_identity identity = { .proofs = VG_PROOF_SASL, .sasl_name = (char[]){ "h" } };
+	struct vg_object object = { .class = VG_CLASS_domain, .name = "x" };
+	time_t now;
+
+	(void)state;
+	assert_true(policy_parse_time("2026-11-23T07:30:00Z", &now));
+	assert_int_equal(policy_decide(policy, &identity, VG_PERM_domain_start, &object, now).verdict, VERDICT_DENY);
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	assert_int_equal(policy_decide(policy, &identity, VG_PERM_domain_start, &object, now).verdict, VERDICT_ALLOW);
+	setenv("TZ", "UTC", 1);
+	tzset();
+	policy_destroy(policy);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names_of_the_vocabulary),
+		cmocka_unit_test(test_builtin_roles),
+		cmocka_unit_test(test_office_I4_I9_I33),
+		cmocka_unit_test(test_when),
+		cmocka_unit_test(test_permissive),
+		cmocka_unit_test(test_volumes_ports_uuids),
+		cmocka_unit_test(test_hours_are_local),
+		cmocka_unit_test(test_who_can),
+		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_example_is_good),
+		cmocka_unit_test(test_cut_everywhere),
+		cmocka_unit_test(test_bytes_that_are_not_text),
+	};
+
+	setenv("TZ", "UTC", 1);
+	tzset();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
