@@ -1,4 +1,5 @@
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -188,6 +189,114 @@ test_files(void **state)
 	assert_null(settings_load("/", &error));
 }
 
+/* ---- what people read ---- */
+
+static char *
+read_document(const char *name)
+{
+	char path[512];
+	FILE *file;
+	char *text = calloc(1, 65536);
+
+	assert_non_null(text);
+	(void)snprintf(path, sizeof(path), TOP_SRCDIR "/gateway/%s", name);
+	file = fopen(path, "re");
+	if (file == NULL)
+		fail_msg("%s cannot be read", path);
+	assert_true(fread(text, 1, 65535, file) > 0);
+	(void)fclose(file);
+	return text;
+}
+
+/* The same text with the '#' taken away from each "#key = value". */
+static char *
+uncomment(char *text)
+{
+	for (char *line = text; line != NULL; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (line[0] == '#' && line[1] >= 'a' && line[1] <= 'z')
+			line[0] = ' ';
+	}
+	return text;
+}
+
+static void
+must_be_equal(const char *key, bool equal)
+{
+	if (!equal)
+		fail_msg("virtgated.conf.example: the value of %s is not the default", key);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a != NULL && strcmp(a, b) == 0;
+}
+
+/* Every line of the sample, taken literally, loads and is the default (lists, and strings without one, are examples). */
+static void
+test_sample_shows_the_defaults(void **state)
+{
+	char *text = uncomment(read_document("virtgated.conf.example"));
+	struct settings *sample = good(text), *defaults = good("");
+
+	(void)state;
+#define SETTING_BOOL(key, value, help) must_be_equal(#key, sample->key == defaults->key);
+#define SETTING_INT(key, value, low, high, help) must_be_equal(#key, sample->key == defaults->key);
+#define SETTING_STRING(key, value, help) must_be_equal(#key, (value) == NULL || same_text(sample->key, value));
+#define SETTING_LIST(key, help) must_be_equal(#key, sample->key.set);
+#define SETTING_AUTH(key, value, help) must_be_equal(#key, sample->key == defaults->key);
+#include "gateway/core/settings.def"
+	settings_destroy(sample);
+	settings_destroy(defaults);
+	free(text);
+}
+
+static void
+test_every_key_is_documented_once(void **state)
+{
+	char *manual = read_document("virtgated.conf.5"), *sample = read_document("virtgated.conf.example");
+	size_t keys = 0, entries = 0;
+
+	(void)state;
+	for (; settings_key(keys) != NULL; keys++) {
+		char entry[64], line[64];
+
+		(void)snprintf(entry, sizeof(entry), "\n.B %s\n", settings_key(keys));
+		(void)snprintf(line, sizeof(line), "\n#%s = ", settings_key(keys));
+		if (strstr(manual, entry) == NULL)
+			fail_msg("virtgated.conf.5 has no entry for %s", settings_key(keys));
+		if (strstr(sample, line) == NULL)
+			fail_msg("virtgated.conf.example has no line for %s", settings_key(keys));
+	}
+	for (const char *at = manual; (at = strstr(at, "\n.TP\n.B ")) != NULL; at++)
+		entries++;
+	assert_int_equal(entries, keys);
+	free(manual);
+	free(sample);
+}
+
+/* A reload takes what can change and keeps what cannot, and says which. */
+static void
+test_keep_what_only_a_start_can_change(void **state)
+{
+	struct settings *old = good("tls_port = \"1\"\nmax_clients = 5\nrun_dir = \"/a\"\nlisten_addr = \"::1\"");
+	struct settings *fresh = good("tls_port = \"2\"\nmax_clients = 6\nrun_dir = \"/a\"\nlisten_tcp = 1");
+	char changed[256];
+
+	(void)state;
+	settings_keep(fresh, old, changed, sizeof(changed));
+	assert_string_equal(changed, "listen_tcp, listen_addr, tls_port");
+	assert_string_equal(fresh->tls_port, "1");
+	assert_string_equal(fresh->listen_addr, "::1");
+	assert_false(fresh->listen_tcp);
+	assert_int_equal(fresh->max_clients, 6);
+	settings_keep(fresh, old, changed, sizeof(changed));
+	assert_string_equal(changed, "");
+	settings_destroy(old);
+	settings_destroy(fresh);
+}
+
 int
 main(void)
 {
@@ -196,6 +305,9 @@ main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_every_type),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_sample_shows_the_defaults),
+		cmocka_unit_test(test_every_key_is_documented_once),
+		cmocka_unit_test(test_keep_what_only_a_start_can_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
