@@ -1,0 +1,429 @@
+#include "tests/session/harness.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "gateway/core/audit_wire.h"
+#include "gateway/core/buf.h"
+#include "gateway/core/handover.h"
+#include "gateway/core/process.h"
+#include "tests/session/libvirtd.h"
+
+#define DEADLINE_MS 5000
+
+static struct {
+	char dir[64], path[96];
+	pid_t gate;
+	int stop_pipe[2];
+	pthread_t rooms;
+	struct event_base *base;
+	struct link *parent, *front, *audit;
+	uint64_t num_records;
+	bool ready;
+	pthread_mutex_t lock;
+	bool audit_works;		/* these three under the lock */
+	struct buf records;
+	char *reloaded;
+} h;
+
+/* ---- the other rooms ---- */
+
+static void
+take_record(const uint8_t *body, size_t len)
+{
+	const char *stage = audit_stage_name(body[1]);
+	const uint8_t *at = body + AUDIT_WIRE_HEAD;
+	struct audit_member member;
+	bool bad = false;
+
+	pthread_mutex_lock(&h.lock);
+	(void)buf_add(&h.records, stage, strlen(stage));
+	while (audit_wire_next(&at, body + len, &member, &bad)) {
+		(void)buf_add(&h.records, " ", 1);
+		(void)buf_add(&h.records, member.key, member.key_len);
+		(void)buf_add(&h.records, "=", 1);
+		(void)buf_add(&h.records, member.value, member.value_len);
+	}
+	(void)buf_add(&h.records, "\n", 1);
+	pthread_mutex_unlock(&h.lock);
+	assert_false(bad);
+}
+
+static void
+answer_record(struct link *link, const uint8_t *body, size_t len)
+{
+	struct audit_ack ack = { .upto = ++h.num_records };
+
+	pthread_mutex_lock(&h.lock);
+	ack.answer = h.audit_works ? AUDIT_DURABLE : AUDIT_FAILED;
+	pthread_mutex_unlock(&h.lock);
+	if (ack.answer == AUDIT_DURABLE)
+		take_record(body, len);
+	(void)link_send(link, LINK_ACK, &ack, sizeof(ack), NULL, 0);
+}
+
+static void
+on_message(struct link *link, enum link_type type, const uint8_t *body, size_t len, const int *fds, size_t num_fds, void *arg)
+{
+	(void)fds;
+	(void)num_fds;
+	(void)arg;
+	if (type == LINK_READY)
+		h.ready = true;
+	if (type == LINK_RELOADED) {
+		pthread_mutex_lock(&h.lock);
+		h.reloaded = strndup((const char *)body, len);
+		pthread_mutex_unlock(&h.lock);
+	}
+	if (type == LINK_RECORD && body[0] == AUDIT_WIRE_RECORD)
+		answer_record(link, body, len);
+}
+
+static void
+on_closed(struct link *link, void *arg)
+{
+	(void)link;
+	(void)arg;
+}
+
+static void
+on_stop(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	event_base_loopbreak(h.base);
+}
+
+static void *
+run_rooms(void *arg)
+{
+	struct event *stop = event_new(h.base, h.stop_pipe[0], EV_READ | EV_PERSIST, on_stop, NULL);
+
+	(void)arg;
+	event_add(stop, NULL);
+	event_base_dispatch(h.base);
+	event_free(stop);
+	return NULL;
+}
+
+static int
+memory_file(const char *text)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	return fd;
+}
+
+static void
+give_link(enum process_kind kind, struct link **ours)
+{
+	struct link_peer peer = { .kind = kind, .index = 0 };
+	int fds[2];
+
+	assert_int_equal(link_pair(fds), 0);
+	*ours = link_create(h.base, fds[0], on_message, on_closed, NULL);
+	assert_non_null(*ours);
+	assert_int_equal(link_send(h.parent, LINK_PEER, &peer, sizeof(peer), &fds[1], 1), 0);
+	close(fds[1]);
+}
+
+static struct settings *
+make_settings(void)
+{
+	struct settings *settings;
+	struct vg_error error;
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text), "backend_socket = \"%s\"\nbackend_socket_ro = \"%s\"\nallowed_uris = [ \"test:///default\" ]\n"
+	    "user = \"nobody\"\ngroup = \"nogroup\"\nlog_level = 4\nmax_client_requests = 4\nlog_outputs = [ \"4:stderr\" ]\n", h.path, h.path);
+	settings = settings_parse(text, "test.conf", &error);
+	if (settings == NULL)
+		fail_msg("%s", error.what);
+	return settings;
+}
+
+static void
+start_gate(const char *policy, int parent_fd, int close_fd)
+{
+	struct process process = { .kind = PROCESS_GATE, .parent_fd = parent_fd };
+
+	process.settings = make_settings();
+	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
+		process.files[i] = -1;
+	process.files[FILE_POLICY] = memory_file(policy);
+	h.gate = fork();
+	assert_true(h.gate >= 0);
+	if (h.gate == 0) {
+		close(close_fd);
+		gate_main(&process);
+	}
+	close(parent_fd);
+	close(process.files[FILE_POLICY]);
+	settings_destroy(process.settings);
+}
+
+void
+harness_start(const char *policy)
+{
+	int fds[2];
+
+	memset(&h, 0, sizeof(h));
+	pthread_mutex_init(&h.lock, NULL);
+	h.audit_works = true;
+	(void)snprintf(h.dir, sizeof(h.dir), "/tmp/virtgate-session-XXXXXX");
+	assert_non_null(mkdtemp(h.dir));
+	assert_int_equal(chmod(h.dir, 0755), 0);
+	(void)snprintf(h.path, sizeof(h.path), "%s/libvirt-sock", h.dir);
+	libvirtd_start(h.path);
+	assert_int_equal(link_pair(fds), 0);
+	start_gate(policy, fds[1], fds[0]);
+	h.base = event_base_new();
+	h.parent = link_create(h.base, fds[0], on_message, on_closed, NULL);
+	give_link(PROCESS_AUDIT, &h.audit);
+	give_link(PROCESS_FRONT, &h.front);
+	while (!h.ready)
+		assert_int_equal(event_base_loop(h.base, EVLOOP_ONCE), 0);
+	assert_int_equal(pipe(h.stop_pipe), 0);
+	assert_int_equal(pthread_create(&h.rooms, NULL, run_rooms, NULL), 0);
+}
+
+void
+harness_stop(void)
+{
+	int status = 0;
+
+	(void)!write(h.stop_pipe[1], "x", 1);
+	pthread_join(h.rooms, NULL);
+	assert_int_equal(link_send(h.parent, LINK_STOP, NULL, 0, NULL, 0), 0);
+	assert_int_equal(waitpid(h.gate, &status, 0), h.gate);
+	/* A crash, or a leak that a sanitizer found, shows up here. */
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	libvirtd_stop();
+	link_destroy(h.front);
+	link_destroy(h.audit);
+	link_destroy(h.parent);
+	event_base_free(h.base);
+	close(h.stop_pipe[0]);
+	close(h.stop_pipe[1]);
+	unlink(h.path);
+	rmdir(h.dir);
+	buf_free(&h.records);
+	free(h.reloaded);
+}
+
+void
+harness_audit(bool works)
+{
+	pthread_mutex_lock(&h.lock);
+	h.audit_works = works;
+	pthread_mutex_unlock(&h.lock);
+}
+
+static char *
+all_records(void)
+{
+	char *text;
+
+	pthread_mutex_lock(&h.lock);
+	text = strndup(buf_len(&h.records) == 0 ? "" : (const char *)buf_head(&h.records), buf_len(&h.records));
+	pthread_mutex_unlock(&h.lock);
+	return text;
+}
+
+static bool
+has_record(const char *one, const char *other)
+{
+	char *text = all_records(), *rest = text, *line;
+	bool found = false;
+
+	while (!found && (line = strsep(&rest, "\n")) != NULL)
+		found = strstr(line, one) != NULL && strstr(line, other) != NULL;
+	free(text);
+	return found;
+}
+
+void
+harness_expect_record(const char *one, const char *other)
+{
+	for (int waited = 0; waited < DEADLINE_MS; waited += 10) {
+		if (has_record(one, other))
+			return;
+		poll(NULL, 0, 10);
+	}
+	fail_msg("no record with '%s' and '%s' among:\n%s", one, other, all_records());
+}
+
+char *
+harness_reload(const char *policy)
+{
+	uint8_t body[PROCESS_NUM_FILES] = { 0 };
+	int fd = memory_file(policy);
+	char *text = NULL;
+
+	body[FILE_POLICY] = 1;
+	assert_int_equal(link_send(h.parent, LINK_RELOAD, body, sizeof(body), &fd, 1), 0);
+	close(fd);
+	for (int waited = 0; waited < DEADLINE_MS && text == NULL; waited += 10) {
+		poll(NULL, 0, 10);
+		pthread_mutex_lock(&h.lock);
+		text = h.reloaded;
+		h.reloaded = NULL;
+		pthread_mutex_unlock(&h.lock);
+	}
+	assert_non_null(text);
+	return text;
+}
+
+/* ---- clients ---- */
+
+int
+client_connect(const char *user)
+{
+	struct vg_identity identity = { .proofs = VG_PROOF_SASL, .via = VG_VIA_RPC_TLS, .address = "192.0.2.7", .port = 4711 };
+	uint8_t body[1024];
+	int fds[2];
+
+	identity.sasl_name = strdup(user);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(link_send(h.front, LINK_SESSION, body, handover_put(body, sizeof(body), &identity), &fds[1], 1), 0);
+	free(identity.sasl_name);
+	close(fds[1]);
+	return fds[0];
+}
+
+void
+client_send_raw(int fd, const void *data, size_t len)
+{
+	assert_int_equal(send(fd, data, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+void
+client_send(int fd, const char *name, uint32_t serial, const void *body, size_t len)
+{
+	const struct rpc_proc *proc = rpc_proc_by_name(name);
+	struct rpc_header header = { .length = (uint32_t)(RPC_HEADER_LEN + len), .program = proc->program, .version = 1,
+		.procedure = (int32_t)proc->number, .type = RPC_CALL, .serial = serial };
+	uint8_t head[RPC_HEADER_LEN];
+
+	rpc_header_put(head, &header);
+	client_send_raw(fd, head, sizeof(head));
+	if (len > 0)
+		client_send_raw(fd, body, len);
+}
+
+static void
+wait_readable(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	if (poll(&poll_fd, 1, DEADLINE_MS) != 1)
+		fail_msg("nothing came from the gate for %d ms", DEADLINE_MS);
+}
+
+static bool
+receive_all(int fd, uint8_t *data, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		ssize_t n;
+
+		wait_readable(fd);
+		n = recv(fd, data + at, len - at, 0);
+		if (n <= 0)
+			return false;
+		at += (size_t)n;
+	}
+	return true;
+}
+
+bool
+client_receive(int fd, struct message *message)
+{
+	uint8_t head[RPC_HEADER_LEN];
+
+	if (!receive_all(fd, head, sizeof(head)))
+		return false;
+	assert_int_equal(rpc_header_get(head, sizeof(head), &message->header), VG_OK);
+	message->len = message->header.length - RPC_HEADER_LEN;
+	assert_true(message->len <= MAX_MESSAGE);
+	return receive_all(fd, message->body, message->len);
+}
+
+void
+client_call(int fd, const char *proc, uint32_t serial, const void *body, size_t len, struct message *answer)
+{
+	client_send(fd, proc, serial, body, len);
+	assert_true(client_receive(fd, answer));
+	assert_int_equal(answer->header.serial, serial);
+	assert_int_equal(answer->header.type, RPC_REPLY);
+}
+
+void
+client_open_uri(int fd, const char *uri, struct message *answer)
+{
+	uint8_t body[256];
+	struct xdr_out out;
+
+	xdr_out_init(&out, body, sizeof(body));
+	xdr_put_optional_string(&out, uri);
+	xdr_put_u32(&out, 0);
+	client_call(fd, "connect_open", 1, body, out.len, answer);
+}
+
+void
+client_open(int fd)
+{
+	struct message answer;
+
+	client_open_uri(fd, "test:///default", &answer);
+	expect_ok(&answer);
+}
+
+void
+client_expect_end(int fd)
+{
+	char byte;
+
+	wait_readable(fd);
+	assert_true(recv(fd, &byte, 1, 0) <= 0);
+	close(fd);
+}
+
+void
+expect_error(const struct message *message, int code, const char *text)
+{
+	struct rpc_error error;
+
+	assert_int_equal(message->header.status, RPC_STATUS_ERROR);
+	assert_int_equal(xdr_check(rpc_error_fields, message->body, message->len), VG_OK);
+	rpc_get_error(message->body, message->len, &error);
+	if (error.code != code || strstr(error.message, text) == NULL)
+		fail_msg("expected error %d with '%s', got %d '%s'", code, text, error.code, error.message);
+}
+
+void
+expect_ok(const struct message *message)
+{
+	struct rpc_error error;
+
+	if (message->header.status == RPC_STATUS_OK)
+		return;
+	rpc_get_error(message->body, message->len, &error);
+	fail_msg("unexpected error %d '%s'", error.code, error.message);
+}

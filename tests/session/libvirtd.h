@@ -1,0 +1,14 @@
+/*
+ * libvirtd.h: the scripted libvirtd of the harness: just enough of the RPC to log in, list and look up three domains,
+ * with the mischief of harness.h.
+ */
+#ifndef TESTS_SESSION_LIBVIRTD_H
+#define TESTS_SESSION_LIBVIRTD_H
+
+#include "tests/session/harness.h"
+
+/* Listens on `path`; a thread serves until libvirtd_stop. */
+void libvirtd_start(const char *path);
+void libvirtd_stop(void);
+
+#endif

@@ -1,0 +1,520 @@
+/*
+ * What does the gate do between a client that may be hostile and a libvirtd that may have gone mad? Names carry the
+ * invariant that a test proves.
+ */
+#include <linux/sockios.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/session/harness.h"
+
+static const char policy[] = "{ \"version\": 1, \"bindings\": ["
+	"{ \"id\": \"web\", \"who\": [\"sasl:alice\"], \"role\": \"operator\", \"on\": [\"domain:web-*\"] },"
+	"{ \"id\": \"all\", \"who\": [\"sasl:root\"], \"role\": \"admin\", \"on\": [\"*\"] },"
+	"{ \"id\": \"look\", \"who\": [\"sasl:bob\"], \"role\": \"viewer\", \"on\": [\"*\"] } ] }";
+
+static int
+setup(void **state)
+{
+	(void)state;
+	harness_start(policy);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	harness_stop();
+	return 0;
+}
+
+static int
+open_as(const char *user)
+{
+	int fd = client_connect(user);
+
+	client_open(fd);
+	return fd;
+}
+
+static void
+domain_call(int fd, const char *proc, uint32_t serial, const char *name, const uint8_t *uuid, int32_t id, struct message *answer)
+{
+	uint8_t body[1024];
+
+	client_call(fd, proc, serial, body, put_domain(body, name, uuid, id), answer);
+}
+
+static void
+expect_info_works(int fd, uint32_t serial)
+{
+	struct message answer;
+
+	domain_call(fd, "domain_get_info", serial, "web-1", uuid_web1, 1, &answer);
+	expect_ok(&answer);
+}
+
+static void
+test_allowed_call_passes(void **state)
+{
+	struct message answer;
+	int fd = open_as("alice");
+
+	(void)state;
+	expect_info_works(fd, 2);
+	domain_call(fd, "domain_create", 3, "web-2", uuid_web2, -1, &answer);
+	expect_ok(&answer);
+	harness_expect_record("intent ", "\"binding\":\"web\"");
+	harness_expect_record("outcome ", "\"status\":\"ok\"");
+	close(fd);
+	harness_expect_record("session.logout", "client went away");
+}
+
+static void
+test_denied_call_does_not_reach_libvirtd(void **state)
+{
+	struct message answer;
+	int fd = open_as("bob");
+
+	(void)state;
+	domain_call(fd, "domain_create", 2, "web-2", uuid_web2, -1, &answer);
+	expect_error(&answer, RPC_ERR_ACCESS_DENIED, "access denied: 'domain:start' on domain 'web-2' (decision ");
+	assert_int_equal(harness_num_forwarded(), 0);
+	harness_expect_record("\"verdict\":\"deny\"", "domain_create");
+	close(fd);
+}
+
+static void
+test_I27_hidden_is_missing(void **state)
+{
+	struct message answer;
+	uint8_t body[64];
+	struct xdr_out out;
+	int fd = open_as("alice");
+
+	(void)state;
+	domain_call(fd, "domain_get_info", 2, "db-1", uuid_db1, 3, &answer);
+	expect_error(&answer, RPC_ERR_NO_DOMAIN, "no domain with matching uuid");
+	assert_int_equal(harness_num_forwarded(), 0);
+	xdr_out_init(&out, body, sizeof(body));
+	xdr_put_string(&out, "db-1");
+	client_call(fd, "domain_lookup_by_name", 3, body, out.len, &answer);
+	expect_error(&answer, RPC_ERR_NO_DOMAIN, "Domain not found");
+	close(fd);
+}
+
+static void
+test_I51_lists_and_counts_agree(void **state)
+{
+	const struct rpc_proc *proc = rpc_proc_by_name("connect_list_all_domains");
+	struct message answer;
+	struct xdr_items items;
+	int fd = open_as("alice");
+
+	(void)state;
+	client_call(fd, "connect_list_all_domains", 2, "\0\0\0\1\0\0\0\0", 8, &answer);
+	expect_ok(&answer);
+	assert_int_equal(xdr_check(proc->ret, answer.body, answer.len), VG_OK);
+	assert_true(xdr_items(proc->ret, answer.body, answer.len, "domains", &items));
+	assert_int_equal(items.count, 2);
+	assert_memory_equal(answer.body + answer.len - 4, "\0\0\0\2", 4);
+	assert_null(memmem(answer.body, answer.len, "db-1", 4));
+	/* need_results = 0: an empty list and the same count */
+	client_call(fd, "connect_list_all_domains", 3, "\0\0\0\0\0\0\0\0", 8, &answer);
+	expect_ok(&answer);
+	assert_int_equal(answer.len, 8);
+	assert_memory_equal(answer.body, "\0\0\0\0\0\0\0\2", 8);
+	close(fd);
+}
+
+static void
+test_I25_name_uuid_and_id_of_one_object(void **state)
+{
+	struct message answer;
+	int fd = open_as("alice");
+
+	(void)state;
+	/* the name he may touch with the UUID he may not */
+	domain_call(fd, "domain_create", 2, "web-1", uuid_db1, -1, &answer);
+	expect_error(&answer, RPC_ERR_NO_DOMAIN, "");
+	/* his own domain with another's id */
+	domain_call(fd, "domain_create", 3, "web-1", uuid_web1, 3, &answer);
+	expect_error(&answer, RPC_ERR_NO_DOMAIN, "");
+	assert_int_equal(harness_num_forwarded(), 0);
+	harness_expect_record("session.identity_conflict", "\"verdict\":\"deny\"");
+	close(fd);
+}
+
+static void
+test_I26_forwarded_object_is_the_gates_own(void **state)
+{
+	struct message answer, forwarded;
+	uint8_t expected[1024];
+	size_t len;
+	int fd = open_as("alice");
+
+	(void)state;
+	/* a handle from before it was started: the id is old, not a lie */
+	domain_call(fd, "domain_get_info", 2, "web-1", uuid_web1, -1, &answer);
+	expect_ok(&answer);
+	len = put_domain(expected, "web-1", uuid_web1, 1);
+	harness_last_forwarded(&forwarded);
+	assert_int_equal(forwarded.len, len);
+	assert_memory_equal(forwarded.body, expected, len);
+	assert_int_equal(forwarded.header.serial, 2);
+	close(fd);
+}
+
+static void
+test_I20_libvirtd_that_breaks_the_protocol(void **state)
+{
+	static const enum mischief kinds[] = { TRAILING_BYTES, SHORT_REPLY, WRONG_SERIAL, WRONG_PROCEDURE, REPLY_TWICE, CALL_TO_CLIENT };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct message answer;
+		int fd = open_as("alice");
+
+		harness_mischief(kinds[i]);
+		domain_call(fd, "domain_get_info", 2, "web-1", uuid_web1, 1, &answer);
+		if (kinds[i] == REPLY_TWICE)
+			expect_ok(&answer);
+		else
+			expect_error(&answer, RPC_ERR_SYSTEM, "does not decode");
+		client_expect_end(fd);
+		harness_mischief(BEHAVE);
+	}
+}
+
+static void
+test_I84_libvirtd_goes_away_during_a_call(void **state)
+{
+	struct message answer;
+	int fd = open_as("alice");
+
+	(void)state;
+	harness_mischief(HANG_UP);
+	domain_call(fd, "domain_get_info", 2, "web-1", uuid_web1, 1, &answer);
+	expect_error(&answer, RPC_ERR_SYSTEM, "libvirtd closed the connection while 'domain_get_info' was under way");
+	client_expect_end(fd);
+	harness_expect_record("backend.lost", "alice");
+}
+
+static void
+test_I15_client_messages_that_close(void **state)
+{
+	static const struct { int32_t type; uint32_t serial; int32_t status; } bad[] = { { RPC_REPLY, 2, 0 }, { RPC_EVENT, 2, 0 },
+		{ RPC_CALL_WITH_FDS, 2, 0 }, { RPC_REPLY_WITH_FDS, 2, 0 }, { RPC_CALL, 0, 0 }, { RPC_CALL, 2, 1 }, { 9, 2, 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct rpc_header header = { .length = RPC_HEADER_LEN, .program = RPC_PROGRAM_REMOTE, .version = 1, .procedure = 4,
+			.type = bad[i].type, .serial = bad[i].serial, .status = bad[i].status };
+		uint8_t head[RPC_HEADER_LEN];
+		int fd = open_as("alice");
+
+		rpc_header_put(head, &header);
+		client_send_raw(fd, head, sizeof(head));
+		client_expect_end(fd);
+	}
+	assert_int_equal(harness_num_forwarded(), 0);
+	harness_expect_record("session.protocol", "alice");
+}
+
+static void
+test_I15_serial_in_flight_is_not_reused(void **state)
+{
+	uint8_t body[1024];
+	size_t len = put_domain(body, "web-1", uuid_web1, 1);
+	int fd = open_as("alice");
+
+	(void)state;
+	harness_mischief(STAY_SILENT);
+	client_send(fd, "domain_get_info", 2, body, len);
+	client_send(fd, "domain_get_info", 2, body, len);
+	client_expect_end(fd);
+}
+
+static void
+test_I19_arguments_that_do_not_decode(void **state)
+{
+	uint8_t body[1024];
+	size_t len = put_domain(body, "web-1", uuid_web1, 1);
+	int fd = open_as("alice");
+
+	(void)state;
+	memset(body + len, 0, 4);
+	client_send(fd, "domain_get_info", 2, body, len + 4);
+	client_expect_end(fd);
+	fd = open_as("alice");
+	body[4 + 5] = 'x';		/* padding behind "web-1" */
+	client_send(fd, "domain_get_info", 2, body, len);
+	client_expect_end(fd);
+	assert_int_equal(harness_num_forwarded(), 0);
+}
+
+static void
+test_I16_stream_packets_without_a_stream(void **state)
+{
+	struct rpc_header header = { .length = RPC_HEADER_LEN + 4, .program = RPC_PROGRAM_REMOTE, .version = 1,
+		.procedure = (int32_t)rpc_proc_by_name("storage_vol_upload")->number, .type = RPC_STREAM, .serial = 77,
+		.status = RPC_STATUS_CONTINUE };
+	uint8_t packet[RPC_HEADER_LEN + 4] = { 0 };
+	int fd = open_as("alice");
+
+	(void)state;
+	rpc_header_put(packet, &header);
+	client_send_raw(fd, packet, sizeof(packet));
+	expect_info_works(fd, 2);
+	assert_int_equal(harness_num_forwarded(), 1);
+	close(fd);
+}
+
+static void
+test_I31_only_allowed_uris_open(void **state)
+{
+	static const char *const uris[] = { "test:///other", "qemu:///system", "test+tcp://localhost/default", "test:///default?x", "",
+		"TEST:///default", "test:///default/", NULL };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+		struct message answer;
+		int fd = client_connect("root");
+
+		client_open_uri(fd, uris[i], &answer);
+		expect_error(&answer, RPC_ERR_ACCESS_DENIED, "access denied");
+		close(fd);
+	}
+}
+
+static void
+test_I31_readonly_is_forced(void **state)
+{
+	int fd = open_as("bob");
+
+	(void)state;
+	expect_info_works(fd, 2);
+	close(fd);
+	harness_expect_record("session.logout", "\"readonly\":true");
+}
+
+static void
+test_I32_B9_never_passed_on(void **state)
+{
+	static const struct { uint32_t program, version; int32_t procedure; } calls[] = { { RPC_PROGRAM_REMOTE, 1, 419 },
+		{ RPC_PROGRAM_REMOTE, 1, 9999 }, { RPC_PROGRAM_REMOTE, 1, 107 }, { RPC_PROGRAM_REMOTE, 2, 4 }, { RPC_PROGRAM_LXC, 1, 1 },
+		{ 0x06900690, 1, 1 }, { 0xEA7BEEF, 1, 1 }, { 0x87539319, 1, 1 }, { RPC_PROGRAM_QEMU, 1, 99 } };
+	int fd = open_as("root");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		struct rpc_header header = { .length = RPC_HEADER_LEN, .program = calls[i].program, .version = calls[i].version,
+			.procedure = calls[i].procedure, .type = RPC_CALL, .serial = (uint32_t)(10 + i) };
+		uint8_t head[RPC_HEADER_LEN];
+		struct message answer;
+
+		rpc_header_put(head, &header);
+		client_send_raw(fd, head, sizeof(head));
+		assert_true(client_receive(fd, &answer));
+		expect_error(&answer, RPC_ERR_RPC, "unknown procedure");
+		assert_int_equal(answer.header.program, calls[i].program);
+	}
+	assert_int_equal(harness_num_forwarded(), 0);
+	harness_expect_record("session.refused_program", "root");
+	close(fd);
+}
+
+static void
+test_I10_no_second_authentication(void **state)
+{
+	struct message answer;
+	int fd = open_as("alice");
+
+	(void)state;
+	client_call(fd, "auth_list", 2, NULL, 0, &answer);
+	expect_ok(&answer);
+	assert_memory_equal(answer.body, "\0\0\0\1\0\0\0\0", 8);
+	client_call(fd, "auth_sasl_init", 3, NULL, 0, &answer);
+	expect_error(&answer, RPC_ERR_AUTH_FAILED, "authentication failed");
+	client_expect_end(fd);
+}
+
+static void
+test_I56_no_change_without_the_trail(void **state)
+{
+	struct message answer;
+	int fd = open_as("alice");
+
+	(void)state;
+	harness_expect_record("session.login", "alice");
+	harness_audit(false);
+	domain_call(fd, "domain_create", 2, "web-2", uuid_web2, -1, &answer);
+	expect_error(&answer, RPC_ERR_SYSTEM, "the audit trail cannot be written");
+	assert_int_equal(harness_num_forwarded(), 0);
+	/* reads go on */
+	expect_info_works(fd, 3);
+	close(fd);
+}
+
+static void
+test_I52_events_of_hidden_domains_are_dropped(void **state)
+{
+	struct message message;
+	int fd = open_as("alice");
+
+	(void)state;
+	harness_event("db-1", uuid_db1);
+	harness_event("web-1", uuid_web1);
+	assert_true(client_receive(fd, &message));
+	assert_int_equal(message.header.type, RPC_EVENT);
+	assert_non_null(memmem(message.body, message.len, "web-1", 5));
+	close(fd);
+}
+
+static void
+test_I11_revoked_user_is_cut(void **state)
+{
+	int alice = open_as("alice"), root = open_as("root");
+	char *text = harness_reload("{ \"version\": 1, \"bindings\": [ { \"id\": \"all\", \"who\": [\"sasl:root\"], \"role\": \"admin\","
+	    " \"on\": [\"*\"] } ] }");
+
+	(void)state;
+	assert_string_equal(text, "");
+	free(text);
+	client_expect_end(alice);
+	expect_info_works(root, 2);
+	close(root);
+}
+
+static void
+test_I82_broken_policy_leaves_the_old_one(void **state)
+{
+	int fd = open_as("alice");
+	char *text = harness_reload("{ \"version\": 1, \"bindngs\": [] }");
+
+	(void)state;
+	assert_non_null(strstr(text, ":1:"));
+	free(text);
+	expect_info_works(fd, 2);
+	close(fd);
+}
+
+static void
+test_I37_large_document_of_somebody_who_may_not(void **state)
+{
+	struct rpc_header header = { .length = 1024 * 1024, .program = RPC_PROGRAM_REMOTE, .version = 1,
+		.procedure = (int32_t)rpc_proc_by_name("domain_define_xml_flags")->number, .type = RPC_CALL, .serial = 2 };
+	uint8_t head[RPC_HEADER_LEN], *rest = calloc(1, 1024 * 1024);
+	struct message answer;
+	int fd = open_as("bob");
+
+	(void)state;
+	/* refused by its header, before the document was sent at all */
+	rpc_header_put(head, &header);
+	client_send_raw(fd, head, sizeof(head));
+	assert_true(client_receive(fd, &answer));
+	expect_error(&answer, RPC_ERR_ACCESS_DENIED, "access denied");
+	client_send_raw(fd, rest, 1024 * 1024 - RPC_HEADER_LEN);
+	expect_info_works(fd, 3);
+	free(rest);
+	close(fd);
+}
+
+/* Returns when the gate has read everything that was sent. */
+static void
+wait_taken(int fd)
+{
+	int waiting = 1;
+
+	for (int i = 0; i < 5000 && waiting != 0; i++) {
+		assert_int_equal(ioctl(fd, SIOCOUTQ, &waiting), 0);
+		if (waiting != 0)
+			poll(NULL, 0, 1);
+	}
+	assert_int_equal(waiting, 0);
+}
+
+static void
+test_messages_split_at_every_byte(void **state)
+{
+	const struct rpc_proc *proc = rpc_proc_by_name("domain_get_info");
+	uint8_t message[RPC_HEADER_LEN + 1024];
+	size_t len = RPC_HEADER_LEN + put_domain(message + RPC_HEADER_LEN, "web-1", uuid_web1, 1);
+	struct rpc_header header = { .length = (uint32_t)len, .program = proc->program, .version = 1, .procedure = (int32_t)proc->number,
+		.type = RPC_CALL };
+	struct message answer;
+	int fd = open_as("alice");
+
+	(void)state;
+	for (size_t split = 1; split < len; split++) {
+		header.serial = (uint32_t)(100 + split);
+		rpc_header_put(message, &header);
+		client_send_raw(fd, message, split);
+		wait_taken(fd);
+		client_send_raw(fd, message + split, len - split);
+		assert_true(client_receive(fd, &answer));
+		expect_ok(&answer);
+		assert_int_equal(answer.header.serial, header.serial);
+	}
+	close(fd);
+}
+
+static void
+test_I21_more_calls_than_slots(void **state)
+{
+	uint8_t body[1024];
+	size_t len = put_domain(body, "web-1", uuid_web1, 1);
+	struct message answer;
+	int fd = open_as("alice");
+
+	(void)state;
+	for (uint32_t serial = 2; serial < 42; serial++)
+		client_send(fd, "domain_get_info", serial, body, len);
+	for (uint32_t serial = 2; serial < 42; serial++) {
+		assert_true(client_receive(fd, &answer));
+		expect_ok(&answer);
+	}
+	close(fd);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_allowed_call_passes),
+		TEST(test_denied_call_does_not_reach_libvirtd),
+		TEST(test_I27_hidden_is_missing),
+		TEST(test_I51_lists_and_counts_agree),
+		TEST(test_I25_name_uuid_and_id_of_one_object),
+		TEST(test_I26_forwarded_object_is_the_gates_own),
+		TEST(test_I20_libvirtd_that_breaks_the_protocol),
+		TEST(test_I84_libvirtd_goes_away_during_a_call),
+		TEST(test_I15_client_messages_that_close),
+		TEST(test_I15_serial_in_flight_is_not_reused),
+		TEST(test_I19_arguments_that_do_not_decode),
+		TEST(test_I16_stream_packets_without_a_stream),
+		TEST(test_I31_only_allowed_uris_open),
+		TEST(test_I31_readonly_is_forced),
+		TEST(test_I32_B9_never_passed_on),
+		TEST(test_I10_no_second_authentication),
+		TEST(test_I56_no_change_without_the_trail),
+		TEST(test_I52_events_of_hidden_domains_are_dropped),
+		TEST(test_I11_revoked_user_is_cut),
+		TEST(test_I82_broken_policy_leaves_the_old_one),
+		TEST(test_I37_large_document_of_somebody_who_may_not),
+		TEST(test_messages_split_at_every_byte),
+		TEST(test_I21_more_calls_than_slots),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
