@@ -31,7 +31,8 @@ enum who_kind {
 
 struct who {
 	enum who_kind kind;
-	const char *text;	/* glob; lower-case hex for WHO_X509_SHA256; the group's name */
+	const char *text;	/* glob; lower-case hex for WHO_X509_SHA256 */
+	uint64_t pairs;		/* of text */
 	size_t group;		/* WHO_GROUP: which */
 };
 
@@ -42,6 +43,7 @@ struct pattern {
 	enum pattern_kind kind;
 	const char *parent;	/* glob of the pool or network; only for classes that have a parent */
 	const char *name;	/* glob */
+	uint64_t parent_pairs, name_pairs;
 	uint8_t uuid[VG_UUID_LEN];
 };
 

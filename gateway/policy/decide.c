@@ -7,18 +7,19 @@ struct decision
 policy_decide(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission,
     const struct vg_object *object, time_t now)
 {
-	struct request request = { .identity = identity, .permission = permission, .object = object, .now = now };
+	struct request request = { .identity = identity, .permission = permission, .class = permission_class(permission),
+		.object = object, .now = now };
 	struct weighing weighing = { 0 };
 
 	if (!is_well_formed(permission, object))
 		return (struct decision){ VERDICT_DENY, NULL };
 	for (size_t i = 0; i < policy->num_bindings; i++) {
 		const struct binding *binding = &policy->bindings[i];
-		enum effect effect = binding_effect(binding, permission);
+		enum effect effect = binding_effect(binding, &request);
 
 		if (effect == EFFECT_NONE || weighing.first[effect] != NULL)
 			continue;
-		if (effect_look(&effect, binding, &request) != APPLIES)
+		if (!effect_applies(&effect, binding, &request))
 			continue;
 		weigh(&weighing, effect, binding);
 		if (effect == EFFECT_DENY)
@@ -30,15 +31,15 @@ policy_decide(const struct policy *policy, const struct vg_identity *identity, e
 bool
 policy_may_ever(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission, time_t now)
 {
-	struct request request = { .identity = identity, .permission = permission, .now = now };
-	enum vg_class class = permission_class(permission);
+	struct request request = { .identity = identity, .permission = permission, .class = permission_class(permission),
+		.now = now };
 	bool some = false;
 
 	if (!is_well_formed(permission, NULL))
 		return false;
 	for (size_t i = 0; i < policy->num_bindings; i++) {
 		const struct binding *binding = &policy->bindings[i];
-		enum effect effect = binding_effect(binding, permission);
+		enum effect effect = binding_effect(binding, &request);
 		bool deny = effect == EFFECT_DENY;
 
 		/* A soft deny lets through what it covers, as a silent permissive binding does. */
@@ -46,7 +47,7 @@ policy_may_ever(const struct policy *policy, const struct vg_identity *identity,
 		    !binding_is_now(binding, &request, deny))
 			continue;
 		if (!deny)
-			some = binding_covers_some(binding, class);
+			some = binding_covers_some(binding, request.class);
 		else if (binding_covers(binding, &request, false))	/* all of the class */
 			return false;
 	}

@@ -17,7 +17,7 @@ static const char *
 object_text(const struct request *request, char *buf, size_t size)
 {
 	const struct vg_object *object = request->object;
-	const char *class = class_name(permission_class(request->permission));
+	const char *class = class_name(request->class);
 
 	if (object == NULL || object->any)
 		snprintf(buf, size, "every %s", class);
@@ -88,7 +88,8 @@ struct decision
 policy_explain(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission,
     const struct vg_object *object, time_t now, policy_explain_cb *each, void *arg)
 {
-	struct request request = { .identity = identity, .permission = permission, .object = object, .now = now };
+	struct request request = { .identity = identity, .permission = permission, .class = permission_class(permission),
+		.object = object, .now = now };
 	struct weighing weighing = { 0 };
 	char why[512];
 
@@ -96,7 +97,7 @@ policy_explain(const struct policy *policy, const struct vg_identity *identity, 
 		return (struct decision){ VERDICT_DENY, NULL };
 	for (size_t i = 0; i < policy->num_bindings; i++) {
 		const struct binding *binding = &policy->bindings[i];
-		enum effect effect = binding_effect(binding, permission);
+		enum effect effect = binding_effect(binding, &request);
 		enum finding finding = effect_look(&effect, binding, &request);
 
 		explain_finding(binding, &request, finding, effect, why, sizeof(why));
@@ -136,14 +137,15 @@ void
 policy_who_can(const struct policy *policy, enum vg_permission permission, const struct vg_object *object, time_t now,
     policy_who_cb *each, void *arg)
 {
-	struct request request = { .permission = permission, .object = object, .now = now };
+	struct request request = { .permission = permission, .class = permission_class(permission), .object = object,
+		.now = now };
 	char conditions[1024], who[1024];
 
 	if (!is_well_formed(permission, object))
 		return;
 	for (size_t i = 0; i < policy->num_bindings; i++) {
 		const struct binding *binding = &policy->bindings[i];
-		enum effect effect = binding_effect(binding, permission);
+		enum effect effect = binding_effect(binding, &request);
 
 		if (effect == EFFECT_NONE || (binding->when.ends && now >= binding->when.until) ||
 		    !binding_covers(binding, &request, effect == EFFECT_DENY))

@@ -5,34 +5,51 @@
 #include <string.h>
 
 #include "gateway/policy/match.h"
+#include "gateway/policy/pairs.h"
 #include "virtgate/glob.h"
+
+/* Does the glob match this text of the request? The text's pairs are kept: the next binding asks again. */
+static bool
+text_matches(struct request *request, enum request_text which, const char *text, const char *glob, uint64_t pairs)
+{
+	if ((request->pairs_read >> which & 1) == 0) {
+		request->pairs[which] = text_pairs(text);
+		request->pairs_read |= 1u << which;
+	}
+	return pairs_may_match(pairs, request->pairs[which]) && glob_match(glob, text);
+}
 
 /* A field counts only when what it comes from was proven. */
 static bool
-field_matches(const struct vg_identity *identity, unsigned proof, const char *field, const char *glob)
+field_matches(const struct who *who, struct request *request, unsigned proof, enum request_text which, const char *field)
 {
-	return (identity->proofs & proof) != 0 && field != NULL && glob_match(glob, field);
+	return (request->identity->proofs & proof) != 0 && field != NULL &&
+	    text_matches(request, which, field, who->text, who->pairs);
 }
 
 static bool
-who_matches(const struct who *who, const struct vg_identity *identity)
+who_matches(const struct who *who, struct request *request)
 {
+	const struct vg_identity *identity = request->identity;
+
 	switch (who->kind) {
 	case WHO_ANYONE:
 		return identity->proofs != 0;
 	case WHO_SASL:
-		return field_matches(identity, VG_PROOF_SASL, identity->sasl_name, who->text);
+		return field_matches(who, request, VG_PROOF_SASL, TEXT_SASL, identity->sasl_name);
 	case WHO_X509:
-		return field_matches(identity, VG_PROOF_X509, identity->x509_dn, who->text);
+		return field_matches(who, request, VG_PROOF_X509, TEXT_DN, identity->x509_dn);
 	case WHO_X509_CN:
-		return field_matches(identity, VG_PROOF_X509, identity->x509_cn, who->text);
+		return field_matches(who, request, VG_PROOF_X509, TEXT_CN, identity->x509_cn);
 	case WHO_X509_SHA256:
-		return field_matches(identity, VG_PROOF_X509, identity->x509_sha256, who->text);
+		return field_matches(who, request, VG_PROOF_X509, TEXT_SHA256, identity->x509_sha256);
 	case WHO_UNIX:
-		return field_matches(identity, VG_PROOF_UNIX, identity->unix_user, who->text);
+		return field_matches(who, request, VG_PROOF_UNIX, TEXT_UNIX, identity->unix_user);
 	case WHO_X509_SAN:
+		if ((identity->proofs & VG_PROOF_X509) == 0)
+			return false;
 		for (size_t i = 0; i < identity->num_x509_sans && i < VG_IDENTITY_MAX_SANS; i++) {
-			if (field_matches(identity, VG_PROOF_X509, identity->x509_sans[i], who->text))
+			if (identity->x509_sans[i] != NULL && glob_match(who->text, identity->x509_sans[i]))
 				return true;
 		}
 		return false;
@@ -100,7 +117,7 @@ binding_is_about(const struct binding *binding, struct request *request, bool do
 	bool found = false;
 
 	for (size_t i = 0; i < binding->num_who && !found; i++)
-		found = who_matches(&binding->who[i], request->identity);
+		found = who_matches(&binding->who[i], request);
 	if (!found)
 		return NOT_WHO;
 	if ((request->identity->proofs & when->proofs) != when->proofs)
@@ -129,9 +146,11 @@ binding_is_now(const struct binding *binding, struct request *request, bool doub
 
 /* A glob against a name that may not be known. */
 static bool
-name_matches(const char *glob, const char *name, bool doubt)
+name_matches(struct request *request, enum request_text which, const char *glob, uint64_t pairs, bool doubt)
 {
-	return name != NULL ? glob_match(glob, name) : doubt || glob_is_all(glob);
+	const char *name = which == TEXT_NAME ? request->object->name : request->object->parent;
+
+	return name != NULL ? text_matches(request, which, name, glob, pairs) : doubt || glob_is_all(glob);
 }
 
 static bool
@@ -148,8 +167,9 @@ class_concerns(enum vg_class pattern, enum vg_class class)
 }
 
 static bool
-pattern_covers(const struct pattern *pattern, const struct vg_object *object, bool doubt)
+pattern_covers(const struct pattern *pattern, struct request *request, bool doubt)
 {
+	const struct vg_object *object = request->object;
 	bool itself = pattern->class == object->class;
 
 	if (!class_concerns(pattern->class, object->class))
@@ -161,10 +181,10 @@ pattern_covers(const struct pattern *pattern, const struct vg_object *object, bo
 		return itself ? uuid_matches(pattern->uuid, object->has_uuid, object->uuid, doubt) :
 		    uuid_matches(pattern->uuid, object->has_parent_uuid, object->parent_uuid, doubt);
 	case PATTERN_NAME:
-		if (!itself)
-			return name_matches(pattern->name, object->parent, doubt);
-		return name_matches(pattern->name, object->name, doubt) &&
-		    (pattern->parent == NULL || name_matches(pattern->parent, object->parent, doubt));
+		if (!itself)	/* a pattern on the pool or network */
+			return name_matches(request, TEXT_PARENT, pattern->name, pattern->name_pairs, doubt);
+		return name_matches(request, TEXT_NAME, pattern->name, pattern->name_pairs, doubt) && (pattern->parent == NULL ||
+		    name_matches(request, TEXT_PARENT, pattern->parent, pattern->parent_pairs, doubt));
 	}
 	return false;
 }
@@ -182,23 +202,29 @@ binding_covers_some(const struct binding *binding, enum vg_class class)
 }
 
 bool
-binding_covers(const struct binding *binding, const struct request *request, bool doubt)
+binding_covers(const struct binding *binding, struct request *request, bool doubt)
 {
-	enum vg_class class = permission_class(request->permission);
 	bool whole = request->object == NULL || request->object->any;
 
-	if (class_is_host(class))
+	if (class_is_host(request->class))
 		return true;
 	if (whole && doubt)
-		return binding_covers_some(binding, class);
+		return binding_covers_some(binding, request->class);
 	for (size_t i = 0; i < binding->num_on; i++) {
 		const struct pattern *pattern = &binding->on[i];
 
-		if (whole ? pattern->kind == PATTERN_ALL && class_concerns(pattern->class, class) :
-		    pattern_covers(pattern, request->object, doubt))
+		if (whole ? pattern->kind == PATTERN_ALL && class_concerns(pattern->class, request->class) :
+		    pattern_covers(pattern, request, doubt))
 			return true;
 	}
 	return false;
+}
+
+bool
+binding_applies(const struct binding *binding, struct request *request, bool doubt)
+{
+	return binding_covers(binding, request, doubt) && binding_is_about(binding, request, doubt) == APPLIES &&
+	    binding_is_now(binding, request, doubt);
 }
 
 enum finding

@@ -17,13 +17,21 @@ enum finding {
 	NOT_ON		/* other objects */
 };
 
+/* Texts of a request that globs are matched against. */
+enum request_text {
+	TEXT_SASL, TEXT_DN, TEXT_CN, TEXT_SHA256, TEXT_UNIX, TEXT_NAME, TEXT_PARENT, NUM_TEXTS
+};
+
 struct request {
 	const struct vg_identity *identity;
 	enum vg_permission permission;
-	const struct vg_object *object;		/* NULL: any of the permission's class */
+	enum vg_class class;			/* of the permission */
+	const struct vg_object *object;		/* NULL: any of that class */
 	time_t now;
 
 	/* Worked out when first asked for. */
+	unsigned pairs_read;			/* set of enum request_text: those of pairs[] that are filled */
+	uint64_t pairs[NUM_TEXTS];		/* see pairs.h */
 	enum { ADDRESS_NOT_READ, ADDRESS_NONE, ADDRESS_BAD, ADDRESS_GOOD } address_state;
 	struct network address;
 	enum { MINUTE_NOT_READ, MINUTE_BAD, MINUTE_GOOD } minute_state;
@@ -35,10 +43,12 @@ enum finding binding_is_about(const struct binding *binding, struct request *req
 /* The hours. */
 bool binding_is_now(const struct binding *binding, struct request *request, bool doubt);
 /* The objects. */
-bool binding_covers(const struct binding *binding, const struct request *request, bool doubt);
+bool binding_covers(const struct binding *binding, struct request *request, bool doubt);
 /* Does it cover any object of this class? */
 bool binding_covers_some(const struct binding *binding, enum vg_class class);
-/* All of the above; the first that does not hold. */
+/* All of the above; the cheapest and most often failing first. */
+bool binding_applies(const struct binding *binding, struct request *request, bool doubt);
+/* The same, told: the first that does not hold, in the order in which people ask. */
 enum finding binding_look(const struct binding *binding, struct request *request, bool doubt);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "gateway/policy/pairs.h"
 #include "gateway/policy/parse.h"
 
 /* Classes that have objects to bind on. */
@@ -75,6 +76,7 @@ parse_pattern(struct parse *parse, const struct at *at, enum vg_class class, con
 	}
 	if (class_parent(class) == VG_CLASS_none) {
 		pattern->name = parse_text(parse, text, strlen(text));
+		pattern->name_pairs = glob_pairs(text);
 		return pattern->name != NULL;
 	}
 	if (slash == NULL || slash == text || slash[1] == '\0') {
@@ -88,7 +90,11 @@ parse_pattern(struct parse *parse, const struct at *at, enum vg_class class, con
 	}
 	pattern->parent = parse_text(parse, text, (size_t)(slash - text));
 	pattern->name = parse_text(parse, slash + 1, strlen(slash + 1));
-	return pattern->parent != NULL && pattern->name != NULL;
+	if (pattern->parent == NULL || pattern->name == NULL)
+		return false;
+	pattern->parent_pairs = glob_pairs(pattern->parent);
+	pattern->name_pairs = glob_pairs(pattern->name);
+	return true;
 }
 
 /* The class of "CLASS:…" or of a set's key; told when there is none with objects. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/policy/pairs.h"
 #include "gateway/policy/parse.h"
 
 static const struct {
@@ -115,7 +116,10 @@ parse_who(struct parse *parse, const struct at *at, const char *text, struct who
 			return false;
 		who->text = who->kind == WHO_X509_SHA256 ? parse_fingerprint(parse, at, name) :
 		    parse_text(parse, name, strlen(name));
-		return who->text != NULL;
+		if (who->text == NULL)
+			return false;
+		who->pairs = glob_pairs(who->text);
+		return true;
 	}
 	unknown_kind(parse, at, text);
 	return false;

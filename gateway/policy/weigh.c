@@ -3,39 +3,39 @@
  */
 #include "gateway/policy/weigh.h"
 
-/*
- * Does permissive mode have a say? Not for what must be granted by name, not for the gateway's own permissions, and
- * for the host's only when the binding is on everything: a trial on some domains must not open the host.
- */
-static bool
-is_soft(const struct binding *binding, enum vg_permission permission)
+enum effect
+permissive_effect(const struct binding *binding, const struct request *request)
 {
-	enum vg_class class = permission_class(permission);
+	enum effect firm = enforced_effect(binding, request->permission);
 
-	return binding->permissive && !permission_by_name_only(permission) && !class_is_own(class) &&
-	    (!class_is_host(class) || binding->everything);
+	/*
+	 * Permissive mode has no say on what must be granted by name, nor on the gateway's own permissions, and on the host's
+	 * only when the binding is on everything: a trial on some domains must not open the host.
+	 */
+	if (permission_by_name_only(request->permission) || class_is_own(request->class) ||
+	    (class_is_host(request->class) && !binding->everything))
+		return firm;
+	return firm == EFFECT_DENY ? EFFECT_SOFT_DENY : firm == EFFECT_NONE ? EFFECT_SOFT_NONE : firm;
 }
 
-enum effect
-binding_effect(const struct binding *binding, enum vg_permission permission)
+bool
+effect_applies(enum effect *effect, const struct binding *binding, struct request *request)
 {
-	if (permset_has(&binding->deny, permission))
-		return is_soft(binding, permission) ? EFFECT_SOFT_DENY : EFFECT_DENY;
-	if (permset_has(&binding->allow, permission))
-		return EFFECT_ALLOW;
-	return is_soft(binding, permission) ? EFFECT_SOFT_NONE : EFFECT_NONE;
+	/* A deny needs no certainty about names, UUIDs and addresses that are not known; what lets through does. */
+	if (binding_applies(binding, request, *effect == EFFECT_DENY))
+		return true;
+	if (*effect != EFFECT_SOFT_DENY || !binding_applies(binding, request, true))
+		return false;
+	*effect = EFFECT_DOUBTFUL_DENY;
+	return true;
 }
 
 enum finding
 effect_look(enum effect *effect, const struct binding *binding, struct request *request)
 {
-	/* A deny needs no certainty about names, UUIDs and addresses that are not known; what lets through does. */
 	enum finding finding = binding_look(binding, request, *effect == EFFECT_DENY);
 
-	if (finding == APPLIES || *effect != EFFECT_SOFT_DENY || binding_look(binding, request, true) != APPLIES)
-		return finding;
-	*effect = EFFECT_DOUBTFUL_DENY;
-	return APPLIES;
+	return finding != APPLIES && effect_applies(effect, binding, request) ? APPLIES : finding;
 }
 
 bool

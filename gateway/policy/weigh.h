@@ -23,8 +23,25 @@ struct weighing {
 	const struct binding *first[NUM_EFFECTS];
 };
 
-enum effect binding_effect(const struct binding *binding, enum vg_permission permission);
+enum effect permissive_effect(const struct binding *binding, const struct request *request);
+
+static inline enum effect
+enforced_effect(const struct binding *binding, enum vg_permission permission)
+{
+	return permset_has(&binding->deny, permission) ? EFFECT_DENY :
+	    permset_has(&binding->allow, permission) ? EFFECT_ALLOW : EFFECT_NONE;
+}
+
+/* What it says about the request's permission. */
+static inline enum effect
+binding_effect(const struct binding *binding, const struct request *request)
+{
+	return binding->permissive ? permissive_effect(binding, request) : enforced_effect(binding, request->permission);
+}
+
 /* Does the binding apply to the request? A permissive deny that may only be meant becomes EFFECT_DOUBTFUL_DENY. */
+bool effect_applies(enum effect *effect, const struct binding *binding, struct request *request);
+/* The same, told. */
 enum finding effect_look(enum effect *effect, const struct binding *binding, struct request *request);
 void weigh(struct weighing *weighing, enum effect effect, const struct binding *binding);
 struct decision weighing_conclude(const struct weighing *weighing);
