@@ -81,7 +81,8 @@ load_old_crl(const struct pki *pki, const struct cert_pair *ca, X509_CRL **old, 
 		return -1;
 	crl = sk_X509_CRL_value(crls, 0);
 	if (sk_X509_CRL_num(crls) != 1) {
-		vg_fail(error, "%s has %d revocation lists: virtgate keeps that of one CA", path, sk_X509_CRL_num(crls));
+		vg_fail(error, "%s has %d revocation lists: virtgate keeps that of one CA", path,
+		    sk_X509_CRL_num(crls));
 	} else if (X509_CRL_verify(crl, ca->key) != 1) {
 		(void)openssl_reason();
 		vg_fail(error, "%s was not signed by this CA", path);
@@ -95,8 +96,8 @@ load_old_crl(const struct pki *pki, const struct cert_pair *ca, X509_CRL **old, 
 }
 
 int
-ca_stage_crl(const struct pki *pki, struct file_set *set, const struct cert_pair *ca, const struct index *index, int days,
-    time_t *next, struct vg_error *error)
+ca_stage_crl(const struct pki *pki, struct file_set *set, const struct cert_pair *ca, const struct index *index,
+    int days, time_t *next, struct vg_error *error)
 {
 	X509_CRL *old = NULL, *crl = NULL;
 	time_t ca_end = cert_time(X509_get0_notAfter(ca->cert));

@@ -81,15 +81,17 @@ check_mode(struct check *check, const char *path, const struct stat *st, bool ke
 	unsigned mode = st->st_mode & 07777u;
 
 	if (key && (mode & 0007) != 0) {
-		check_note(check, CHECK_FAIL, path, "every user of this machine can read the private key (mode %04o)", mode);
-		check_hint(check, "chmod 0600 '%.200s'; if others have accounts here, take a new key: this one is no secret any more",
-		    path);
+		check_note(check, CHECK_FAIL, path, "every user of this machine can read the private key (mode %04o)",
+		    mode);
+		check_hint(check, "chmod 0600 '%.200s'; if others have accounts here, take a new key: this one is no "
+		    "secret any more", path);
 	} else if (key && (mode & 0070) != 0) {
 		check_note(check, CHECK_WARN, path, "group %u can read or change the private key (mode %04o)",
 		    (unsigned)st->st_gid, mode);
 		check_hint(check, "chmod 0600 '%.200s', unless that group is the daemon's own", path);
 	} else if (!key && (mode & 0022) != 0) {
-		check_note(check, CHECK_FAIL, path, "others than its owner can replace what is trusted here (mode %04o)", mode);
+		check_note(check, CHECK_FAIL, path, "others than its owner can replace what is trusted here (mode "
+		    "%04o)", mode);
 		check_hint(check, "chmod 0644 '%.200s'", path);
 	}
 	if (st->st_uid != 0 && st->st_uid != geteuid()) {
@@ -119,7 +121,8 @@ check_dir_of(struct check *check, const char *path)
 }
 
 bool
-check_file(struct check *check, const char *path, bool key, const char *what, const char *if_missing)
+check_file(struct check *check, const char *path, bool key, const char *what, const char *consequence,
+    const char *if_missing)
 {
 	struct stat st;
 
@@ -130,8 +133,7 @@ check_file(struct check *check, const char *path, bool key, const char *what, co
 			check_note(check, CHECK_WARN, path, "this user may not read the %s: not checked", what);
 			check_hint(check, "run the check as root");
 		} else {
-			check_note(check, CHECK_FAIL, path, "no %s: %s; virsh and libvirtd say: Cannot read %s '%.200s'", what,
-			    strerror(why), what, path);
+			check_note(check, CHECK_FAIL, path, "no %s: %s; %s", what, strerror(why), consequence);
 			check_hint(check, "%s", if_missing);
 		}
 		return false;
@@ -208,17 +210,20 @@ static void
 load_trust(struct check *check, struct check_trust *trust, const char *if_missing)
 {
 	size_t before = complaints(check);
+	char consequence[PKI_PATH_MAX + 80];
 	struct vg_error error;
 	int i;
 
-	if (check_file(check, trust->ca_path, false, "CA certificate", if_missing))
+	(void)snprintf(consequence, sizeof(consequence), "virsh and libvirtd say: Cannot read CA certificate '%s'",
+	    trust->ca_path);
+	if (check_file(check, trust->ca_path, false, "CA certificate", consequence, if_missing))
 		trust->cas = load_certs(check, trust->ca_path);
 	for (i = 0; i < sk_X509_num(trust->cas); i++) {
 		check_cert(check, trust->ca_path, sk_X509_value(trust->cas, i), CERT_CA);
 		pass_cert(check, trust->ca_path, sk_X509_value(trust->cas, i), "CA", before);
 	}
 	if (!exists(trust->crl_path) ||
-	    !check_file(check, trust->crl_path, false, "certificate revocation list", ""))
+	    !check_file(check, trust->crl_path, false, "revocation list", "", ""))
 		return;
 	if (pem_load_crls(trust->crl_path, &trust->crls, &error) < 0)
 		note_error(check, trust->crl_path, &error);
@@ -239,12 +244,15 @@ check_pair(struct check *check, const char *cert_path, const char *key_path, enu
     const struct check_trust *trust, const char *const *hosts, size_t num_hosts, bool guessed)
 {
 	const char *what = kind == CERT_SERVER ? "server certificate" : "client certificate";
-	const char *make = kind == CERT_SERVER ? "make one with: virtgate pki server HOST" : "make one with: virtgate pki client NAME";
+	const char *make = kind == CERT_SERVER ? "make one with: virtgate pki server HOST" :
+	    "make one with: virtgate pki client NAME";
+	const char *consequence = kind == CERT_SERVER ? "without it neither libvirtd nor virtgated listens for TLS" :
+	    "virsh does not complain but connects without, and the server turns it away";
 	size_t before = complaints(check);
 	STACK_OF(X509) *certs = NULL;
 	X509 *cert = NULL;
 
-	if (check_file(check, cert_path, false, what, make))
+	if (check_file(check, cert_path, false, what, consequence, make))
 		certs = load_certs(check, cert_path);
 	if (certs != NULL) {
 		cert = sk_X509_shift(certs);
@@ -255,10 +263,11 @@ check_pair(struct check *check, const char *cert_path, const char *key_path, enu
 		pass_cert(check, cert_path, cert, what, before);
 	}
 	before = complaints(check);
-	if (check_file(check, key_path, true, "private key", make) && cert != NULL) {
+	if (check_file(check, key_path, true, "private key", consequence, make) && cert != NULL) {
 		check_key(check, key_path, cert_path, cert);
 		if (complaints(check) == before)
-			check_note(check, CHECK_PASS, key_path, "private key, fits the certificate, readable by its owner only");
+			check_note(check, CHECK_PASS, key_path, "private key, fits the certificate, readable by its "
+			    "owner only");
 	}
 	certs_free(certs);
 	X509_free(cert);
@@ -275,7 +284,7 @@ check_ca_key(struct check *check, const struct check_trust *trust)
 	int i;
 
 	/* Not having it here is the better practice, not a fault. */
-	if (!exists(path) || !check_file(check, path, true, "private key", ""))
+	if (!exists(path) || !check_file(check, path, true, "private key", "", ""))
 		return;
 	if (pem_load_key(path, &key, &error) < 0) {
 		note_error(check, path, &error);
@@ -306,7 +315,8 @@ check_pkipath_dir(struct check *check, const char *dir, const struct check_trust
 		return;
 	}
 	load_trust(check, &trust, "copy it from the CA's machine: a client needs it to know the server");
-	check_pair(check, cert, key, CERT_CLIENT, server != NULL && server->cas != NULL ? server : &trust, NULL, 0, false);
+	check_pair(check, cert, key, CERT_CLIENT, server != NULL && server->cas != NULL ? server : &trust, NULL, 0,
+	    false);
 	if (trust.cas != NULL && server != NULL && server->cas != NULL &&
 	    X509_cmp(sk_X509_value(trust.cas, 0), sk_X509_value(server->cas, 0)) != 0) {
 		check_note(check, CHECK_WARN, ca, "not the CA certificate of this host (%.200s)", server->ca_path);
@@ -325,7 +335,8 @@ check_clients(struct check *check, const struct check_trust *trust)
 
 	if (num < 0) {
 		if (errno != ENOENT) {
-			check_note(check, CHECK_WARN, path, "cannot read the directory: %s: not checked", strerror(errno));
+			check_note(check, CHECK_WARN, path, "cannot read the directory: %s: not checked",
+			    strerror(errno));
 			check_hint(check, "run the check as root");
 		}
 		return;
@@ -355,15 +366,17 @@ check_tree(const struct pki *pki, const char *const *hosts, size_t num_hosts, bo
 	check_clock(&check);
 	load_trust(&check, &trust, "make a CA with: virtgate pki init, or copy the certificate of the one you have");
 	if (!exists(trust.crl_path)) {
-		check_note(&check, CHECK_WARN, trust.crl_path, "no revocation list: a stolen key stays good until its certificate ends");
+		check_note(&check, CHECK_WARN, trust.crl_path, "no revocation list: a stolen key stays good until its "
+		    "certificate ends");
 		check_hint(&check, "virtgate pki crl, then crl_file = \"%.200s\" in virtgated.conf", trust.crl_path);
 	}
 	check_ca_key(&check, &trust);
 	check_index(&check, &trust);
-	check_pair(&check, tree->path[PKI_SERVER_CERT], tree->path[PKI_SERVER_KEY], CERT_SERVER, &trust, hosts, num_hosts,
-	    guessed);
+	check_pair(&check, tree->path[PKI_SERVER_CERT], tree->path[PKI_SERVER_KEY], CERT_SERVER, &trust, hosts,
+	    num_hosts, guessed);
 	if (exists(tree->path[PKI_CLIENT_CERT]) || exists(tree->path[PKI_CLIENT_KEY]))
-		check_pair(&check, tree->path[PKI_CLIENT_CERT], tree->path[PKI_CLIENT_KEY], CERT_CLIENT, &trust, NULL, 0, false);
+		check_pair(&check, tree->path[PKI_CLIENT_CERT], tree->path[PKI_CLIENT_KEY], CERT_CLIENT, &trust, NULL,
+		    0, false);
 	check_clients(&check, &trust);
 	trust_clear(&trust);
 }

@@ -27,18 +27,19 @@ check_times(struct check *check, const char *path, X509 *cert, enum cert_kind ki
 
 	if (now > until) {
 		time_text(until, text);
-		check_note(check, check->worst_of_old, path, "expired on %s; virsh and libvirtd say: The %s certificate %.200s has expired",
-		    text, role(kind), path);
-		check_hint(check, kind == CERT_CA ? "make a new CA and replace this file everywhere, then issue all certificates anew" :
-		    "issue a new one: virtgate pki %s", role(kind));
+		check_note(check, check->worst_of_old, path, "expired on %s; virsh and libvirtd say: The %s "
+		    "certificate %.200s has expired", text, role(kind), path);
+		check_hint(check, kind == CERT_CA ? "make a new CA and replace this file everywhere, then issue all "
+		    "certificates anew" : "issue a new one: virtgate pki %s", role(kind));
 	} else if (now < from) {
 		time_text(from, text);
-		check_note(check, CHECK_FAIL, path, "not valid before %s; virsh and libvirtd say: The %s certificate %.200s is not yet active",
-		    text, role(kind), path);
+		check_note(check, CHECK_FAIL, path, "not valid before %s; virsh and libvirtd say: The %s certificate "
+		    "%.200s is not yet active", text, role(kind), path);
 		check_hint(check, "is a clock wrong, here or where it was issued? compare with: date -u");
 	} else if (until - now < CHECK_SOON_DAYS * DAY_SECONDS) {
 		time_text(until, text);
-		check_note(check, CHECK_WARN, path, "expires on %s, in %lld days", text, (long long)((until - now) / DAY_SECONDS));
+		check_note(check, CHECK_WARN, path, "expires on %s, in %lld days", text,
+		    (long long)((until - now) / DAY_SECONDS));
 		check_hint(check, "issue a new one in time");
 	}
 }
@@ -59,32 +60,36 @@ check_basic_constraints(struct check *check, const char *path, X509 *cert, enum 
 	bool is_ca = (X509_get_extension_flags(cert) & EXFLAG_CA) != 0;
 
 	if (kind == CERT_CA && !present) {
-		check_note(check, CHECK_FAIL, path, "no basicConstraints; virsh and libvirtd say: The certificate %.200s is missing "
-		    "basic constraints for a CA", path);
+		check_note(check, CHECK_FAIL, path, "no basicConstraints; virsh and libvirtd say: The certificate "
+		    "%.200s is missing basic constraints for a CA", path);
 		check_hint(check, "the CA must be made anew with basicConstraints = critical,CA:TRUE (certtool: ca)");
 	} else if (kind == CERT_CA && !is_ca) {
-		check_note(check, CHECK_FAIL, path, "not a CA; virsh and libvirtd say: The certificate %.200s basic constraints do "
-		    "not show a CA", path);
+		check_note(check, CHECK_FAIL, path, "not a CA; virsh and libvirtd say: The certificate %.200s basic "
+		    "constraints do not show a CA", path);
 		check_hint(check, "is this a server's or client's certificate in the CA's place?");
 	} else if (kind != CERT_CA && is_ca) {
-		check_note(check, CHECK_FAIL, path, "a CA's certificate; virsh and libvirtd say: The certificate %.200s basic "
-		    "constraints show a CA, but we need one for a %s", path, role(kind));
+		check_note(check, CHECK_FAIL, path, "a CA's certificate; virsh and libvirtd say: The certificate "
+		    "%.200s basic constraints show a CA, but we need one for a %s", path, role(kind));
 		check_hint(check, "issue one for the %s: virtgate pki %s", role(kind), role(kind));
 	}
 }
 
 static void
-check_usage_bit(struct check *check, const char *path, X509 *cert, uint32_t bit, const char *name, const char *libvirt_says)
+check_usage_bit(struct check *check, const char *path, X509 *cert, uint32_t bit, const char *name,
+    const char *libvirt_says)
 {
 	bool critical;
 
 	/* A certificate without the extension may be used for everything. */
 	if (!has_extension(cert, NID_key_usage, &critical) || (X509_get_key_usage(cert) & bit) != 0)
 		return;
-	check_note(check, critical ? CHECK_FAIL : CHECK_WARN, path, "keyUsage lacks %s%s; virsh and libvirtd say: Certificate "
-	    "%.200s usage does not permit %s", name, critical ? "" : " (not critical: they only warn)", path, libvirt_says);
+	check_note(check, critical ? CHECK_FAIL : CHECK_WARN, path, "keyUsage lacks %s%s; virsh and libvirtd say: "
+	    "Certificate "
+	    "%.200s usage does not permit %s", name, critical ? "" : " (not critical: they only warn)", path,
+	    libvirt_says);
 	if (bit == KU_KEY_ENCIPHERMENT)
-		check_hint(check, "libvirt wants keyEncipherment for EC keys, too: issue it anew (certtool: encryption_key)");
+		check_hint(check, "libvirt wants it for EC keys, too: issue it anew with virtgate pki (certtool sets "
+		    "it for RSA keys only)");
 	else
 		check_hint(check, "issue it anew with keyUsage = critical,%s", name);
 }
@@ -103,10 +108,13 @@ check_usage(struct check *check, const char *path, X509 *cert, enum cert_kind ki
 	check_usage_bit(check, path, cert, KU_DIGITAL_SIGNATURE, "digitalSignature", "digital signature");
 	check_usage_bit(check, path, cert, KU_KEY_ENCIPHERMENT, "keyEncipherment", "key encipherment");
 	if (!has_extension(cert, NID_ext_key_usage, &critical)) {
-		check_note(check, CHECK_WARN, path, "no extendedKeyUsage: this %s certificate is good for everything", role(kind));
-		check_hint(check, "a stolen one can pose as a server as well: issue it anew with extendedKeyUsage = %s", name);
+		check_note(check, CHECK_WARN, path, "no extendedKeyUsage: this %s certificate is good for everything",
+		    role(kind));
+		check_hint(check, "a stolen one can pose as a server as well: issue it anew with extendedKeyUsage = %s",
+		    name);
 	} else if ((X509_get_extended_key_usage(cert) & (wanted | XKU_ANYEKU)) == 0) {
-		check_note(check, CHECK_FAIL, path, "extendedKeyUsage lacks %s; virtgated and browsers refuse it, virsh and libvirtd say: "
+		check_note(check, CHECK_FAIL, path, "extendedKeyUsage lacks %s; virtgated and browsers refuse it, "
+		    "virsh and libvirtd say: "
 		    "Certificate %.200s purpose does not allow use for with a TLS %s", name, path, role(kind));
 		check_hint(check, "is this a %s's certificate? issue one for the %s: virtgate pki %s",
 		    kind == CERT_SERVER ? "client" : "server", role(kind), role(kind));
@@ -131,8 +139,8 @@ check_strength(struct check *check, const char *path, X509 *cert)
 	if (X509_self_signed(cert, 0) == 1 || X509_get_signature_info(cert, &digest, NULL, &sign_bits, NULL) != 1)
 		return;
 	if (digest == NID_md5 || digest == NID_sha1 || sign_bits < MIN_SECURITY_BITS / 2) {
-		check_note(check, CHECK_FAIL, path, "signed with %s; virsh and libvirtd say: The certificate uses an insecure algorithm",
-		    digest != NID_undef ? OBJ_nid2sn(digest) : "a weak algorithm");
+		check_note(check, CHECK_FAIL, path, "signed with %s; virsh and libvirtd say: The certificate uses an "
+		    "insecure algorithm", digest != NID_undef ? OBJ_nid2sn(digest) : "a weak algorithm");
 		check_hint(check, "have the CA sign it anew with SHA-256");
 	}
 }
@@ -175,10 +183,10 @@ note_unknown_issuer(struct check *check, const char *path, X509 *cert, const str
 {
 	char *issuer = check->pki->dn_text(X509_get_issuer_name(cert));
 
-	check_note(check, CHECK_FAIL, path, "issued by '%s', and does not chain to %.200s (%s); virsh and libvirtd say: The "
-	    "certificate hasn't got a known issuer", issuer != NULL ? issuer : "?", trust->ca_path, why);
-	check_hint(check, "use the CA certificate of the CA that issued it (a CA made anew has the same name and another key), with "
-	    "intermediates behind the certificate in its file");
+	check_note(check, CHECK_FAIL, path, "issued by '%s', and does not chain to %.200s (%s); virsh and libvirtd "
+	    "say: The certificate hasn't got a known issuer", issuer != NULL ? issuer : "?", trust->ca_path, why);
+	check_hint(check, "use the CA certificate of the CA that issued it (a CA made anew has the same name and "
+	    "another key), with intermediates behind the certificate in its file");
 	free(issuer);
 }
 
@@ -205,15 +213,16 @@ check_chain(struct check *check, const char *path, X509 *cert, STACK_OF(X509) *o
 	X509_STORE_CTX_set_flags(context, X509_V_FLAG_NO_CHECK_TIME);
 	verified = X509_verify_cert(context);
 	if (verified != 1) {
-		note_unknown_issuer(check, path, cert, trust, X509_verify_cert_error_string(X509_STORE_CTX_get_error(context)));
+		note_unknown_issuer(check, path, cert, trust,
+		    X509_verify_cert_error_string(X509_STORE_CTX_get_error(context)));
 		goto out;
 	}
 	chain = X509_STORE_CTX_get0_chain(context);
 	for (i = 0; i < sk_X509_num(chain); i++) {
 		if (!is_revoked(sk_X509_value(chain, i), trust))
 			continue;
-		check_note(check, check->worst_of_old, path, "%s was revoked; virsh and libvirtd say: The certificate has been revoked",
-		    i == 0 ? "the certificate" : "the CA that issued it");
+		check_note(check, check->worst_of_old, path, "%s was revoked; virsh and libvirtd say: The certificate "
+		    "has been revoked", i == 0 ? "the certificate" : "the CA that issued it");
 		check_hint(check, "it cannot be made good again: issue a new one");
 	}
 out:
@@ -235,9 +244,12 @@ check_key(struct check *check, const char *key_path, const char *cert_path, X509
 	}
 	if (X509_check_private_key(cert, key) != 1) {
 		(void)openssl_reason();
-		check_note(check, CHECK_FAIL, key_path, "not the key of %.200s; virsh and libvirtd say: Unable to set x509 key and "
-		    "certificate: %.120s, %.120s: The requested data were not available", cert_path, key_path, cert_path);
-		check_hint(check, "the two files come from different certificates: restore the right one or issue anew");
+		check_note(check, CHECK_FAIL, key_path, "not the key of %.200s; virsh and libvirtd say: Unable to set "
+		    "x509 key and "
+		    "certificate: %.120s, %.120s: The certificate and the given key do not match.", cert_path, key_path,
+		    cert_path);
+		check_hint(check, "the two files come from different certificates: restore the right one or issue "
+		    "anew");
 	}
 	EVP_PKEY_free(key);
 }
@@ -259,7 +271,8 @@ check_hosts(struct check *check, const char *path, X509 *cert, const char *const
 	size_t i, fits = 0;
 
 	if (!has_extension(cert, NID_subject_alt_name, &critical)) {
-		check_note(check, CHECK_FAIL, path, "no subjectAltName: browsers refuse it, virsh falls back to the CN");
+		check_note(check, CHECK_FAIL, path, "no subjectAltName: browsers refuse it, virsh falls back to the "
+		    "CN");
 		check_hint(check, "issue it anew: virtgate pki server %s", num_hosts > 0 ? hosts[0] : "HOST");
 		return;
 	}
@@ -268,10 +281,13 @@ check_hosts(struct check *check, const char *path, X509 *cert, const char *const
 	for (i = 0; i < num_hosts; i++) {
 		if (fits_host(cert, hosts[i]))
 			continue;
-		check_note(check, guessed && fits > 0 ? CHECK_WARN : CHECK_FAIL, path, "not for '%s'%s; virsh says: Certificate "
-		    "[session] owner does not match the hostname %s", hosts[i], guessed ? ", a name of this host" : "", hosts[i]);
-		check_hint(check, guessed ? "fine if nobody uses that name in a URI (check with --host NAME instead); else issue it "
-		    "anew with all names: virtgate pki server HOST..." : "issue it anew with all names and addresses that clients "
-		    "use: virtgate pki server HOST...");
+		check_note(check, guessed && fits > 0 ? CHECK_WARN : CHECK_FAIL, path,
+		    "not for '%s'%s; virsh says: Certificate "
+		    "[session] owner does not match the hostname %s", hosts[i], guessed ? ", a name of this host" : "",
+		    hosts[i]);
+		check_hint(check, guessed ? "fine if nobody uses that name in a URI (check with --host NAME instead); "
+		    "else issue it "
+		    "anew with all names: virtgate pki server HOST..." :
+		    "issue it anew with all names and addresses that clients use: virtgate pki server HOST...");
 	}
 }

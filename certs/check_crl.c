@@ -41,12 +41,13 @@ check_crl_times(struct check *check, const char *path, X509_CRL *crl)
 		check_note(check, CHECK_FAIL, path, "made in the future (%s): virtgated refuses everybody", text);
 		check_hint(check, "is a clock wrong, here or at the CA? compare with: date -u");
 	} else if (next == NULL) {
-		check_note(check, CHECK_WARN, path, "does not say until when it counts: nobody notices when renewing it stops");
+		check_note(check, CHECK_WARN, path, "does not say until when it counts: nobody notices when renewing "
+		    "it stops");
 		check_hint(check, "make it anew with: virtgate pki crl");
 	} else if (now > until) {
 		time_text(until, text);
-		check_note(check, CHECK_FAIL, path, "expired on %s: virtgated refuses everybody, libvirt's tools do not trust any "
-		    "certificate of this CA", text);
+		check_note(check, CHECK_FAIL, path, "expired on %s: virtgated refuses everybody, libvirt's tools do "
+		    "not trust any certificate of this CA", text);
 		check_hint(check, "virtgate pki crl, then virtgate reload");
 	} else if (until - now < CHECK_SOON_DAYS * DAY_SECONDS && until - now < (until - from) / 3) {
 		/* A list that is renewed every day is not to be complained of all the time. */
@@ -65,9 +66,11 @@ check_crl(struct check *check, X509_CRL *crl, const struct check_trust *trust)
 	if (trust->cas != NULL && issuer_of(crl, trust, &named) == NULL) {
 		char *issuer = check->pki->dn_text(X509_CRL_get_issuer(crl));
 
-		check_note(check, CHECK_FAIL, path, named ? "a CA of the same name '%s' made it, with another key than the one in %.200s" :
+		check_note(check, CHECK_FAIL, path, named ? "a CA of the same name '%s' made it, with another key than "
+		    "the one in %.200s" :
 		    "made by '%s', which is not in %.200s", issuer != NULL ? issuer : "?", trust->ca_path);
-		check_hint(check, "with the CA's key here: move it away, then virtgate pki crl; else fetch the list from that CA");
+		check_hint(check, "with the CA's key here: move it away, then virtgate pki crl; else fetch the list "
+		    "from that CA");
 		free(issuer);
 		return;
 	}
@@ -87,12 +90,13 @@ check_crls(struct check *check, const struct check_trust *trust)
 		X509 *ca = sk_X509_value(trust->cas, i);
 
 		for (j = 0; j < sk_X509_CRL_num(trust->crls); j++)
-			if (X509_NAME_cmp(X509_CRL_get_issuer(sk_X509_CRL_value(trust->crls, j)), X509_get_subject_name(ca)) == 0)
+			if (X509_NAME_cmp(X509_CRL_get_issuer(sk_X509_CRL_value(trust->crls, j)),
+			    X509_get_subject_name(ca)) == 0)
 				break;
 		if (j < sk_X509_CRL_num(trust->crls) || count[CHECK_WARN] + count[CHECK_FAIL] > before)
 			continue;
-		check_note(check, CHECK_FAIL, trust->crl_path, "no list of CA %d in %.200s: virtgated refuses all that it issued",
-		    i + 1, trust->ca_path);
+		check_note(check, CHECK_FAIL, trust->crl_path, "no list of CA %d in %.200s: virtgated refuses all that "
+		    "it issued", i + 1, trust->ca_path);
 		check_hint(check, "put the lists of all CAs into this file, one behind the other");
 	}
 	if (count[CHECK_WARN] + count[CHECK_FAIL] == before) {
@@ -101,7 +105,8 @@ check_crls(struct check *check, const struct check_trust *trust)
 
 		time_text(cert_time(X509_CRL_get0_nextUpdate(crl)), until);
 		check_note(check, CHECK_PASS, trust->crl_path, "revocation list, %d revoked, counts until %.10s",
-		    sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl)) > 0 ? sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl)) : 0, until);
+		    sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl)) > 0 ?
+		    sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl)) : 0, until);
 	}
 }
 
@@ -139,8 +144,8 @@ check_index(struct check *check, const struct check_trust *trust)
 	for (i = 0; i < index.num; i++) {
 		if (index.records[i].revoked == 0 || listed(&index.records[i], trust))
 			continue;
-		check_note(check, CHECK_FAIL, trust->crl_path, "'%s' (serial %s) was revoked but is not on the list: still let in",
-		    index.records[i].name, index.records[i].serial);
+		check_note(check, CHECK_FAIL, trust->crl_path, "'%s' (serial %s) was revoked but is not on the list: "
+		    "still let in", index.records[i].name, index.records[i].serial);
 		check_hint(check, "virtgate pki crl, then virtgate reload");
 	}
 	index_clear(&index);

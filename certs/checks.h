@@ -1,5 +1,5 @@
 /*
- * checks.h: the single checks behind check.h. Each adds what it finds to the report; one that finds nothing adds nothing.
+ * checks.h: the single checks behind check.h. Each adds to the report what it finds, and nothing when all is well.
  */
 #ifndef CERTS_CHECKS_H
 #define CERTS_CHECKS_H
@@ -30,8 +30,12 @@ void check_note(struct check *check, enum check_level level, const char *file, c
 __attribute__((format(printf, 2, 3)))
 void check_hint(struct check *check, const char *format, ...);
 
-/* Exists, readable, not writable by others; `key`: not readable by others either. False: nothing can be read from it. */
-bool check_file(struct check *check, const char *path, bool key, const char *what, const char *if_missing);
+/*
+ * Exists, readable, not writable by others; `key`: not readable by others either. False: nothing can be read from it.
+ * `what` it is, what follows when it is missing, and what to do then.
+ */
+bool check_file(struct check *check, const char *path, bool key, const char *what, const char *consequence,
+    const char *if_missing);
 
 /* ---- check_cert.c ---- */
 

@@ -100,7 +100,7 @@ pki_lock(const struct pki_tree *tree, struct vg_error *error)
 	if (fd < 0) {
 		vg_fail(error, "%s: cannot open the lock: %s", path, strerror(errno));
 		return errno == ENOENT ? vg_hint(error, "is there a CA here? make one with: virtgate pki init") :
-		    errno == EACCES ? vg_hint(error, "issuing needs the CA's private key: run it as its owner (root)") : -1;
+		    errno == EACCES ? vg_hint(error, "issuing needs the CA's private key: run it as root") : -1;
 	}
 	while (flock(fd, LOCK_EX) < 0) {
 		if (errno == EINTR)
@@ -237,7 +237,7 @@ file_set_add(struct file_set *set, const char *path, const void *bytes, size_t l
 	fd = open(file->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0) {
 		vg_fail(error, "%s: cannot write: %s", path, strerror(errno));
-		return errno == EACCES ? vg_hint(error, "run it as root, or give another place with --dir or --out") : -1;
+		return errno == EACCES ? vg_hint(error, "run it as root, or choose a place with --dir or --out") : -1;
 	}
 	set->num++;
 	/* The umask may have taken bits that others need to read a certificate; it can never have added any. */

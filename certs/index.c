@@ -131,7 +131,8 @@ record_from_json(json_t *object, struct index_record *record)
 	record->dn = (char *)(uintptr_t)dn;
 	if (i == CERT_NUM_KINDS || strlen(serial) == 0 || strlen(serial) > SERIAL_HEX_MAX ||
 	    strspn(serial, "0123456789ABCDEF") != strlen(serial) || strlen(sha256) != 64 ||
-	    (reason != NULL && strlen(reason) >= sizeof(record->reason)) || !time_parse(not_before, &record->not_before) ||
+	    (reason != NULL && strlen(reason) >= sizeof(record->reason)) ||
+	    !time_parse(not_before, &record->not_before) ||
 	    !time_parse(not_after, &record->not_after) || (revoked != NULL && !time_parse(revoked, &record->revoked)))
 		return false;
 	memcpy(record->serial, serial, strlen(serial) + 1);
@@ -150,7 +151,8 @@ load_line(struct index *index, const char *path, size_t number, const char *line
 
 	if (object == NULL || !record_from_json(object, &record)) {
 		vg_fail(error, "%s:%zu: not a record of an issued certificate", path, number);
-		vg_hint(error, "restore the file from a backup; without the line its certificate cannot be revoked by name");
+		vg_hint(error, "restore the file from a backup; without the line its certificate cannot be revoked by "
+		    "name");
 	} else {
 		result = index_add(index, &record, error);
 	}

@@ -124,7 +124,7 @@ add_sans(X509 *cert, const struct cert_request *request)
 	}
 	for (i = 0; ok && i < request->num_emails; i++)
 		ok = add_san(sans, GEN_EMAIL, request->emails[i], strlen(request->emails[i]));
-	/* A certificate with an empty DN is named by its SANs alone, which then must be critical (RFC 5280, 4.2.1.6). */
+	/* A certificate with an empty DN is named by its SANs alone, then critical (RFC 5280, 4.2.1.6). */
 	if (ok && sk_GENERAL_NAME_num(sans) > 0)
 		ok = X509_add1_ext_i2d(cert, NID_subject_alt_name, sans,
 		    X509_NAME_entry_count(X509_get_subject_name(cert)) == 0, X509V3_ADD_DEFAULT) == 1;
@@ -137,7 +137,8 @@ add_extensions(X509 *cert, X509 *issuer, const struct cert_request *request)
 {
 	bool is_ca = request->kind == CERT_CA;
 
-	if (!add_extension(cert, issuer, NID_basic_constraints, is_ca ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE"))
+	if (!add_extension(cert, issuer, NID_basic_constraints,
+	    is_ca ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE"))
 		return false;
 	if (!add_extension(cert, issuer, NID_key_usage,
 	    is_ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature,keyEncipherment"))
@@ -150,7 +151,8 @@ add_extensions(X509 *cert, X509 *issuer, const struct cert_request *request)
 }
 
 int
-cert_make(const struct cert_request *request, const struct cert_pair *ca, struct cert_pair *made, struct vg_error *error)
+cert_make(const struct cert_request *request, const struct cert_pair *ca, struct cert_pair *made,
+    struct vg_error *error)
 {
 	X509 *cert = X509_new();
 	EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -338,7 +340,8 @@ crl_make(const struct cert_pair *ca, const struct index *index, X509_CRL *old, t
 	ASN1_TIME *last_update = ASN1_TIME_set(NULL, now), *next_update = ASN1_TIME_set(NULL, next);
 	int result = -1;
 
-	if (crl == NULL || last_update == NULL || next_update == NULL || X509_CRL_set_version(crl, X509_CRL_VERSION_2) != 1 ||
+	if (crl == NULL || last_update == NULL || next_update == NULL ||
+	    X509_CRL_set_version(crl, X509_CRL_VERSION_2) != 1 ||
 	    X509_CRL_set_issuer_name(crl, X509_get_subject_name(ca->cert)) != 1 ||
 	    X509_CRL_set1_lastUpdate(crl, last_update) != 1 || X509_CRL_set1_nextUpdate(crl, next_update) != 1 ||
 	    !crl_add_entries(crl, index, old) || !crl_add_extensions(crl, ca->cert, old) || X509_CRL_sort(crl) != 1 ||

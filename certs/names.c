@@ -32,7 +32,8 @@ utf8_printable(const unsigned char *p)
 	if (code < 0xa0 || code == 0xfeff)
 		return 0;
 	/* Marks and overrides without width: they make two names look alike. */
-	if ((code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f))
+	if ((code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+	    (code >= 0x2060 && code <= 0x206f))
 		return 0;
 	return len;
 }
@@ -69,8 +70,8 @@ name_check_client(const char *name, struct vg_error *error)
 		if (*p >= 0x80 || isalnum(*p) || strchr(" ._@-", *p) != NULL)
 			continue;
 		vg_fail(error, "client name '%s' has the character '%c'", name, *p);
-		return vg_hint(error, "letters, digits, space and . _ @ - are possible: the name becomes a file name and "
-		    "part of a DN that policies match with globs");
+		return vg_hint(error, "letters, digits, space and . _ @ - are possible: the name becomes a file name "
+		    "and part of a DN that policies match with globs");
 	}
 	return 0;
 }

@@ -55,7 +55,8 @@ pem_crl(X509_CRL *crl, char **bytes, size_t *len, struct vg_error *error)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 
-	return bio_take(bio, bio != NULL && PEM_write_bio_X509_CRL(bio, crl) == 1, "revocation list", bytes, len, error);
+	return bio_take(bio, bio != NULL && PEM_write_bio_X509_CRL(bio, crl) == 1, "revocation list", bytes, len,
+	    error);
 }
 
 int
@@ -181,7 +182,8 @@ pem_load_certs(const char *path, STACK_OF(X509) **certs, struct vg_error *error)
 		return 0;
 	}
 	if (damaged)
-		vg_fail(error, "%s: certificate %d of the file is damaged: %s", path, sk_X509_num(list) + 1, openssl_reason());
+		vg_fail(error, "%s: certificate %d of the file is damaged: %s", path, sk_X509_num(list) + 1,
+		    openssl_reason());
 	else
 		vg_fail(error, "%s: no certificate in PEM form", path);
 	certs_free(list);

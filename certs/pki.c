@@ -51,8 +51,8 @@ check_request(const struct pki_request *request, struct vg_error *error)
 	if (request->days < 0 || request->days > PKI_DAYS_MAX)
 		return vg_fail(error, "%d days: 1 to %d are possible", request->days, PKI_DAYS_MAX);
 	if (request->num_hosts + request->num_emails > CERT_MAX_SANS - 1)
-		return vg_fail(error, "%zu names in one certificate: at most %d", request->num_hosts + request->num_emails,
-		    CERT_MAX_SANS - 1);
+		return vg_fail(error, "%zu names in one certificate: at most %d",
+		    request->num_hosts + request->num_emails, CERT_MAX_SANS - 1);
 	for (i = 0; i < request->num_hosts; i++)
 		if (name_check_host(request->hosts[i], error) < 0)
 			return -1;
@@ -306,8 +306,10 @@ refuse_second(const struct pki *pki, const struct index *index, const char *name
 		    index_state(record, pki->now) != CERT_VALID)
 			continue;
 		time_text(record->not_after, until);
-		vg_fail(error, "'%s' has a certificate that is valid until %.10s (serial %s)", name, until, record->serial);
-		return vg_hint(error, "revoke it first (virtgate pki revoke NAME), or have both valid with --force-new");
+		vg_fail(error, "'%s' has a certificate that is valid until %.10s (serial %s)", name, until,
+		    record->serial);
+		return vg_hint(error, "revoke it first (virtgate pki revoke NAME), or have both valid with "
+		    "--force-new");
 	}
 	return 0;
 }

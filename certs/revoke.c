@@ -65,7 +65,8 @@ find_file(const struct pki *pki, const struct cert_pair *ca, const char *path, s
 		vg_fail(error, "%s was not issued by this CA: its own CA must revoke it", path);
 	} else if (X509_cmp(cert, ca->cert) == 0) {
 		vg_fail(error, "%s is the CA itself", path);
-		vg_hint(error, "a CA is not revoked but taken out of use: make another one and replace cacert.pem everywhere");
+		vg_hint(error, "a CA is not revoked but taken out of use: make another one and replace cacert.pem "
+		    "everywhere");
 	} else {
 		result = find_cert(pki, cert, index, found, error);
 	}
@@ -80,7 +81,8 @@ nothing_to_revoke(const struct pki *pki, const char *what, size_t done, struct v
 		vg_fail(error, "'%s' is revoked already", what);
 	} else {
 		vg_fail(error, "%s: no certificate of '%s'", pki->tree.path[PKI_INDEX], what);
-		vg_hint(error, "virtgate pki show lists names and serials; one that another tool issued is revoked by --cert FILE");
+		vg_hint(error, "virtgate pki show lists names and serials; one that another tool issued is revoked by "
+		    "--cert FILE");
 	}
 	return 1;
 }
@@ -102,7 +104,8 @@ select_and_mark(const struct pki *pki, const struct cert_pair *ca, struct index 
 	for (i = 0; i < index->num; i++) {
 		struct index_record *candidate = &index->records[i];
 
-		if (by == PKI_BY_NAME ? candidate->kind == CERT_CA || strcmp(candidate->name, what) != 0 : candidate != record)
+		if (by == PKI_BY_NAME ? candidate->kind == CERT_CA || strcmp(candidate->name, what) != 0 : candidate !=
+		    record)
 			continue;
 		if (candidate->revoked != 0)
 			before++;

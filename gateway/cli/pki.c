@@ -91,8 +91,8 @@ record_json(const struct index_record *record, time_t now)
 	time_text(record->not_after, not_after);
 	time_text(record->revoked, revoked);
 	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", record->name, "kind",
-	    cert_kind_name(record->kind), "state", cert_state_name(index_state(record, now)), "serial", record->serial, "dn",
-	    record->dn, "sha256", record->sha256, "not_before", not_before, "not_after", not_after);
+	    cert_kind_name(record->kind), "state", cert_state_name(index_state(record, now)), "serial", record->serial,
+	    "dn", record->dn, "sha256", record->sha256, "not_before", not_before, "not_after", not_after);
 	if (object != NULL && record->revoked != 0) {
 		json_object_set_new(object, "revoked", json_string(revoked));
 		json_object_set_new(object, "reason", json_string(record->reason));
@@ -119,7 +119,8 @@ print_issued(const struct cli *cli, const struct pki *pki, const struct pki_resu
 	time_text(result->record.not_after, until);
 	printf("%s certificate for ", cert_kind_name(result->record.kind));
 	print_clean(result->record.name);
-	printf(", valid until %.10s%s\n  DN      ", until, result->shortened ? " (with its CA, earlier than asked)" : "");
+	printf(", valid until %.10s%s\n  DN      ", until, result->shortened ? " (with its CA, earlier than asked)" :
+	    "");
 	print_clean(result->record.dn);
 	printf("\n  SHA-256 %s\n  serial  %s\n", result->record.sha256, result->record.serial);
 	for (i = 0; i < result->num_files; i++)
@@ -136,7 +137,8 @@ verb_pki_init(const struct cli *cli)
 {
 	char names[2][HOST_MAX_BYTES + 1], default_name[NAME_MAX_BYTES + 1];
 	struct pki_request request = {
-		.name = cli_option(cli, "name", 0), .org = cli_option(cli, "org", 0), .org_unit = cli_option(cli, "ou", 0),
+		.name = cli_option(cli, "name", 0), .org = cli_option(cli, "org", 0), .org_unit = cli_option(cli, "ou",
+		    0),
 	};
 	struct pki_result result;
 	struct vg_error error;
@@ -154,7 +156,8 @@ verb_pki_init(const struct cli *cli)
 	}
 	if (request.org == NULL)
 		request.org = DEFAULT_ORG;
-	if (name_check_text("CA name", request.name, &error) < 0 || name_check_text("organisation", request.org, &error) < 0)
+	if (name_check_text("CA name", request.name, &error) < 0 || name_check_text("organisation", request.org,
+	    &error) < 0)
 		return cli_fail(&error, CLI_USAGE);
 	if (pki_init(&pki, &request, &result, &error) < 0)
 		return cli_fail(&error, CLI_NO);
@@ -198,7 +201,8 @@ verb_pki_server(const struct cli *cli)
 	char own[2][HOST_MAX_BYTES + 1], short_name[HOST_MAX_BYTES + 1];
 	const char *hosts[CERT_MAX_SANS];
 	struct pki_request request = {
-		.org = cli_option(cli, "org", 0), .org_unit = cli_option(cli, "ou", 0), .out = cli_option(cli, "out", 0),
+		.org = cli_option(cli, "org", 0), .org_unit = cli_option(cli, "ou", 0), .out = cli_option(cli, "out",
+		    0),
 		.hosts = hosts,
 	};
 	struct pki_result result;
@@ -257,7 +261,8 @@ print_client_hint(const struct pki_result *result)
 	const char *slash = strrchr(result->files[0], '/');
 
 	printf("give its directory to the client, over a safe way, and connect with:\n"
-	    "  virsh -c 'qemu+tls://HOST/system?pkipath=%.*s' list\n", (int)(slash - result->files[0]), result->files[0]);
+	    "  virsh -c 'qemu+tls://HOST/system?pkipath=%.*s' list\n", (int)(slash - result->files[0]),
+	    result->files[0]);
 }
 
 int
@@ -267,7 +272,8 @@ verb_pki_client(const struct cli *cli)
 	const char *emails[CERT_MAX_SANS];
 	struct pki_request request = {
 		.name = cli->args[0], .org = cli_option(cli, "org", 0), .org_unit = cli_option(cli, "ou", 0),
-		.out = cli_option(cli, "out", 0), .emails = emails, .force_new = cli_option(cli, "force-new", 0) != NULL,
+		.out = cli_option(cli, "out", 0), .emails = emails, .force_new = cli_option(cli, "force-new", 0) !=
+		    NULL,
 	};
 	bool p12 = cli_option(cli, "p12", 0) != NULL, generated = false;
 	struct pki_result result;
@@ -327,8 +333,8 @@ verb_pki_revoke(const struct cli *cli)
 	}
 	if (reason != NULL && crl_reason_name(reason) == NULL) {
 		vg_fail(&error, "--reason %s: unknown", reason);
-		vg_hint(&error, "keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn or "
-		    "unspecified");
+		vg_hint(&error, "keyCompromise, affiliationChanged, superseded, cessationOfOperation, "
+		    "privilegeWithdrawn or " "unspecified");
 		return cli_fail(&error, CLI_USAGE);
 	}
 	done = pki_revoke(&pki, by, name != NULL ? name : serial != NULL ? serial : file, reason, &revoked, &error);
@@ -345,7 +351,8 @@ verb_pki_revoke(const struct cli *cli)
 	}
 	index_clear(&revoked);
 	if (cli->json)
-		return cli_print_json(json_pack("{s:o, s:s}", "revoked", list, "crl", pki.tree.path[PKI_CRL]), CLI_DONE);
+		return cli_print_json(json_pack("{s:o, s:s}", "revoked", list, "crl", pki.tree.path[PKI_CRL]),
+		    CLI_DONE);
 	json_decref(list);
 	printf("the list is in %s; tell a running gateway with: virtgate reload\n", pki.tree.path[PKI_CRL]);
 	return CLI_DONE;
@@ -366,7 +373,8 @@ verb_pki_crl(const struct cli *cli)
 		return cli_fail(&error, CLI_NO);
 	time_text(next, until);
 	if (cli->json)
-		return cli_print_json(json_pack("{s:s, s:s}", "crl", pki.tree.path[PKI_CRL], "next_update", until), CLI_DONE);
+		return cli_print_json(json_pack("{s:s, s:s}", "crl", pki.tree.path[PKI_CRL], "next_update", until),
+		    CLI_DONE);
 	printf("%s counts until %s; tell a running gateway with: virtgate reload\n", pki.tree.path[PKI_CRL], until);
 	return CLI_DONE;
 }
@@ -408,7 +416,8 @@ verb_pki_show(const struct cli *cli)
 	}
 	index_clear(&index);
 	if (shown == 0) {
-		vg_fail(&error, "%s: no certificate%s%s", pki.tree.path[PKI_INDEX], name != NULL ? " of " : "", name != NULL ? name : "");
+		vg_fail(&error, "%s: no certificate%s%s", pki.tree.path[PKI_INDEX], name != NULL ? " of " : "", name !=
+		    NULL ? name : "");
 		vg_hint(&error, "the index knows what virtgate pki issued; make a CA with: virtgate pki init");
 		(void)cli_fail(&error, CLI_NO);
 	}
@@ -429,8 +438,8 @@ report_json(const struct check_report *report)
 	for (i = 0; i < report->num; i++) {
 		const struct check_finding *finding = &report->findings[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "level", check_level_name(finding->level), "file",
-		    finding->file, "what", finding->what, "hint", finding->hint));
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "level", check_level_name(finding->level),
+		    "file", finding->file, "what", finding->what, "hint", finding->hint));
 	}
 	return json_pack("{s:o, s:i, s:i, s:i}", "findings", list, "pass", (int)report->count[CHECK_PASS], "warn",
 	    (int)report->count[CHECK_WARN], "fail", (int)report->count[CHECK_FAIL]);

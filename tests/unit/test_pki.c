@@ -305,7 +305,8 @@ client_certificate_and_pkcs12(void **state)
 {
 	static const char *const emails[] = { "alice@example.com" };
 	struct fixture *f = *state;
-	struct pki_request request = { .name = "alice", .emails = emails, .num_emails = 1, .org = "Other", .password = "correct horse" };
+	struct pki_request request = { .name = "alice", .emails = emails, .num_emails = 1, .org = "Other", .password =
+	    "correct horse" };
 	struct pki_result result;
 	PKCS12 *p12;
 	FILE *in;
@@ -318,7 +319,8 @@ client_certificate_and_pkcs12(void **state)
 	assert_string_equal(result.record.dn, "/CN=alice/O=Other");
 	assert_int_equal(result.num_files, 4);
 	pki_result_clear(&result);
-	assert_int_equal(verdict(f, below(f, "clients/alice/clientcert.pem"), X509_PURPOSE_SSL_CLIENT, NULL), X509_V_OK);
+	assert_int_equal(verdict(f, below(f, "clients/alice/clientcert.pem"), X509_PURPOSE_SSL_CLIENT, NULL),
+	    X509_V_OK);
 	assert_int_equal(mode_of(below(f, "clients/alice")), 0700);
 	assert_int_equal(mode_of(below(f, "clients/alice/clientkey.pem")), 0600);
 	assert_int_equal(mode_of(below(f, "clients/alice/client.p12")), 0600);
@@ -462,7 +464,8 @@ revoked_is_refused(void **state)
 	assert_string_equal(revoked.records[0].reason, "keyCompromise");
 	index_clear(&revoked);
 	assert_int_equal(verdict(f, alice, X509_PURPOSE_SSL_CLIENT, NULL), X509_V_ERR_CERT_REVOKED);
-	assert_int_equal(verdict(f, below(f, "second/clientcert.pem"), X509_PURPOSE_SSL_CLIENT, NULL), X509_V_ERR_CERT_REVOKED);
+	assert_int_equal(verdict(f, below(f, "second/clientcert.pem"), X509_PURPOSE_SSL_CLIENT, NULL),
+	    X509_V_ERR_CERT_REVOKED);
 	assert_int_equal(verdict(f, bob, X509_PURPOSE_SSL_CLIENT, NULL), X509_V_OK);
 
 	assert_int_equal(pki_revoke(&f->pki, PKI_BY_NAME, "alice", NULL, &revoked, &f->error), 1);
