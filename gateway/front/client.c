@@ -157,6 +157,13 @@ client_enter(struct client *client, enum client_state next)
 	client->state = next;
 }
 
+void
+client_progress(struct client *client)
+{
+	if (states[client->state].deadline == DEADLINE_LINGER)
+		event_add(&client->deadline, &linger_time);
+}
+
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -181,8 +188,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 		client_close(client, CLOSE_CLIENT_LOST, NULL);
 		return;
 	}
-	if (states[client->state].deadline == DEADLINE_LINGER)
-		event_add(&client->deadline, &linger_time);
+	client_progress(client);
 	if (transport_blocked(&client->transport))
 		event_add(&client->writable, NULL);
 	else if (states[client->state].writable != NULL)

@@ -144,6 +144,7 @@ pump_gate_readable(struct client *client)
 		client_close_flushed(client, client->state == CLIENT_HALF_CLOSED ? CLOSE_CLIENT_LEFT : CLOSE_GATE_ENDED, NULL);
 		return;
 	}
+	client_progress(client);
 	if (to_client(client, chunk, (size_t)n) < 0)
 		return;
 	if (transport_blocked(&client->transport)) {
