@@ -1,0 +1,398 @@
+"""The parent alone: it starts, joins, restarts, reloads and stops rooms that are stand-ins (rooms.c)."""
+import itertools
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from lab.gateway import settings_text
+from lab.process import Scratch, alive, children_of, clean_environment, wait_until
+
+SETTINGS, POLICY = 1 << 0, 1 << 5       # of the files that a room was given
+numbers = itertools.count()
+
+
+class Parent:
+    """One daemon of stand-ins. `behave` says what the rooms do; `log()` is what they saw: lists of words."""
+
+    def __init__(self, build, scratch, **settings):
+        self.program = f"{build}/tests/integration/rooms"
+        self.scratch = scratch
+        self.name = f"parent-{next(numbers)}"
+        self.dir = scratch.directory(self.name)
+        self.process = None
+        self.settings = {
+            "listen_tls": False, "listen_tcp": True, "tcp_port": "0", "listen_addr": "127.0.0.1", "front_processes": 2,
+            "run_dir": f"{self.dir}/run", "state_dir": f"{self.dir}/state", "audit_dir": f"{self.dir}/audit",
+            "policy_file": scratch.write(f"{self.name}/policy.json", '{"version": 1, "bindings": []}'), "log_level": 2,
+        }
+        if os.geteuid() == 0:
+            self.settings.update(user=scratch.run_as, group="nogroup")
+        self.settings.update(settings)
+        self.config = self.write_settings()
+        self.rooms_log = scratch.write(f"{self.name}/rooms.log", "", mode=0o666)
+        self.rooms_file = scratch.write(f"{self.name}/rooms.conf", "")
+        self.environment = clean_environment(ROOMS_LOG=self.rooms_log, ROOMS_FILE=self.rooms_file)
+
+    def write_settings(self, **changes):
+        self.settings.update(changes)
+        return self.scratch.write(f"{self.name}/virtgated.conf", settings_text(self.settings))
+
+    def behave(self, *words):
+        self.scratch.write(f"{self.name}/rooms.conf", "".join(f"{word}\n" for word in words))
+
+    def popen(self, *options):
+        self.process = subprocess.Popen([self.program, "--config", self.config, *options], env=self.environment,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return self.process
+
+    def start(self):
+        assert self.popen("--foreground").stdout.readline() == "READY\n", self.process.communicate()
+        return self
+
+    def run(self, *options):
+        """To its end: (exit code, standard output, standard error)."""
+        output, errors = self.popen(*options).communicate(timeout=20)
+        return self.process.returncode, output, errors
+
+    def stop(self, seconds=5.0):
+        self.process.send_signal(signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=seconds)
+        return self.process.returncode, errors
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            pids = children_of(self.process.pid)
+            self.process.kill()
+            self.process.communicate()
+            for pid in filter(alive, pids):
+                os.kill(pid, signal.SIGKILL)
+
+    def log(self, room="", word=""):
+        with open(self.rooms_log, encoding="utf-8") as file:
+            lines = [line.split(maxsplit=3) for line in file]
+        return [line for line in lines if line[0].startswith(room) and line[2] == (word or line[2])]
+
+    def starts(self, room):
+        """Process ids of a room, in order of starting."""
+        return [int(line[1]) for line in self.log(room, "start")]
+
+    def peers(self, pid):
+        return sorted(line[3].strip() for line in self.log(word="peer") if line[1] == str(pid))
+
+    def records(self, code):
+        """Messages of the audit records with that code."""
+        return [re.search(r'"message":"((?:[^"\\]|\\.)*)"', line[3]).group(1)
+                for line in self.log("audit", "record") if f'"{code}"' in line[3]]
+
+    def reload(self, expect):
+        before = len(self.records(expect))
+        self.process.send_signal(signal.SIGHUP)
+        return wait_until(lambda: self.records(expect)[before:], f"a record {expect} after SIGHUP", 5)[0]
+
+
+@pytest.fixture(scope="module")
+def place():
+    with Scratch() as scratch:
+        yield scratch
+
+
+@pytest.fixture
+def make_parent(build, place):
+    made = []
+
+    def make(**settings):
+        made.append(Parent(build, place, **settings))
+        return made[-1]
+    yield make
+    for parent in made:
+        parent.kill()
+
+
+@pytest.fixture
+def parent(make_parent):
+    return make_parent().start()
+
+
+# ---- start ----
+
+def test_start_joins_all_rooms_and_tells_its_ports(parent):
+    wait_until(lambda: len(parent.log(word="peer")) == 11, "all links", 5)
+    with open(f"{parent.dir}/run/ports.json", encoding="utf-8") as file:
+        ports = json.load(file)
+    assert list(ports) == ["tcp"]
+    socket.create_connection(("127.0.0.1", ports["tcp"]), timeout=5).close()
+    with open(f"{parent.dir}/run/virtgated.pid", encoding="utf-8") as file:
+        assert int(file.read()) == parent.process.pid
+    gate, audit, fronts = parent.starts("gate")[0], parent.starts("audit")[0], parent.starts("front")
+    assert parent.peers(gate) == ["audit/0", "front/0", "front/1"]
+    assert parent.peers(audit) == ["front/0", "front/1", "gate/0", "parent/0"]
+    assert [parent.peers(pid) for pid in fronts] == [["audit/0", "gate/0"]] * 2
+    wait_until(lambda: parent.records("VG1001I"), "the record of the start", 5)
+
+
+def test_I77_room_gets_what_its_kind_needs_and_no_more(parent):
+    for room, files, listeners in (("audit", SETTINGS, 0), ("gate", SETTINGS | POLICY, 1), ("front", SETTINGS, 1)):
+        for line in parent.log(room, "start"):
+            seen = dict(re.findall(r"(\w+) (\d+)", line[3]))
+            assert int(seen["files"]) == files
+            assert int(seen["listeners"]) == listeners
+            # standard input, output and error, the link, and what was counted above
+            assert int(seen["fds"]) == 4 + bin(files).count("1") + listeners
+            assert seen["nnp"] == "1"
+            assert int(seen["uid"]) != 0
+
+
+@pytest.mark.parametrize("room", ["front", "gate", "audit"])
+def test_room_that_cannot_start_ends_the_start_with_its_reason(make_parent, room):
+    parent = make_parent()
+    parent.behave(f"{room}:fail")
+    code, output, errors = parent.run("--foreground")
+    assert code == 1
+    assert "READY" not in output
+    assert "virtgated: the reason of the room\n" in errors
+    assert not any(alive(pid) for pid in parent.starts(""))
+    assert not os.path.exists(f"{parent.dir}/run/ports.json")
+
+
+def test_second_daemon_in_one_run_dir_is_refused(parent, make_parent):
+    code, _, errors = make_parent(run_dir=f"{parent.dir}/run").run("--foreground")
+    assert code == 1
+    assert f"another virtgated (process {parent.process.pid})" in errors
+    assert os.path.exists(f"{parent.dir}/run/ports.json")
+
+
+def test_port_in_use_is_explained(make_parent):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        code, _, errors = make_parent(tcp_port=port).run("--foreground")
+    assert code == 1
+    assert f"tcp_port: cannot listen on 127.0.0.1 port {port}" in errors
+    assert "hint: is libvirtd itself listening there?" in errors
+
+
+def test_without_listen_addr_both_families_share_one_free_port(make_parent):
+    parent = make_parent(listen_addr=None).start()
+    with open(f"{parent.dir}/run/ports.json", encoding="utf-8") as file:
+        port = json.load(file)["tcp"]
+    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    if os.path.exists("/proc/net/if_inet6"):
+        socket.create_connection(("::1", port), timeout=5).close()
+
+
+def test_socket_that_was_left_behind_is_replaced_and_a_live_one_is_not(make_parent):
+    parent = make_parent(listen_unix=True)
+    os.mkdir(f"{parent.dir}/run")
+    path = f"{parent.dir}/run/virtgate-sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(path)
+        other.listen()
+        code, _, errors = parent.run("--foreground")
+        assert code == 1
+        assert f"{path}: another process listens there" in errors
+    parent.start()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+    assert os.stat(path).st_mode & 0o777 == 0o666
+    assert os.stat(f"{parent.dir}/run/control.sock").st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"policy_file": "/nonexistent/policy.json"}, ["policy_file: /nonexistent/policy.json cannot be opened", "hint:"]),
+    ({"policy_file": "/"}, ["policy_file: / is not a regular file"]),
+    ({"listen_tls": True, "cert_file": "/nonexistent/cert.pem"}, ["cert_file: /nonexistent/cert.pem", "virtgate pki server"]),
+    ({"audit_dir": "/nonexistent/a/b"}, ["audit_dir: /nonexistent/a/b cannot be made", "make the directory above it"]),
+    ({"listen_addr": "nowhere.invalid"}, ["listen_addr: 'nowhere.invalid'"]),
+    ({"log_outputs": ["1:file:/nonexistent/log"]}, ["log_outputs cannot be opened"]),
+    ({"listen_tpc": 1}, ["unknown setting 'listen_tpc'", "did you mean 'listen_tcp'?"]),
+])
+def test_mistakes_at_start_are_explained(make_parent, change, words):
+    parent = make_parent(**change)
+    code, _, errors = parent.run("--foreground")
+    assert code == 1
+    for word in words:
+        assert word in errors
+    assert not parent.log()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes its user")
+@pytest.mark.parametrize("key", ["user", "group"])
+def test_user_that_does_not_exist_is_explained(make_parent, key):
+    code, _, errors = make_parent(**{key: "no-such-one"}).run("--foreground")
+    assert code == 1
+    assert f"{key} 'no-such-one' does not exist" in errors
+
+
+def test_in_the_background_it_returns_when_ready(make_parent):
+    parent = make_parent()
+    code, _, errors = parent.run()
+    assert (code, errors) == (0, "")
+    with open(f"{parent.dir}/run/virtgated.pid", encoding="utf-8") as file:
+        pid = int(file.read())
+    rooms = parent.starts("")
+    try:
+        assert len(rooms) == 4 and all(map(alive, rooms))
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not any(map(alive, rooms + [pid])), "the end of all", 5)
+
+
+def test_in_the_background_a_failed_start_is_told(make_parent):
+    parent = make_parent()
+    parent.behave("gate:fail")
+    code, _, errors = parent.run()
+    assert code == 1
+    assert "the reason of the room" in errors
+
+
+def test_check_config_names_every_problem(make_parent):
+    parent = make_parent(state_dir="/nonexistent/a/b", audit_dir="/dev/null", sasl_conf_dir="/nonexistent")
+    parent.scratch.write(f"{parent.name}/policy.json", '{"version": 1, "bindngs": [], "groups": 3}')
+    code, output, _ = parent.run("--check-config")
+    assert code == 1
+    for word in ("state_dir: /nonexistent/a/b", "audit_dir: /dev/null is not a directory", "/nonexistent/libvirt.conf",
+                 "saslpasswd2 -a libvirt", "policy.json:1:", "bindngs", "warning: ", "backend_socket: no socket"):
+        assert word in output
+    assert not parent.log() and not os.path.exists(f"{parent.dir}/run")
+
+
+def test_command_line(make_parent):
+    parent = make_parent()
+    assert parent.run("--version")[1].startswith("virtgated ")
+    assert "--check-config" in parent.run("--help")[1]
+    for wrong in (["--nonsense"], ["word"], ["--check-config", "--foreground"]):
+        code, _, errors = parent.run(*wrong)
+        assert code == 2 and "Usage:" in errors
+
+
+# ---- falls ----
+
+@pytest.mark.parametrize("room, number", [("front", 2), ("gate", 1), ("audit", 1)])
+def test_I76_room_that_is_killed_is_started_and_joined_again(parent, room, number):
+    wait_until(lambda: len(parent.log(word="peer")) == 11, "all links", 5)
+    first = parent.starts(room)[0]
+    neighbours = {pid: len(parent.peers(pid)) for pid in parent.starts("")}
+    peers = parent.peers(first)
+    os.kill(first, signal.SIGKILL)
+    second = wait_until(lambda: parent.starts(room)[number:], "the next one", 5)[0]
+    wait_until(lambda: parent.peers(second) == peers, "its links", 5)
+    wait_until(lambda: sum(len(parent.peers(pid)) == count + 1 for pid, count in neighbours.items() if pid != first)
+               == len(peers) - (room == "audit"), "its neighbours' links", 5)
+    told = wait_until(lambda: parent.records("VG1003E"), "a record of the fall", 5)[0]
+    assert f"{first}" in told and "signal 9" in told
+    assert parent.stop()[0] == 0
+
+
+def test_room_that_keeps_falling_is_tried_later_and_later(parent):
+    parent.behave("front:fail")
+    began = time.monotonic()
+    os.kill(parent.starts("front/0")[0], signal.SIGKILL)
+    # at once, after 100, 200, 400 ms: the fifth start is not before 700 ms have passed
+    wait_until(lambda: len(parent.starts("front/0")) >= 5, "the fifth start", 10)
+    assert 0.6 < time.monotonic() - began
+    assert len(parent.starts("front/0")) < 8
+    parent.behave()
+    sound = wait_until(lambda: [pid for pid in parent.starts("front/0")[1:] if len(parent.peers(pid)) == 2], "a sound one", 10)
+    assert alive(sound[0])
+    assert len(parent.starts("gate")) == 1
+
+
+def test_I76_no_room_outlives_the_parent(parent):
+    rooms = parent.starts("")
+    parent.process.kill()
+    wait_until(lambda: not any(map(alive, rooms)), "the end of all rooms", 5)
+
+
+# ---- reload ----
+
+def test_reload_gives_each_room_its_files(parent):
+    assert parent.reload("VG1004I") == ""
+    assert [int(line[3]) for line in parent.log("gate", "reload")] == [SETTINGS | POLICY]
+    assert [int(line[3]) for line in parent.log("audit", "reload")] == [SETTINGS]
+    assert [int(line[3]) for line in parent.log("front", "reload")] == [SETTINGS] * 2
+
+
+def test_I82_settings_that_do_not_load_change_nothing(parent):
+    parent.write_settings(max_clientz=1)
+    told = parent.reload("VG1005E")
+    assert "virtgated.conf:" in told and "max_clientz" in told and "max_clients" in told
+    parent.write_settings(max_clientz=None, policy_file="/nonexistent/policy.json")
+    assert "/nonexistent/policy.json" in parent.reload("VG1005E")
+    assert not parent.log(word="reload")
+    # a room that falls now is started with what is in force, not with what is broken
+    gate = parent.starts("gate")[0]
+    os.kill(gate, signal.SIGKILL)
+    wait_until(lambda: len(parent.starts("gate")) == 2, "the next gate", 5)
+    assert [line[3].split()[1] for line in parent.log("gate", "start")] == [str(SETTINGS | POLICY)] * 2
+
+
+def test_I82_refusal_of_a_room_is_recorded_with_its_reason(parent):
+    parent.behave("gate:refuse")
+    assert parent.reload("VG1005E") == "gate: no such thing"
+    parent.behave()
+    assert parent.reload("VG1004I") == ""
+
+
+def test_reload_tells_what_needs_a_restart(parent):
+    parent.write_settings(tcp_port="1", max_clients=7, state_dir="/elsewhere")
+    assert parent.reload("VG1004I") == "tcp_port, state_dir"
+
+
+def test_gate_may_ask_for_a_reload(parent):
+    parent.behave("gate:ask")
+    os.kill(parent.starts("gate")[0], signal.SIGKILL)
+    wait_until(lambda: parent.records("VG1004I"), "a reload", 5)
+
+
+def test_room_that_falls_during_a_reload_does_not_hold_it_up(parent):
+    front = parent.starts("front")[0]
+    os.kill(front, signal.SIGSTOP)
+    parent.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(parent.log(word="reload")) == 3, "the others", 5)
+    assert not parent.records("VG1004I")
+    os.kill(front, signal.SIGKILL)
+    wait_until(lambda: parent.records("VG1004I"), "the end of the reload", 5)
+
+
+# ---- stop ----
+
+def test_stop_goes_front_to_back_and_is_recorded(parent):
+    code, errors = parent.stop()
+    assert code == 0, errors
+    order = [line[0].partition("/")[0] for line in parent.log(word="stop")]
+    assert order == ["front", "front", "gate", "audit"]
+    seen = [line[2] for line in parent.log("audit")]
+    assert seen.index("stop") > max(i for i, word in enumerate(seen) if word == "record")
+    assert parent.records("VG1002I") == [""]
+    assert os.listdir(f"{parent.dir}/run") == ["virtgated.lock"]
+    assert "error" not in errors
+
+
+def test_rooms_that_do_not_stop_are_killed_in_time(parent):
+    parent.behave("front:deaf", "gate:deaf", "audit:deaf")
+    rooms = parent.starts("")
+    code, errors = parent.stop(seconds=5.0)
+    assert code == 0
+    assert "fronts did not end in time" in errors
+    assert not any(map(alive, rooms))
+
+
+def test_systemd_is_told(make_parent, place):
+    path = place(f"notify-{next(numbers)}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(path)
+        systemd.settimeout(5)
+        parent = make_parent()
+        parent.environment["NOTIFY_SOCKET"] = path
+        parent.start()
+        assert systemd.recv(100) == b"READY=1"
+        parent.reload("VG1004I")
+        assert systemd.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+        assert systemd.recv(100).startswith(b"READY=1")
+        assert parent.stop()[0] == 0
+        assert systemd.recv(100) == b"STOPPING=1"
