@@ -1,6 +1,9 @@
 /*
  * main.c: the audit process. It holds the trail and nothing else: no listener, no backend, no key.
  */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,7 +32,7 @@ take_peer(struct audit_process *audit, const uint8_t *body, size_t len, int fd)
 	}
 	memcpy(&peer, body, sizeof(peer));
 	if (writer_add(audit->writer, fd, (enum process_kind)peer.kind) == -1)
-		log_error("audit: no link to process kind %u: %s", peer.kind, "out of memory");
+		log_error("audit: no link to process kind %u: %s", peer.kind, strerror(errno));
 }
 
 static void
@@ -78,6 +81,11 @@ audit_main(struct process *process)
 	struct vg_error error = { "", "" };
 
 	process_start(process);
+	/* Whoever ends all processes of the gateway at once (systemd does) must not cut off the last records: the parent tells. */
+	(void)signal(SIGTERM, SIG_IGN);
+	for (int i = 0; i < PROCESS_NUM_FILES; i++)
+		if (process->files[i] != -1)
+			close(process->files[i]);
 	audit.base = event_base_new();
 	if (audit.base == NULL || event_base_priority_init(audit.base, WRITER_PRIORITIES) == -1)
 		log_fatal("no event loop");

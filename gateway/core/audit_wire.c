@@ -272,8 +272,8 @@ add_members(struct buf *out, json_t *record)
 int
 audit_wire_record(struct buf *out, json_t *record)
 {
-	/* What the text grows by on the wire and by escapes is not known before; so a second, stricter try. */
-	static const size_t limits[] = { LINK_MAX_BODY - 2048, LINK_MAX_BODY / 8 };
+	/* Few records are too long. What the text grows by on the wire and by escapes is not known before: so twice. */
+	static const size_t limits[] = { SIZE_MAX, LINK_MAX_BODY - 2048, LINK_MAX_BODY / 8 };
 	const char *op = json_string_value(json_object_get(record, "op"));
 	const char *stage_name = json_string_value(json_object_get(record, "stage"));
 	unsigned stage = stage_name != NULL ? audit_stage_find(stage_name) : 0;
@@ -283,7 +283,7 @@ audit_wire_record(struct buf *out, json_t *record)
 		return -1;
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		buf_drop(out, buf_len(out));
-		if (shorten(record, limits[i]) == -1)
+		if (limits[i] != SIZE_MAX && shorten(record, limits[i]) == -1)
 			return -1;
 		if (buf_add(out, head, sizeof(head)) == -1 || buf_add(out, op, ID_LEN) == -1 ||
 		    add_members(out, record) == -1)

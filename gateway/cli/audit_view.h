@@ -1,0 +1,40 @@
+/*
+ * audit_view.h: records for people: one line each, an intent and its outcome together as one.
+ */
+#ifndef CLI_AUDIT_VIEW_H
+#define CLI_AUDIT_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "gateway/cli/audit_match.h"
+
+struct audit_view {
+	struct audit_match match;
+	bool json;			/* lines as they stand in the trail, intent and outcome apart */
+	size_t limit;			/* only the newest so many; 0: all, as they come */
+	json_t *open;			/* intents without an outcome so far, by op */
+	json_t *waiting;		/* at most `limit`, oldest first */
+	size_t shown;
+	size_t no_records;		/* lines that were none */
+};
+
+int audit_view_init(struct audit_view *view);
+void audit_view_free(struct audit_view *view);
+/* One line of the trail. */
+void audit_view_line(struct audit_view *view, const char *line, size_t len);
+/* Shows what was held back for the limit; with `intents`, also those that have no outcome. */
+void audit_view_flush(struct audit_view *view, bool intents);
+
+/* One record in full. */
+void audit_view_record(json_t *record);
+
+/*
+ * Text that a client may have chosen, harmless for a terminal: control characters as \xHH. A byte that was no UTF-8
+ * (U+10FE00 + byte in the record) is shown as \xHH too.
+ */
+void audit_view_text(const char *text, bool newlines);
+
+#endif
