@@ -125,7 +125,7 @@ def test_person_without_any_binding_gets_nothing(gateway):
 
 def test_I31_read_only_connection_stays_read_only(gateway, libvirtd, web1_off):
     error = gateway.python("alice", """
-        c = libvirt.openReadOnly(URI)
+        c = connect(libvirt.VIR_CONNECT_RO)
         answer(fail(c.lookupByName("web-1").create))
         """)
     assert error["code"] in (29, 88), error
@@ -137,7 +137,7 @@ def test_I32_person_may_not_become_another(gateway):
         c = connect()
         answer(fail(c.setIdentity, {"user-name": "root"}))
         """)
-    assert error["code"] == 39
+    assert error["code"] in (3, 39)     # not supported, or no such procedure
 
 
 def test_local_person_by_peer_credentials(gateway, libvirtd, web1_off):
