@@ -61,7 +61,8 @@ enum rpc_from {
 	RPC_FROM_BY_WWN,		/* path: wwnn; beside it wwpn */
 	RPC_FROM_BY_TARGET_PATH, RPC_FROM_BY_PORTDEV,
 	RPC_FROM_HOST_FILE,		/* identity is inside a file on the host */
-	RPC_FROM_HOST_PID, RPC_FROM_INCOMING_MIGRATION
+	RPC_FROM_HOST_PID,
+	RPC_FROM_INCOMING_MIGRATION	/* XML at `path`, if any, under the name in `renamed_by`, if any */
 };
 
 /* Why a permission alone does not make a call safe; a set. */
@@ -114,6 +115,7 @@ struct rpc_proc {
 	const struct xdr_field *ret;
 	const struct rpc_need *needs;		/* ends with VG_PERM_NONE; all must hold */
 	struct rpc_object about;		/* the object that the permissions are asked for */
+	const char *renamed_by;			/* path of the name that libvirt takes instead of the one in the XML */
 	struct rpc_object parent;		/* where `about` is only a name inside a pool or network */
 	struct rpc_object others[RPC_MAX_OTHERS];	/* further objects in the arguments, unchecked by libvirt */
 	struct rpc_object returns;		/* the single object in the reply */

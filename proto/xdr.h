@@ -67,11 +67,11 @@ struct xdr_span {
 enum vg_parse xdr_check(const struct xdr_field *fields, const uint8_t *body, size_t len);
 
 /*
- * Finds one field by path: "flags", "dom", "dom.uuid", "snap.dom.name". The body must have passed xdr_check() with
- * the same fields. `span` becomes the encoded bytes of the field, with its length or optional word and its padding,
- * so that replacing the span replaces the field. False when the path names nothing there, which is also how an
+ * Finds one field by path: "flags", "dom", "dom.uuid", "snap.dom.name". The body must have passed xdr_check() with the
+ * same fields. `span` becomes the encoded bytes of the field, with its length or optional word and its padding, so
+ * that replacing the span replaces the field. False when the path is NULL or names nothing there, which is also how an
  * absent optional on the way is told. Paths do not go into arrays: for those there is the item walker; but of an array
- * of typed parameters "params[NAME]" is the value of the one so named, without its discriminant (twice there: false).
+ * of typed parameters "params[NAME]" is the string of the one so named (another type, or twice there: false).
  */
 bool xdr_find(const struct xdr_field *fields, const uint8_t *body, size_t len, const char *path, struct xdr_span *span);
 /* As xdr_find, and says what was found. `field` may be NULL. */

@@ -1,9 +1,6 @@
 /* xdr_check.c: is a body exactly what its description says? */
 #include "proto/xdr_cursor.h"
 
-/* Discriminants of a typed value: libvirt include/libvirt/libvirt-common.h, virTypedParameterType. */
-enum { TYPED_INT = 1, TYPED_UINT, TYPED_LLONG, TYPED_ULLONG, TYPED_DOUBLE, TYPED_BOOLEAN, TYPED_STRING };
-
 /* A struct that is being read: where in it, and how many more like it follow in its array. */
 struct frame {
 	const struct xdr_field *first, *at;
@@ -65,16 +62,16 @@ skip_typed_value(struct xdr_cursor *cursor)
 	if (!xdr_take_u32(cursor, &arm))
 		return false;
 	switch (arm) {
-	case TYPED_INT:
-	case TYPED_UINT:
+	case XDR_TYPED_INT:
+	case XDR_TYPED_UINT:
 		return skip(cursor, 4);
-	case TYPED_LLONG:
-	case TYPED_ULLONG:
-	case TYPED_DOUBLE:
+	case XDR_TYPED_LLONG:
+	case XDR_TYPED_ULLONG:
+	case XDR_TYPED_DOUBLE:
 		return skip(cursor, 8);
-	case TYPED_BOOLEAN:
+	case XDR_TYPED_BOOLEAN:
 		return skip_words_within(cursor, 1, 0, 1);
-	case TYPED_STRING:
+	case XDR_TYPED_STRING:
 		return skip_string(cursor);
 	}
 	return false;

@@ -9,6 +9,12 @@
 
 #include "proto/xdr.h"
 
+/* Discriminants of a typed value: libvirt include/libvirt/libvirt-common.h, virTypedParameterType. */
+enum {
+	XDR_TYPED_INT = 1, XDR_TYPED_UINT, XDR_TYPED_LLONG, XDR_TYPED_ULLONG, XDR_TYPED_DOUBLE, XDR_TYPED_BOOLEAN,
+	XDR_TYPED_STRING
+};
+
 struct xdr_cursor {
 	const uint8_t *at, *end;
 };

@@ -29,56 +29,47 @@ enter(struct xdr_cursor *cursor, const struct xdr_field *field)
 	return field->type->fields;
 }
 
-/* What a typed value holds, by its discriminant. */
-static const struct xdr_field typed_arms[] = {
-	[1] = { "value", &xdr_type_int32, XDR_ONE, 0 },
-	[2] = { "value", &xdr_type_uint32, XDR_ONE, 0 },
-	[3] = { "value", &xdr_type_int64, XDR_ONE, 0 },
-	[4] = { "value", &xdr_type_uint64, XDR_ONE, 0 },
-	[5] = { "value", &xdr_type_double, XDR_ONE, 0 },
-	[6] = { "value", &xdr_type_int32, XDR_ONE, 0 },
-	[7] = { "value", &xdr_type_nonnull_string, XDR_ONE, 0 },
-};
+/* What a typed value of a string is, without its discriminant. */
+static const struct xdr_field typed_string = { "value", &xdr_type_nonnull_string, XDR_ONE, 0 };
 
-/* Takes one typed parameter: its name and its value without the discriminant. */
-static const struct xdr_field *
+/* Takes one typed parameter: its name, and its value when that is a string; otherwise `value` has no bytes. */
+static bool
 take_param(struct xdr_cursor *cursor, struct xdr_span *name, struct xdr_span *value)
 {
-	uint32_t arm;
+	const uint8_t *before;
 
-	if (!xdr_take_opaque(cursor, XDR_STRING_MAX, name) || !xdr_take_u32(cursor, &arm) || arm < 1 || arm > 7)
-		return NULL;
-	value->data = cursor->at;
-	if (!xdr_skip_field(cursor, &typed_arms[arm]))
-		return NULL;
-	value->len = (size_t)(cursor->at - value->data);
-	return &typed_arms[arm];
+	if (!xdr_take_opaque(cursor, XDR_STRING_MAX, name))
+		return false;
+	before = cursor->at;
+	if (!xdr_skip_scalars(cursor, &xdr_type_typed_param_value, 1))
+		return false;
+	value->data = before + 4;
+	value->len = xdr_load_u32(before) == XDR_TYPED_STRING ? (size_t)(cursor->at - value->data) : 0;
+	return true;
 }
 
-/* The typed parameter `name` of the array `field`. One that is there twice has no single meaning: not found. */
-static const struct xdr_field *
+/* The string parameter `name` of the array `field`. One that is there twice has no single meaning: not found. */
+static bool
 find_param(struct xdr_cursor *cursor, const struct xdr_field *field, const char *name, size_t len,
     struct xdr_span *span)
 {
-	const struct xdr_field *found = NULL, *arm;
 	struct xdr_span param, value;
+	unsigned found = 0;
 	uint32_t count;
 
 	if (field->form != XDR_ARRAY || field->type != &xdr_type_typed_param)
-		return NULL;
+		return false;
 	if (!xdr_take_u32(cursor, &count) || count > field->max)
-		return NULL;
+		return false;
 	for (; count > 0; count--) {
-		if ((arm = take_param(cursor, &param, &value)) == NULL)
-			return NULL;
+		if (!take_param(cursor, &param, &value))
+			return false;
 		if (param.len != len || memcmp(param.data, name, len) != 0)
 			continue;
-		if (found != NULL)
-			return NULL;
-		found = arm;
+		found++;
 		*span = value;
 	}
-	return found;
+	return found == 1 && span->len > 0;
 }
 
 bool
@@ -89,6 +80,8 @@ xdr_find_field(const struct xdr_field *fields, const uint8_t *body, size_t len, 
 	const struct xdr_field *found;
 	size_t name_len;
 
+	if (path == NULL)
+		return false;
 	for (;;) {
 		name_len = strcspn(path, ".[");
 		found = seek(&cursor, fields, path, name_len);
@@ -106,9 +99,9 @@ xdr_find_field(const struct xdr_field *fields, const uint8_t *body, size_t len, 
 		name_len = strcspn(path + 1, "]");
 		if (strcmp(path + 1 + name_len, "]") != 0)
 			return false;
-		found = find_param(&cursor, found, path + 1, name_len, span);
-		if (found == NULL)
+		if (!find_param(&cursor, found, path + 1, name_len, span))
 			return false;
+		found = &typed_string;
 	} else {
 		span->data = cursor.at;
 		if (!xdr_skip_field(&cursor, found))
@@ -163,6 +156,8 @@ xdr_items(const struct xdr_field *fields, const uint8_t *body, size_t len, const
 	const struct xdr_field *found;
 	size_t name_len;
 
+	if (path == NULL)
+		return false;
 	for (;;) {
 		name_len = strcspn(path, ".");
 		found = seek(&cursor, fields, path, name_len);

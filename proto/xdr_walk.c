@@ -32,14 +32,16 @@ static bool
 take_arm(struct xdr_cursor *cursor, struct xdr_leaf *leaf)
 {
 	static const enum xdr_kind kinds[] = {
-		[1] = XDR_INT32, XDR_UINT32, XDR_INT64, XDR_UINT64, XDR_DOUBLE, XDR_INT32, XDR_STRING
+		[XDR_TYPED_INT] = XDR_INT32, [XDR_TYPED_UINT] = XDR_UINT32, [XDR_TYPED_LLONG] = XDR_INT64,
+		[XDR_TYPED_ULLONG] = XDR_UINT64, [XDR_TYPED_DOUBLE] = XDR_DOUBLE, [XDR_TYPED_BOOLEAN] = XDR_INT32,
+		[XDR_TYPED_STRING] = XDR_STRING
 	};
 	uint32_t arm;
 
-	if (!xdr_take_u32(cursor, &arm) || arm < 1 || arm >= sizeof(kinds) / sizeof(kinds[0]))
+	if (!xdr_take_u32(cursor, &arm) || arm < XDR_TYPED_INT || arm > XDR_TYPED_STRING)
 		return false;
 	leaf->kind = kinds[arm];
-	leaf->boolean = arm == 6;
+	leaf->boolean = arm == XDR_TYPED_BOOLEAN;
 	return true;
 }
 
