@@ -16,7 +16,7 @@ import time
 import peers
 import run
 
-CALLS, LISTS, VOLUME_MIB = 4000, 100, 256
+CALLS, LISTS, OPENS, VOLUME_MIB = 4000, 100, 400, 256
 
 
 def threads(pid):
@@ -46,9 +46,7 @@ def children_cpu_us():
 
 
 def name_of(pid):
-    """How the process calls itself; what it was started as says little of a forked room."""
-    title = first_line(f"/proc/{pid}/cmdline").split("\0")[0]
-    return first_line(f"/proc/{pid}/comm") if title.startswith("/") else title
+    return first_line(f"/proc/{pid}/comm")
 
 
 class Work:
@@ -61,6 +59,7 @@ class Work:
 WORKS = [
     Work("small call", CALLS, "calls", 1, CALLS),
     Work("list", LISTS, "list", 1, LISTS),
+    Work("open and close", OPENS, "opens", 1, OPENS),
     Work("MiB down", VOLUME_MIB, "download", peers.POOL, peers.VOLUME),
     Work("MiB up", VOLUME_MIB, "upload", peers.POOL, peers.VOLUME),
 ]
@@ -97,6 +96,8 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default=os.getcwd(), help="directory that was built in (default: this one)")
     parser.add_argument("--peers", default="virtgate", help="comma-separated (default: %(default)s)")
+    parser.add_argument("--only", dest="works", action="append", choices=[work.name for work in WORKS],
+                        help="count this only (repeatable)")
     parser.add_argument("--dir", default="/var/tmp", help="a directory on a disk (default /var/tmp)")
     options = parser.parse_args()
     options.peers = options.peers.split(",")
@@ -114,6 +115,8 @@ def count_all(options):
             client.run("opens", peer, 8, 10)
             pids = list(dict.fromkeys(peer.pids() + libvirtd.server.pids()))
             for work in WORKS:
+                if options.works and work.name not in options.works:
+                    continue
                 client_cpu, times = count_time(client, peer, work, pids)
                 report(work, peer, times, client_cpu, count_syscalls(client, peer, work, pids, directory))
 
