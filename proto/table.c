@@ -3,6 +3,13 @@
 
 #include "proto/fields.h"
 
+/* Where each program's rows begin in the one array, in order of the programs' numbers; 0 is no procedure's number. */
+enum {
+	MAX_LXC = 1, MAX_REMOTE = 453, MAX_QEMU = 7,
+	BASE_LXC = 0, BASE_REMOTE = BASE_LXC + MAX_LXC + 1, BASE_QEMU = BASE_REMOTE + MAX_REMOTE + 1,
+	NUM_ROWS = BASE_QEMU + MAX_QEMU + 1
+};
+
 /* First reading: the arrays that rows point to, named by program and number. */
 #define ARGS(...)	__VA_ARGS__
 #define RET(...)	__VA_ARGS__
@@ -13,11 +20,15 @@
 #define P_NONE(class, name, arg, mask)	{ VG_PERM_##class##_##name, RPC_TEST_NONE_SET, arg, mask },
 #define P_EQ(class, name, arg, value)	{ VG_PERM_##class##_##name, RPC_TEST_EQUALS, arg, value },
 #define END_OF_NEEDS			{ VG_PERM_NONE, RPC_TEST_ALWAYS, NULL, 0 }
+#define IN_RANGE(program, number) \
+	_Static_assert(number >= 1 && number <= MAX_##program, "number of a row is above MAX_" #program);
 #define CALL(program, number, name, kind, args, ret, needs, ...) \
+	IN_RANGE(program, number) \
 	static const struct xdr_field args_##program##_##number[] = { args END_OF_FIELDS }; \
 	static const struct xdr_field ret_##program##_##number[] = { ret END_OF_FIELDS }; \
 	static const struct rpc_need needs_##program##_##number[] = { needs END_OF_NEEDS };
 #define EVENT(program, number, name, message, ...) \
+	IN_RANGE(program, number) \
 	static const struct xdr_field args_##program##_##number[] = { message END_OF_FIELDS };
 #include "proto/tables/all.def"
 #undef CALL
@@ -25,13 +36,6 @@
 
 static const struct xdr_field no_fields[] = { END_OF_FIELDS };
 static const struct rpc_need no_needs[] = { END_OF_NEEDS };
-
-/* Where each program's rows begin in the one array, in order of the programs' numbers; 0 is no procedure's number. */
-enum {
-	MAX_LXC = 1, MAX_REMOTE = 453, MAX_QEMU = 7,
-	BASE_LXC = 0, BASE_REMOTE = BASE_LXC + MAX_LXC + 1, BASE_QEMU = BASE_REMOTE + MAX_REMOTE + 1,
-	NUM_ROWS = BASE_QEMU + MAX_QEMU + 1
-};
 
 /* Second reading: the rows. A number that is there twice is an initialiser that overrides another: an error. */
 #define OBJ(from, class, path)			{ RPC_FROM_##from, VG_CLASS_##class, path }
