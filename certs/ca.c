@@ -125,7 +125,11 @@ ca_describe(const struct pki *pki, X509 *cert, enum cert_kind kind, const char *
 		return -1;
 	record->kind = kind;
 	record->name = strdup(name);
-	record->dn = pki->dn_text(X509_get_subject_name(cert));
+	/* A server whose names are too long for a CN may have none but its SANs. */
+	if (X509_NAME_entry_count(X509_get_subject_name(cert)) == 0)
+		record->dn = strdup("");
+	else
+		record->dn = pki->dn_text(X509_get_subject_name(cert));
 	if (record->name == NULL || record->dn == NULL) {
 		index_record_clear(record);
 		return vg_fail(error, "cannot write down the name of the certificate for '%s'", name);

@@ -99,7 +99,7 @@ check_usage(struct check *check, const char *path, X509 *cert, enum cert_kind ki
 {
 	uint32_t wanted = kind == CERT_SERVER ? XKU_SSL_SERVER : XKU_SSL_CLIENT;
 	const char *name = kind == CERT_SERVER ? "serverAuth" : "clientAuth";
-	bool critical;
+	bool critical, present;
 
 	if (kind == CERT_CA) {
 		check_usage_bit(check, path, cert, KU_KEY_CERT_SIGN, "keyCertSign", "certificate signing");
@@ -107,17 +107,21 @@ check_usage(struct check *check, const char *path, X509 *cert, enum cert_kind ki
 	}
 	check_usage_bit(check, path, cert, KU_DIGITAL_SIGNATURE, "digitalSignature", "digital signature");
 	check_usage_bit(check, path, cert, KU_KEY_ENCIPHERMENT, "keyEncipherment", "key encipherment");
-	if (!has_extension(cert, NID_ext_key_usage, &critical)) {
-		check_note(check, CHECK_WARN, path, "no extendedKeyUsage: this %s certificate is good for everything",
-		    role(kind));
-		check_hint(check, "a stolen one can pose as a server as well: issue it anew with extendedKeyUsage = %s",
-		    name);
-	} else if ((X509_get_extended_key_usage(cert) & (wanted | XKU_ANYEKU)) == 0) {
-		check_note(check, CHECK_FAIL, path, "extendedKeyUsage lacks %s; virtgated and browsers refuse it, "
-		    "virsh and libvirtd say: "
-		    "Certificate %.200s purpose does not allow use for with a TLS %s", name, path, role(kind));
+	present = has_extension(cert, NID_ext_key_usage, &critical);
+	if (present && (X509_get_extended_key_usage(cert) & (wanted | XKU_ANYEKU)) == 0) {
+		check_note(check, CHECK_FAIL, path, "extendedKeyUsage lacks %s; virtgated and browsers refuse it, virsh and "
+		    "libvirtd say: Certificate %.200s purpose does not allow use for with a TLS %s", name, path, role(kind));
 		check_hint(check, "is this a %s's certificate? issue one for the %s: virtgate pki %s",
 		    kind == CERT_SERVER ? "client" : "server", role(kind), role(kind));
+	} else if (kind == CERT_CLIENT && (!present || (X509_get_extended_key_usage(cert) & wanted) == 0)) {
+		check_note(check, CHECK_FAIL, path, "extendedKeyUsage does not name clientAuth: libvirtd takes it, virtgated "
+		    "refuses it");
+		check_hint(check, "a certificate that is good for everything can be a server's: issue it anew with "
+		    "extendedKeyUsage = clientAuth (virtgate pki client)");
+	} else if (!present) {
+		check_note(check, CHECK_WARN, path, "no extendedKeyUsage: it is good for everything");
+		check_hint(check, "stolen, it can pose as a client or a CA's service as well: issue it anew with "
+		    "extendedKeyUsage = serverAuth");
 	}
 }
 
@@ -145,6 +149,18 @@ check_strength(struct check *check, const char *path, X509 *cert)
 	}
 }
 
+/* What would be ambiguous as an identity: two CNs, a SAN twice, no name at all. */
+static void
+check_identity(struct check *check, const char *path, X509 *cert)
+{
+	struct vg_error error;
+
+	if (check->pki->client_ok == NULL || check->pki->client_ok(cert, &error) == 0)
+		return;
+	check_note(check, CHECK_FAIL, path, "virtgated refuses it: %s", error.what);
+	check_hint(check, "%s", error.hint[0] != '\0' ? error.hint : "issue one with a single CN: virtgate pki client NAME");
+}
+
 void
 check_cert(struct check *check, const char *path, X509 *cert, enum cert_kind kind)
 {
@@ -158,6 +174,8 @@ check_cert(struct check *check, const char *path, X509 *cert, enum cert_kind kin
 	check_basic_constraints(check, path, cert, kind);
 	check_usage(check, path, cert, kind);
 	check_strength(check, path, cert);
+	if (kind == CERT_CLIENT)
+		check_identity(check, path, cert);
 }
 
 /* ---- chain ---- */

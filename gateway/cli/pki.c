@@ -15,6 +15,7 @@
 #include "certs/pki.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/password.h"
+#include "gateway/core/handover.h"
 #include "gateway/front/dn.h"
 
 #define DEFAULT_ORG "virtgate"
@@ -22,9 +23,20 @@
 /* ---- options ---- */
 
 static int
+client_ok(X509 *cert, struct vg_error *error)
+{
+	struct vg_identity identity = { .proofs = 0 };
+	int result = dn_identity(cert, &identity, error);
+
+	identity_clear(&identity);
+	return result;
+}
+
+static int
 open_pki(const struct cli *cli, struct pki *pki, struct vg_error *error)
 {
 	pki->dn_text = dn_text;
+	pki->client_ok = client_ok;
 	pki->now = time(NULL);
 	return pki_tree_init(&pki->tree, cli_option(cli, "dir", 0), error);
 }
