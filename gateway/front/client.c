@@ -471,6 +471,19 @@ on_handshake(struct client *client)
 	}
 }
 
+/*
+ * Room for a whole chunk in each direction, so that a stream goes on in large steps (an upload: 10 instead of 17 system
+ * calls per MiB in the gate). The kernel grants less when net.core.wmem_max says so.
+ */
+static void
+widen(const int fds[2])
+{
+	static const int size = TRANSPORT_CHUNK + TRANSPORT_CHUNK / 4;
+
+	(void)setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	(void)setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 /* Our end of a new stream to the gate, -1 when the gate cannot take one now. */
 static int
 offer(struct client *client)
@@ -481,6 +494,7 @@ offer(struct client *client)
 
 	if (len == 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
 		return -1;
+	widen(fds);
 	sent = link_send(client->front->gate, LINK_SESSION, body, len, &fds[1], 1);
 	close(fds[1]);
 	if (sent == 0)
@@ -512,6 +526,7 @@ client_hand_over(struct client *client)
 	client->identity = NULL;
 	config_release(client->config);
 	client->config = NULL;
+	transport_trust(&client->transport);
 	client_enter(client, CLIENT_OPEN);
 	pump_start(client);
 }

@@ -60,6 +60,9 @@ int transport_init_tls(struct transport *transport, int fd, SSL_CTX *ctx);
 void transport_push_sasl(struct transport *transport, struct sasl_session *sasl);
 void transport_finish(struct transport *transport);
 
+/* Authenticated: from here on it may read ahead by more than one record at a time. */
+void transport_trust(struct transport *transport);
+
 /* The socket has become readable: bytes may be there again. */
 static inline void transport_arrived(struct transport *transport) { transport->drained = false; }
 

@@ -10,6 +10,9 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 
+/* Records of an upload taken by one recv(); OpenSSL gives the buffer back when it is empty. */
+#define READ_AHEAD (128u * 1024u)
+
 static int
 bio_read(BIO *bio, char *buf, int size)
 {
@@ -94,6 +97,13 @@ transport_handshake(struct transport *transport)
 	if (done == 1)
 		return 1;
 	return why == SSL_ERROR_WANT_READ ? 0 : -1;
+}
+
+void
+transport_trust(struct transport *transport)
+{
+	if (transport->ssl != NULL)
+		SSL_set_default_read_buffer_len(transport->ssl, READ_AHEAD);
 }
 
 static ssize_t
