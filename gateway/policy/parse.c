@@ -97,11 +97,11 @@ is_known(const char *key, const char *known)
 {
 	size_t len = strcspn(key, " ");
 
-	if (key[len] != '\0')
+	if (len == 0 || key[len] != '\0')
 		return false;
 	for (const char *word = known; (word = strstr(word, key)) != NULL; word++) {
 		if ((word == known || word[-1] == ' ') && (word[len] == ' ' || word[len] == '\0'))
-			return len > 0;
+			return true;
 	}
 	return false;
 }
