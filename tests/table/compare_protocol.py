@@ -1,28 +1,37 @@
 #!/usr/bin/env python3
-"""Compares proto/tables with libvirt's own protocol files: make compare-protocol LIBVIRT_SRC=DIR
+"""Compares proto/tables with libvirt's own protocol files.
 
-DIR is an unpacked source tree of libvirt. Numbers, names, layouts, limits, permissions with their conditions, filters
-and stream directions must agree; a procedure that libvirt has and we have not, or the reverse, is a difference. Ends
-with 1 when there is any."""
+  compare_protocol.py             with the facts kept in tests/data/libvirt-protocol.jsonl: a test
+  compare_protocol.py DIR         with an unpacked source tree of libvirt: make compare-protocol LIBVIRT_SRC=DIR
+  compare_protocol.py DIR --keep  and keeps its facts for the test
+
+Numbers, names, layouts, limits, permissions with their conditions, filters and stream directions must agree; a
+procedure that libvirt has and we have not, or the reverse, is a difference. Ends with 1 when there is any."""
 import glob
+import json
 import os
 import re
 import sys
 
-TABLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "proto", "tables")
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+TABLES = os.path.join(TOP, "proto", "tables")
+FACTS = os.path.join(TOP, "tests", "data", "libvirt-protocol.jsonl")
 PROGRAMS = {"REMOTE": "remote", "QEMU": "qemu", "LXC": "lxc"}
 PRIMITIVES = {"int": "int32", "unsigned int": "uint32", "hyper": "int64", "unsigned hyper": "uint64",
               "double": "double", "char": "char", "unsigned char": "uchar", "unsigned short": "ushort"}
-# Where our permissions differ from the annotations on purpose.
+# Where our permissions differ from the annotations on purpose, and what they are instead.
+MONITOR = [("P", "domain", "monitor")]      # domain:write would open the monitor
 OUR_NEEDS = {
-    "domain_set_max_memory": "the driver hands over to a call that needs domain:save too",
-    "domain_set_scheduler_parameters": "the driver hands over to a call that changes",
-    "domain_monitor_command": "domain:write would open the monitor: a permission of our own",
-    "domain_monitor_command_with_files": "as domain_monitor_command",
-    "domain_agent_command": "domain:write would open the agent: a permission of our own",
-    "domain_attach": "adopts any process of the host: connect:write too",
-    "connect_domain_monitor_event_register": "as domain_monitor_command",
-    "connect_domain_monitor_event_deregister": "taking back what one was allowed",
+    "domain_monitor_command": MONITOR,
+    "domain_monitor_command_with_files": MONITOR,
+    "domain_agent_command": [("P", "domain", "agent")],
+    "connect_domain_monitor_event_register": [("P", "connect", "search_domains"), *MONITOR],
+    "connect_domain_monitor_event_deregister": [("P", "connect", "search_domains")],
+    # Adopts any process of the host.
+    "domain_attach": [("P", "domain", "start"), ("P", "domain", "write"), ("P", "connect", "write")],
+    # The drivers hand over to calls that need domain:save too; of the second the annotation says only domain:read.
+    "domain_set_max_memory": [("P", "domain", "write"), ("P", "domain", "save")],
+    "domain_set_scheduler_parameters": [("P", "domain", "write"), ("P", "domain", "save")],
 }
 # Streams without an annotation: the dispatcher is written by hand.
 OUR_STREAMS = {"domain_migrate_prepare_tunnel3_params": "WRITE"}
@@ -150,52 +159,84 @@ class Table:
                     self.procs[(parts[0], int(parts[1]))] = (word, parts)
 
 
+# ---- facts: what is known of libvirt, in one form whether read from its source or kept ----
+
+def facts_of(source):
+    facts = {}
+    for (program, number), (name, notes) in sorted(source.procs.items()):
+        stream = re.findall(r"@(read|write)stream", notes)
+        facts["%s %d" % (program, number)] = {
+            "name": name, "args": source.fields(program, name, "args"), "ret": source.fields(program, name, "ret"),
+            "msg": source.fields(program, name, "msg"), "needs": source.needs(notes),
+            "filter": ["%s_%s" % f for f in re.findall(r"@aclfilter: (\w+):(\w+)", notes)][:1],
+            "stream": stream[0].upper() if stream else OUR_STREAMS.get(name)}
+    for name, fields in source.structs.items():
+        if name.startswith("remote_"):
+            facts["struct " + name[7:]] = {"fields": fields}
+    return json.loads(json.dumps(facts))        # lists for tuples, as when read back
+
+
+def keep(facts, table):
+    with open(FACTS, "w", encoding="utf-8") as out:
+        for key, fact in facts.items():
+            if not key.startswith("struct ") or key[7:] in table.structs:
+                out.write(json.dumps([key, fact]) + "\n")
+
+
+def kept():
+    with open(FACTS, encoding="utf-8") as lines:
+        return dict(json.loads(line) for line in lines)
+
+
 # ---- comparing ----
 
-def compare(source, table):
+def compare(facts, table):
+    """One line for each difference."""
     def differs(what, theirs, ours):
-        if theirs != ours:
-            yield "%s: libvirt has %s, the table %s" % (what, theirs, ours)
+        if theirs != json.loads(json.dumps(ours)):
+            yield "%s: should be %s, the table has %s" % (what, theirs, ours)
 
-    for key in sorted(set(source.procs) | set(table.procs)):
-        if key not in table.procs:
-            yield "%s %d: no row for %s" % (*key, source.procs[key][0])
+    rows_by_key = {"%s %d" % key: row for key, row in table.procs.items()}
+    for key in sorted(set(rows_by_key) | {k for k in facts if not k.startswith("struct ")}):
+        if key not in rows_by_key:
+            yield "%s: no row for %s" % (key, facts[key]["name"])
             continue
-        word, parts = table.procs[key]
+        word, parts = rows_by_key[key]
         name = parts[2]
-        if key not in source.procs:
-            yield "%s %d %s: not in libvirt" % (*key, name)
+        if key not in facts:
+            yield "%s %s: not in libvirt" % (key, name)
             continue
-        theirs, notes = source.procs[key]
-        where = "%s %d %s" % (*key, name)
-        members = " ".join(parts[4:])
-        yield from differs(where + ", name", theirs, name)
+        fact, where = facts[key], "%s %s" % (key, name)
+        yield from differs(where + ", name", fact["name"], name)
         if word == "EVENT":
-            yield from differs(where + ", message", source.fields(key[0], theirs, "msg"), layout(inside(parts[3])))
+            yield from differs(where + ", message", fact["msg"], layout(inside(parts[3])))
             continue
-        yield from differs(where + ", arguments", source.fields(key[0], theirs, "args"), layout(inside(parts[4])))
-        yield from differs(where + ", reply", source.fields(key[0], theirs, "ret"), layout(inside(parts[5])))
-        if name not in OUR_NEEDS:
-            yield from differs(where + ", permissions", source.needs(notes), calls(inside(parts[6])))
-        filters = re.findall(r"@aclfilter: (\w+):(\w+)", notes)
-        ours = re.findall(r"\.filter = VG_PERM_(\w+)", members)
-        yield from differs(where + ", filter", ["%s_%s" % f for f in filters][:1], ours)
-        stream = re.findall(r"@(read|write)stream", notes)
-        theirs = stream[0].upper() if stream else OUR_STREAMS.get(name)
+        members = " ".join(parts[7:])
+        yield from differs(where + ", arguments", fact["args"], layout(inside(parts[4])))
+        yield from differs(where + ", reply", fact["ret"], layout(inside(parts[5])))
+        needs = [list(n) for n in OUR_NEEDS[name]] if name in OUR_NEEDS else fact["needs"]
+        yield from differs(where + ", permissions", needs, calls(inside(parts[6])))
+        yield from differs(where + ", filter", fact["filter"], re.findall(r"\.filter = VG_PERM_(\w+)", members))
         direction = re.search(r"\.stream = RPC_STREAM_(\w+)", members)
         ours = direction.group(1) if direction else None
-        yield from differs(where + ", stream", theirs, theirs if theirs and ours == "BOTH" else ours)
+        if fact["stream"] is None or ours != "BOTH":    # libvirt names one direction of a console
+            yield from differs(where + ", stream", fact["stream"], ours)
     for name, ours in table.structs.items():
-        yield from differs("struct " + name, source.structs.get("remote_" + name), ours)
+        yield from differs("struct " + name, facts.get("struct " + name, {}).get("fields"), ours)
 
 
 def main():
-    if len(sys.argv) != 2 or not os.path.isfile(os.path.join(sys.argv[1], "src/remote/remote_protocol.x")):
-        sys.exit("usage: compare_protocol.py DIR: a source tree of libvirt, with src/remote/remote_protocol.x")
-    source, table = Source(sys.argv[1]), Table()
-    differences = list(compare(source, table))
+    folder = sys.argv[1] if len(sys.argv) > 1 else None
+    if folder is not None and not os.path.isfile(os.path.join(folder, "src/remote/remote_protocol.x")):
+        sys.exit("usage: compare_protocol.py [DIR [--keep]]: no src/remote/remote_protocol.x in %s" % folder)
+    table = Table()
+    facts = facts_of(Source(folder)) if folder is not None else kept()
+    if "--keep" in sys.argv[2:]:
+        keep(facts, table)
+    differences = list(compare(facts, table))
+    procs = sum(not key.startswith("struct ") for key in facts)
     print("\n".join(differences + ["%d procedures of libvirt, %d rows, %d differences" %
-                                   (len(source.procs), len(table.procs), len(differences))]))
+                                   (procs, len(table.procs), len(differences))]))
     sys.exit(1 if differences else 0)
 
 

@@ -400,6 +400,7 @@ test_I28_needs_depend_on_flags(void **state)
 	const struct rpc_need *always = need_of(reboot, VG_PERM_domain_init_control, RPC_TEST_ALWAYS);
 	const struct rpc_need *all = need_of(reboot, VG_PERM_domain_write, RPC_TEST_ALL_SET);
 	const struct rpc_need *none = need_of(pin, VG_PERM_domain_save, RPC_TEST_NONE_SET);
+	const struct rpc_need two_bits = { VG_PERM_domain_write, RPC_TEST_ALL_SET, "flags", 6 };
 	const struct rpc_need *equal = need_of(addresses, VG_PERM_domain_write, RPC_TEST_EQUALS);
 	uint32_t words[2] = { 0, 0 }, value;
 	uint8_t body[100];
@@ -411,6 +412,7 @@ test_I28_needs_depend_on_flags(void **state)
 		assert_int_equal(xdr_check(reboot->args, body, len), VG_OK);
 		assert_true(rpc_need_applies(reboot, always, body, len));
 		assert_int_equal(rpc_need_applies(reboot, all, body, len), (words[0] & 2) != 0);
+		assert_int_equal(rpc_need_applies(reboot, &two_bits, body, len), (words[0] & 6) == 6);
 		/* Of `addresses` the same words are source, then flags. */
 		len = put_domain_call(body, sizeof(body), words, 2);
 		assert_int_equal(xdr_check(addresses->args, body, len), VG_OK);

@@ -126,6 +126,7 @@ test_I19_lenient_forms_are_refused(void **state)
 		{ "NUL first", one_string, "00000004 00616263", VG_BAD },
 		{ "NUL last", one_string, "00000004 61626300", VG_BAD },
 		{ "optional word 2", maybe_int, "00000002 00000005", VG_BAD },
+		{ "optional word 2, two values", maybe_int, "00000002 00000005 00000006", VG_BAD },
 		{ "optional word -1", maybe_int, "ffffffff 00000005", VG_BAD },
 		{ "typed boolean 2", one_typed, "00000006 00000002", VG_BAD },
 		{ "4 of at most 3", three_ints, "00000004 00000001 00000002 00000003 00000004", VG_BAD },
