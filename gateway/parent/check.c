@@ -2,6 +2,8 @@
 #include "gateway/parent/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,20 +98,100 @@ check_backend(const struct settings *settings, const char *key, const char *path
 	on_warning(&error, report);
 }
 
+/* ---- SASL: what the fronts find there as the user that they run as ---- */
+
+/* Value of a line "KEY: VALUE" into `value`; false when there is none. */
+static bool
+sasl_option(const char *text, const char *key, char *value, size_t size)
+{
+	size_t len = strlen(key);
+
+	for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, key, len) == 0 && line[len] == ':') {
+			line += len + 1;
+			line += strspn(line, " \t");
+			(void)snprintf(value, size, "%.*s", (int)strcspn(line, "\r\n"), line);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+user_may_read(const struct sandbox_user *user, const char *path)
+{
+	gid_t groups[64];
+	int num = 64;
+	struct stat st;
+
+	if (!user->drop || user->uid == 0)
+		return access(path, R_OK) == 0;
+	if (stat(path, &st) < 0)
+		return false;
+	if (st.st_uid == user->uid)
+		return (st.st_mode & S_IRUSR) != 0;
+	if (getgrouplist(user->name, user->gid, groups, &num) < 0)
+		num = 64;
+	for (int i = 0; i < num; i++) {
+		if (groups[i] == st.st_gid)
+			return (st.st_mode & S_IRGRP) != 0;
+	}
+	return (st.st_mode & S_IROTH) != 0;
+}
+
+/* SCRAM and PLAIN look names up in a database; GSSAPI and saslauthd have their own. */
 static void
-check_sasl(const struct settings *settings, struct report *report)
+check_passwords(const char *text, const struct sandbox_user *user, struct report *report)
+{
+	struct vg_error error = { .what = "", .hint = "" };
+	char mechs[256], method[64], path[1024];
+
+	if (sasl_option(text, "mech_list", mechs, sizeof(mechs)) && strcasestr(mechs, "scram") == NULL &&
+	    strcasestr(mechs, "plain") == NULL)
+		return;
+	if (sasl_option(text, "pwcheck_method", method, sizeof(method)) && strcasestr(method, "auxprop") == NULL)
+		return;
+	if (sasl_option(text, "auxprop_plugin", method, sizeof(method)) && strcasestr(method, "sasldb") == NULL)
+		return;
+	if (!sasl_option(text, "sasldb_path", path, sizeof(path)))
+		(void)snprintf(path, sizeof(path), "/etc/sasldb2");
+	if (access(path, F_OK) < 0) {
+		(void)vg_fail(&error, "%s: there is no SASL user yet", path);
+		(void)vg_hint(&error, "saslpasswd2 -a libvirt NAME makes one");
+		on_warning(&error, report);
+	} else if (!user_may_read(user, path)) {
+		(void)vg_fail(&error, "%s: user '%s' may not read the SASL passwords", path, user->name);
+		(void)vg_hint(&error, "chgrp sasl %s; chmod 640 %s; adduser %s sasl", path, path, user->name);
+		on_error(&error, report);
+	}
+}
+
+static void
+check_sasl(const struct settings *settings, const struct sandbox_user *user, struct report *report)
 {
 	struct vg_error error = { .what = "", .hint = "" };
 	char path[4096];
+	char *text = NULL;
+	int fd;
 
 	if (!settings->listen_tcp && settings->auth_tls != AUTH_SASL)
 		return;
 	(void)snprintf(path, sizeof(path), "%s/libvirt.conf", settings->sasl_conf_dir);
-	if (access(path, R_OK) == 0)
-		return;
-	(void)vg_fail(&error, "%s: sasl_conf_dir: %s cannot be read: %s", settings->file, path, strerror(errno));
-	(void)vg_hint(&error, "it needs a line `mech_list: scram-sha-256`; users are made by saslpasswd2 -a libvirt NAME");
-	on_error(&error, report);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd >= 0 && user_may_read(user, path))
+		text = process_read_file(fd, NULL);
+	if (text != NULL) {
+		check_passwords(text, user, report);
+	} else {
+		(void)vg_fail(&error, "%s: sasl_conf_dir: user '%s' cannot read %s", settings->file,
+		    user->drop ? user->name : "of this process", path);
+		(void)vg_hint(&error, "it needs a line `mech_list: scram-sha-256`; saslpasswd2 -a libvirt NAME makes users");
+		on_warning(&error, report);
+	}
+	free(text);
+	if (fd >= 0)
+		close(fd);
 }
 
 int
@@ -127,7 +209,8 @@ check_config(const char *file)
 	}
 	if (sandbox_find_user(settings, &user, &error) < 0)
 		on_error(&error, &report);
-	check_sasl(settings, &report);
+	else
+		check_sasl(settings, &user, &report);
 	if (files_open(settings, files, &error) < 0) {
 		on_error(&error, &report);
 	} else {

@@ -261,6 +261,25 @@ def test_check_config_names_every_problem(make_parent):
     assert not parent.log() and not os.path.exists(f"{parent.dir}/run")
 
 
+def test_check_config_looks_at_sasl_as_the_user_that_will(make_parent, place):
+    directory = place.directory(f"sasl-{next(numbers)}")
+    database = f"{directory}/sasldb2"
+    parent = make_parent(sasl_conf_dir=directory)
+    place.write(f"{directory}/libvirt.conf", f"mech_list: scram-sha-256\nsasldb_path: {database}\n")
+    code, output, _ = parent.run("--check-config")
+    assert code == 0 and f"{database}: there is no SASL user yet" in output
+    place.write(database, "", mode=0o600)
+    code, output, _ = parent.run("--check-config")
+    if os.geteuid() == 0:
+        assert code == 1 and f"{database}: user '{place.run_as}' may not read the SASL passwords" in output
+        assert "adduser" in output
+    os.chmod(database, 0o644)
+    code, output, _ = parent.run("--check-config")
+    assert code == 0 and "SASL" not in output
+    place.write(f"{directory}/libvirt.conf", "mech_list: gssapi\n")
+    assert parent.run("--check-config")[0] == 0
+
+
 def test_command_line(make_parent):
     parent = make_parent()
     assert parent.run("--version")[1].startswith("virtgated ")
