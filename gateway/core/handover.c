@@ -226,7 +226,9 @@ identity_name(const struct vg_identity *identity)
 		return identity->sasl_name;
 	if (identity->x509_dn != NULL)
 		return identity->x509_dn;
-	(void)snprintf(local, sizeof(local), "unix:%s", identity->unix_user != NULL ? identity->unix_user : "?");
+	if (identity->unix_user == NULL)
+		return "(not authenticated)";
+	(void)snprintf(local, sizeof(local), "unix:%s", identity->unix_user);
 	return local;
 }
 

@@ -19,7 +19,7 @@ int handover_get(const uint8_t *buf, size_t len, struct vg_identity *identity);
 void identity_clear(struct vg_identity *identity);
 /* "alice@EXAMPLE.COM (CN=alice,O=Lab) from 10.0.0.7:41022": for log lines. Returns buf. */
 const char *identity_text(const struct vg_identity *identity, char *buf, size_t size);
-/* The one name a person would call this client by: SASL name, else DN, else "unix:USER". Borrowed, until the next call. */
+/* The one name a person would call this client by: SASL name, else DN, else "unix:USER", else "(not authenticated)". Borrowed, until the next call. */
 const char *identity_name(const struct vg_identity *identity);
 
 #endif

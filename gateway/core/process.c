@@ -118,7 +118,8 @@ process_start(const struct process *process)
 	reset_signals();
 	if (close_others(process) < 0)
 		log_fatal("cannot close the parent's descriptors: %s", strerror(errno));
-	if (sandbox_find_user(process->settings, &user, &error) < 0 || sandbox_enter(&user, &error) < 0)
+	if (sandbox_find_user(process->settings, &user, &error) < 0 || sandbox_enter(&user, &error) < 0 ||
+	    sandbox_confine(process->kind, process->settings, &error) < 0)
 		log_fatal("%s%s%s", error.what, error.hint[0] != '\0' ? "; " : "", error.hint);
 	/*
 	 * After the user was changed, which resets it. A parent that is gone already is noticed by its link. The trail

@@ -39,7 +39,7 @@ struct process {
 /*
  * Names the process (log, /proc comm), resets signals (SIGPIPE ignored, SIGHUP and SIGINT left to the parent), closes
  * every descriptor it was not given, drops to settings' user and group when root, sets no_new_privs, forbids core
- * dumps of keys, dies with the parent (the audit process only by its link, so that it can finish writing). Exits with a message when any of it fails.
+ * dumps of keys, keeps only the files and the network that its kind needs, dies with the parent (the audit process only by its link, so that it can finish writing). Exits with a message when any of it fails.
  */
 void process_start(const struct process *process);
 

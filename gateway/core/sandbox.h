@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "gateway/core/link.h"
 #include "gateway/core/settings.h"
 #include "virtgate/result.h"
 
@@ -22,5 +23,8 @@ int sandbox_find_user(const struct settings *settings, struct sandbox_user *user
 
 /* For good: no other user, no capability, no set-uid program, no core dump, no debugger of the same user. */
 int sandbox_enter(const struct sandbox_user *user, struct vg_error *error);
+
+/* After sandbox_enter: only the files and the network that a room of this kind needs, as far as the kernel has Landlock. */
+int sandbox_confine(enum process_kind kind, const struct settings *settings, struct vg_error *error);
 
 #endif

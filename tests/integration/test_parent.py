@@ -1,4 +1,5 @@
 """The parent alone: it starts, joins, restarts, reloads and stops rooms that are stand-ins (rooms.c)."""
+import ctypes
 import itertools
 import json
 import os
@@ -142,10 +143,29 @@ def test_I77_room_gets_what_its_kind_needs_and_no_more(parent):
             seen = dict(re.findall(r"(\w+) (\d+)", line[3]))
             assert int(seen["files"]) == files
             assert int(seen["listeners"]) == listeners
-            # standard input, output and error, the link, and what was counted above
-            assert int(seen["fds"]) == 4 + bin(files).count("1") + listeners
+            # standard input, output and error, the link, two of the stand-in's own, and what was counted above
+            assert int(seen["fds"]) == 6 + bin(files).count("1") + listeners
             assert seen["nnp"] == "1"
             assert int(seen["uid"]) != 0
+
+
+def landlock_version():
+    return max(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), ctypes.c_uint(1)), 0)
+
+
+@pytest.mark.skipif(landlock_version() < 6, reason="this kernel's Landlock does not know all that is tried here")
+def test_I65_I77_room_can_do_its_own_job_and_no_other(make_parent, build):
+    with open(f"{build}/config.log", encoding="utf-8", errors="replace") as log:
+        if "-fsanitize=address" in log.read():
+            pytest.skip("a build with sanitizers is not confined: it writes reports")
+    parent = make_parent()
+    parent.behave("audit:probe", "gate:probe", "front:probe")
+    parent.start()
+    can = {line[0]: {word for word, yes in re.findall(r"([a-z-]+) ([01])", line[3]) if yes == "1"}
+           for line in parent.log(word="probe")}
+    as_root = {"become-root"} if os.geteuid() == 0 and parent.settings.get("user") == "root" else set()
+    assert can == {"audit": {"write-audit"} | as_root, "gate": as_root, "front/0": {"connect"} | as_root,
+                   "front/1": {"connect"} | as_root}
 
 
 @pytest.mark.parametrize("room", ["front", "gate", "audit"])
