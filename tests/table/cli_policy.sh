@@ -1,0 +1,123 @@
+#!/bin/bash
+# `virtgate` as people meet it: exit codes, what goes to which stream, suggestions, and the policy verbs. TAP on standard output.
+set -u
+build=${VIRTGATE_BUILD:-$PWD}
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
+virtgate=$build/virtgate
+[ -x "$virtgate" ] || { echo "1..0 # SKIP $virtgate was not built"; exit 0; }
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+number=0 failed=0
+
+# usage: expect NAME EXIT_CODE STDOUT_PATTERN STDERR_PATTERN ARGUMENT...   (patterns are globs over the whole text)
+expect()
+{
+	local name=$1 code=$2 out_pattern=$3 err_pattern=$4 out err status
+	shift 4
+	out=$("$virtgate" "$@" 2>"$dir/err")
+	status=$?
+	err=$(cat "$dir/err")
+	number=$((number + 1))
+	# shellcheck disable=SC2053 # patterns are meant
+	if [ "$status" -eq "$code" ] && [[ $out == $out_pattern ]] && [[ $err == $err_pattern ]]; then
+		echo "ok $number - $name"
+		return
+	fi
+	failed=1
+	echo "not ok $number - $name"
+	printf '# virtgate %s\n# exit %s, expected %s\n' "$*" "$status" "$code"
+	printf 'out: %s\nerr: %s\n' "$out" "$err" | sed 's/^/# /'
+}
+
+office="--policy tests/table/policy/office.json"
+cat >"$dir/broken.json" <<'E'
+{ "version": 1, "bindings": [
+  { "id": "a", "who": ["sals:a"], "role": "viewr", "on": ["*"] }
+] }
+E
+printf 'policy_file = "%s"\n' "$PWD/tests/table/policy/office.json" >"$dir/virtgated.conf"
+
+# -- the command line itself
+expect "help lists every verb" 0 "usage:*policy check*policy can*policy explain*policy who-can*" "" --help
+expect "no verb: usage on standard error" 2 "" "usage:*"
+expect "version" 0 "virtgate [0-9]*" "" --version
+expect "help of a verb" 0 "usage: virtgate policy can USER PERMISSION OBJECT*sasl:NAME*" "" policy can --help
+expect "a verb with a slip" 2 "" "*unknown verb 'polcy chek'*did you mean 'policy check'?*" polcy chek
+expect "half a verb names the others" 2 "" "*virtgate policy can USER*" policy
+expect "nothing near" 2 "" "*unknown verb 'frobnicate'*--help*" frobnicate
+expect "an option with a slip" 2 "" "*does not know the option '--polciy'*did you mean '--policy'?*" policy check --polciy x
+expect "an option without its value" 2 "" "*--policy needs a value*" policy check --policy
+expect "a value for an option that takes none" 2 "" "*--json takes no value*" policy permissions --json=1
+expect "too few arguments" 2 "" "usage: virtgate policy can*" policy can sasl:a domain:start
+expect "too many arguments" 2 "" "usage: virtgate policy can*" policy can sasl:a domain:start domain:x y
+expect "options before the verb" 0 "\[{*}\]" "" --json policy permissions audit:read
+expect "-- ends the options" 2 "" "*--help: No such file*" policy check -- --help
+
+# -- policy check
+expect "a good policy" 0 "*office.json: good" "" policy check tests/table/policy/office.json
+expect "the example is good" 0 "*good" "" policy check gateway/policy.json.example
+expect "every mistake with its line" 1 "" "*broken.json:2: *sals:a*did you mean 'sasl:'*broken.json:2: unknown role 'viewr'*did you mean 'viewer'*2 mistakes" \
+	policy check "$dir/broken.json"
+expect "mistakes as JSON" 1 '{"file":*"good":false,"mistakes":\[{"what":*broken.json:2:*}\]}' "" policy check --json "$dir/broken.json"
+expect "a good one as JSON" 0 '*"good":true,"mistakes":\[\]}' "" policy check tests/table/policy/office.json --json
+expect "a file that is not there" 2 "" "*nothing.json: No such file*" policy check "$dir/nothing.json"
+expect "a folder" 2 "" "*Is a directory*" policy check "$dir"
+expect "the policy of the settings" 0 "*office.json: good" "" policy check --config "$dir/virtgated.conf"
+expect "settings that are not there" 2 "" "*none.conf*hint:*" policy check --config "$dir/none.conf"
+
+# -- policy can
+expect "yes" 0 "yes: binding 'webops-on-web'" "" policy can sasl:alice@EXAMPLE.COM domain:start domain:web-1 $office
+expect "no" 1 "no: no binding allows it" "" policy can sasl:alice@EXAMPLE.COM domain:start domain:db-1 $office
+expect "no, and who says so" 1 "no: binding 'webops-on-web'" "" policy can unix:webops domain:open_graphics domain:web-1 $office
+expect "as JSON" 0 '{"allowed":true,"verdict":"allow","binding":"webops-on-web"}' "" \
+	policy can sasl:alice@EXAMPLE.COM domain:start domain:web-1 $office --json
+expect "no as JSON" 1 '{"allowed":false,"verdict":"deny","binding":null}' "" policy can sasl:x domain:start domain:web-1 $office --json
+expect "would be denied" 0 "yes, would be denied: binding 'trial-on-web'" "" \
+	policy can sasl:tina domain:start domain:web-1 --policy tests/table/policy/trial.json
+expect "several proofs; a + inside a DN is the DN's" 1 "no: binding 'leo-sleepless'" "" \
+	policy can unix:leo+x509:O=A+OU=B,CN=x+x509-cn:sleepless connect:pm_control "*" $office
+expect "the CN of a DN" 0 "yes: binding 'webops-on-web'" "" policy can x509:C=DE,CN=lead,O=Lab domain:start domain:web-1 $office
+expect "two CNs are none" 1 "no:*" "" policy can x509:CN=lead,CN=lead,O=Lab domain:start domain:web-1 $office
+expect "a whole class" 0 "yes: binding 'carol-operates'" "" policy can sasl:carol domain:start "domain:*" $office
+expect "a volume" 0 "yes: binding 'webops-on-web'" "" policy can unix:webops storage_vol:read storage_vol:web/disk $office
+expect "by UUID" 0 "yes:*" "" policy can unix:webops domain:start domain:uuid:00000000-0000-0000-0000-000000000007 $office
+expect "by name and UUID" 0 "yes:*" "" policy can unix:webops domain:start domain:x --uuid 00000000-0000-0000-0000-000000000007 $office
+expect "polkit's spelling" 0 "yes:*" "" policy can unix:webops org.libvirt.api.domain.start domain:web-1 $office
+expect "from" 0 "yes: binding 'v4'" "" policy can sasl:a domain:start domain:x --from 10.0.0.1 --policy tests/table/policy/when.json
+expect "from elsewhere" 1 "no:*" "" policy can sasl:a domain:start domain:x --from=11.0.0.1 --policy=tests/table/policy/when.json
+expect "at" 0 "yes: binding 'until'" "" policy can sasl:u domain:start domain:x --at 2026-12-31T23:59:59Z --policy tests/table/policy/when.json
+expect "at another time" 1 "no:*" "" policy can sasl:u domain:start domain:x --at 2027-01-01T01:00:00Z --policy tests/table/policy/when.json
+expect "a permission with a slip" 2 "" "*unknown permission 'domain:strat'*did you mean 'domain:start'?" policy can sasl:a domain:strat domain:x $office
+expect "no kind of user" 2 "" "*'alice' is no USER*hint: for example sasl:alice*" policy can alice domain:start domain:x $office
+expect "a group is nobody" 2 "" "*ask for a member*" policy can group:webops domain:start domain:x $office
+expect "the wrong class" 2 "" "*domain:start is asked for a domain, not for a network*" policy can sasl:a domain:start network:x $office
+expect "no object" 2 "" "*'web-1' is no OBJECT*hint: for example domain:NAME" policy can sasl:a domain:start web-1 $office
+expect "a volume without pool" 2 "" "*storage_vol:POOL/NAME*" policy can sasl:a storage_vol:read storage_vol:x $office
+expect "no address" 2 "" "*--from: '10.1' is not an address*" policy can sasl:a domain:start domain:x --from 10.1 $office
+expect "no time" 2 "" "*--at: 'noon' is not a time*" policy can sasl:a domain:start domain:x --at noon $office
+expect "a broken policy answers nothing" 2 "" "*broken.json:2:*" policy can sasl:a domain:start domain:x --policy "$dir/broken.json"
+
+# -- policy explain, who-can, permissions
+expect "explain tells every binding" 1 "*deny*webops-on-web: its role 'web-operator' denies domain:open_graphics*-*carol-views: it is about somebody else*anyone-greets: it is not on domain 'web-1'*no: binding 'webops-on-web'" "" \
+	policy explain unix:webops domain:open_graphics domain:web-1 $office
+expect "explain tells conditions" 1 "*v4: it holds only from 10.0.0.0/8, 192.0.2.7, 198.51.100.128/25; this is from 11.0.0.1*" "" \
+	policy explain sasl:a domain:start domain:x --from 11.0.0.1 --policy tests/table/policy/when.json
+expect "explain as JSON" 1 '{"allowed":false,*"bindings":\[{"binding":"webops-on-web","applies":true,"verdict":"deny","why":*' "" \
+	policy explain unix:webops domain:open_graphics domain:web-1 $office --json
+expect "who-can" 0 "allow*sasl:alice@EXAMPLE.COM: binding 'webops-on-web'*x509-cn:lead: binding 'webops-on-web'*" "" \
+	policy who-can domain:start domain:web-1 $office
+expect "nobody can" 1 "deny*sasl:ivan: binding 'ivan-not-raw'" "" policy who-can domain:monitor domain:none $office
+expect "permissions" 0 "audit:read*search and read the audit trail" "" policy permissions "audit:*"
+expect "no such permission" 1 "" "" policy permissions "nothing:*"
+
+# -- a full disk is no success
+number=$((number + 1))
+if "$virtgate" policy permissions >/dev/full 2>"$dir/err"; then
+	failed=1
+	echo "not ok $number - output that could not be written"
+else
+	echo "ok $number - output that could not be written"
+fi
+echo "1..$number"
+exit "$failed"
