@@ -31,7 +31,7 @@ struct check_report {
 
 /*
  * The server's side: CA, CA key, revocation list, server certificate and key, this host as a client, and clients/.
- * `hosts` are the names that clients will use. When they are `guessed`, one that fits is enough.
+ * `hosts` are the names that clients will use; `guessed` ones are only warned of.
  */
 void check_tree(const struct pki *pki, const char *const *hosts, size_t num_hosts, bool guessed,
     struct check_report *report);

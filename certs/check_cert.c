@@ -84,8 +84,7 @@ check_usage_bit(struct check *check, const char *path, X509 *cert, uint32_t bit,
 	if (!has_extension(cert, NID_key_usage, &critical) || (X509_get_key_usage(cert) & bit) != 0)
 		return;
 	check_note(check, critical ? CHECK_FAIL : CHECK_WARN, path, "keyUsage lacks %s%s; virsh and libvirtd say: "
-	    "Certificate "
-	    "%.200s usage does not permit %s", name, critical ? "" : " (not critical: they only warn)", path,
+	    "Certificate %.200s usage does not permit %s", name, critical ? "" : " (not critical: they only warn)", path,
 	    libvirt_says);
 	if (bit == KU_KEY_ENCIPHERMENT)
 		check_hint(check, "libvirt wants it for EC keys, too: issue it anew with virtgate pki (certtool sets "
@@ -109,13 +108,14 @@ check_usage(struct check *check, const char *path, X509 *cert, enum cert_kind ki
 	check_usage_bit(check, path, cert, KU_KEY_ENCIPHERMENT, "keyEncipherment", "key encipherment");
 	present = has_extension(cert, NID_ext_key_usage, &critical);
 	if (present && (X509_get_extended_key_usage(cert) & (wanted | XKU_ANYEKU)) == 0) {
-		check_note(check, CHECK_FAIL, path, "extendedKeyUsage lacks %s; virtgated and browsers refuse it, virsh and "
-		    "libvirtd say: Certificate %.200s purpose does not allow use for with a TLS %s", name, path, role(kind));
+		check_note(check, CHECK_FAIL, path, "extendedKeyUsage lacks %s; virtgated and browsers refuse it, "
+		    "virsh and libvirtd say: Certificate %.200s purpose does not allow use for with a TLS %s", name,
+		    path, role(kind));
 		check_hint(check, "is this a %s's certificate? issue one for the %s: virtgate pki %s",
 		    kind == CERT_SERVER ? "client" : "server", role(kind), role(kind));
 	} else if (kind == CERT_CLIENT && (!present || (X509_get_extended_key_usage(cert) & wanted) == 0)) {
-		check_note(check, CHECK_FAIL, path, "extendedKeyUsage does not name clientAuth: libvirtd takes it, virtgated "
-		    "refuses it");
+		check_note(check, CHECK_FAIL, path, "extendedKeyUsage does not name clientAuth: libvirtd takes it, "
+		    "virtgated refuses it");
 		check_hint(check, "a certificate that is good for everything can be a server's: issue it anew with "
 		    "extendedKeyUsage = clientAuth (virtgate pki client)");
 	} else if (!present) {
@@ -158,7 +158,8 @@ check_identity(struct check *check, const char *path, X509 *cert)
 	if (check->pki->client_ok == NULL || check->pki->client_ok(cert, &error) == 0)
 		return;
 	check_note(check, CHECK_FAIL, path, "virtgated refuses it: %s", error.what);
-	check_hint(check, "%s", error.hint[0] != '\0' ? error.hint : "issue one with a single CN: virtgate pki client NAME");
+	check_hint(check, "%s", error.hint[0] != '\0' ? error.hint :
+	    "issue one with a single CN: virtgate pki client NAME");
 }
 
 void
@@ -263,8 +264,7 @@ check_key(struct check *check, const char *key_path, const char *cert_path, X509
 	if (X509_check_private_key(cert, key) != 1) {
 		(void)openssl_reason();
 		check_note(check, CHECK_FAIL, key_path, "not the key of %.200s; virsh and libvirtd say: Unable to set "
-		    "x509 key and "
-		    "certificate: %.120s, %.120s: The certificate and the given key do not match.", cert_path, key_path,
+		    "x509 key and certificate: %.120s, %.120s: The certificate and the given key do not match.", cert_path, key_path,
 		    cert_path);
 		check_hint(check, "the two files come from different certificates: restore the right one or issue "
 		    "anew");
@@ -286,7 +286,7 @@ void
 check_hosts(struct check *check, const char *path, X509 *cert, const char *const *hosts, size_t num_hosts, bool guessed)
 {
 	bool critical;
-	size_t i, fits = 0;
+	size_t i;
 
 	if (!has_extension(cert, NID_subject_alt_name, &critical)) {
 		check_note(check, CHECK_FAIL, path, "no subjectAltName: browsers refuse it, virsh falls back to the "
@@ -294,18 +294,14 @@ check_hosts(struct check *check, const char *path, X509 *cert, const char *const
 		check_hint(check, "issue it anew: virtgate pki server %s", num_hosts > 0 ? hosts[0] : "HOST");
 		return;
 	}
-	for (i = 0; i < num_hosts; i++)
-		fits += fits_host(cert, hosts[i]) ? 1 : 0;
 	for (i = 0; i < num_hosts; i++) {
 		if (fits_host(cert, hosts[i]))
 			continue;
-		check_note(check, guessed && fits > 0 ? CHECK_WARN : CHECK_FAIL, path,
-		    "not for '%s'%s; virsh says: Certificate "
+		check_note(check, guessed ? CHECK_WARN : CHECK_FAIL, path, "not for '%s'%s; virsh says: Certificate "
 		    "[session] owner does not match the hostname %s", hosts[i], guessed ? ", a name of this host" : "",
 		    hosts[i]);
-		check_hint(check, guessed ? "fine if nobody uses that name in a URI (check with --host NAME instead); "
-		    "else issue it "
-		    "anew with all names: virtgate pki server HOST..." :
+		check_hint(check, guessed ? "fine if clients use other names: check those with --host NAME; else issue "
+		    "it anew with all names: virtgate pki server HOST..." :
 		    "issue it anew with all names and addresses that clients use: virtgate pki server HOST...");
 	}
 }

@@ -31,7 +31,8 @@
 struct pki {
 	struct pki_tree tree;
 	char *(*dn_text)(const X509_NAME *name);	/* heap text as virt-pki-query-dn prints it */
-	int (*client_ok)(X509 *cert, struct vg_error *error);	/* does the gateway take it as an identity? NULL: not asked */
+	/* Does the gateway take it as an identity? NULL: not asked. */
+	int (*client_ok)(X509 *cert, struct vg_error *error);
 	time_t now;
 };
 

@@ -11,9 +11,11 @@
 #include <fcntl.h>
 #include <openssl/pkcs12.h>
 #include <openssl/x509v3.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -595,6 +597,69 @@ two_at_once(void **state)
 	index_clear(&index);
 }
 
+static unsigned
+count_entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	unsigned num = 0;
+
+	while (dir != NULL && readdir(dir) != NULL)
+		num++;
+	if (dir != NULL)
+		(void)closedir(dir);
+	return num;
+}
+
+/* Issues under a limit on the size of files, in a process of its own. Answers whether that went well. */
+static bool
+issue_with_little_room(struct fixture *f, rlim_t bytes)
+{
+	struct pki_request request = { .name = "bob", .password = "a long password" };
+	struct pki_result result;
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		const struct rlimit limit = { .rlim_cur = bytes, .rlim_max = bytes };
+
+		(void)signal(SIGXFSZ, SIG_IGN);
+		if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+			_exit(2);
+		_exit(pki_client(&f->pki, &request, &result, &f->error) < 0 ? 1 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
+	return WEXITSTATUS(status) == 0;
+}
+
+/* Whichever file a full disk cuts short: nothing is left behind, and the index is what it was. */
+static void
+full_disk_leaves_nothing(void **state)
+{
+	struct fixture *f = *state;
+	char *before, *after;
+	size_t before_len, after_len, failures = 0;
+	rlim_t room = 0;
+
+	init_ca(f);
+	make_client(f, "alice");
+	ok(f, file_read(f->pki.tree.path[PKI_INDEX], &before, &before_len, &f->error));
+	for (; !issue_with_little_room(f, room); room += 100, failures++) {
+		assert_true(room < 10000);
+		assert_true(count_entries(below(f, "clients/bob")) <= 2);
+		assert_int_equal(count_entries(below(f, "CA")), 6);	/* three files, private, "." and ".." */
+		ok(f, file_read(f->pki.tree.path[PKI_INDEX], &after, &after_len, &f->error));
+		assert_int_equal(before_len, after_len);
+		assert_memory_equal(before, after, before_len);
+		file_free(after, after_len);
+	}
+	assert_true(failures > 5);
+	assert_int_equal(count_entries(below(f, "clients/bob")), 6);
+	assert_int_equal(verdict(f, below(f, "clients/bob/clientcert.pem"), X509_PURPOSE_SSL_CLIENT, NULL), X509_V_OK);
+	file_free(before, before_len);
+}
+
 static void
 passwords(void **state)
 {
@@ -629,6 +694,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(crl_of_another_ca_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(index_damage_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(full_disk_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(passwords, setup, teardown),
 	};
 
