@@ -162,6 +162,8 @@ void
 call_forward(struct call *call, const uint8_t *message, size_t len)
 {
 	call->state = CALL_FORWARDED;
+	if (strcmp(call->proc->name, "connect_close") == 0)
+		call->session->closing = true;
 	end_send(&call->session->backend, message, len);
 	if (decide_by_reply(call->proc)) {
 		(void)park(call, message, len);		/* what was asked for, should the answer be "not found" */
@@ -236,6 +238,7 @@ settle(struct call *call, const struct judgement *judgement, const uint8_t *mess
 		call_refuse(session, &call->header, judgement->error.code, judgement->error.origin, "%s", judgement->error.message);
 		break;
 	case DECIDE_MISSING:
+		decide_sign(session, &judgement->error);
 		call_refuse(session, &call->header, judgement->error.code, judgement->error.origin, "%s", judgement->error.message);
 		break;
 	default:

@@ -34,6 +34,8 @@ gone(struct end *end)
 
 	if (is_client(end)) {
 		session_close(session, CLOSE_CLIENT_GONE);
+	} else if (session->closing) {
+		session_close(session, CLOSE_CLIENT_CLOSED);
 	} else {
 		reply_abandon_all(session, "libvirtd closed the connection", true);
 		session_close(session, CLOSE_BACKEND_GONE);

@@ -111,6 +111,7 @@ struct session {
 	bool readonly;			/* his roles only read: bridged to the read-only socket */
 	const char *uri;		/* as allowed_uris has it */
 	bool open_readonly;		/* VIR_CONNECT_RO was set, by him or by us */
+	bool closing;			/* CONNECT_CLOSE was passed on: libvirtd will hang up */
 	struct call *calls;		/* in flight and open streams, newest first */
 	unsigned num_calls, num_streams;	/* of them: in flight, open streams */
 	time_t since, deadline;		/* of the state; deadline 0: none */
@@ -238,6 +239,8 @@ struct decision decide_one(struct session *session, enum vg_permission permissio
 bool decide_by_reply(const struct rpc_proc *proc);
 /* The error that libvirtd gives for an object that is not there. `key` is what was asked for. */
 void decide_missing(struct rpc_error *error, enum vg_class class, const char *how, const char *key);
+/* The driver behind this session's URI as the origin of such an error, where it is not the usual one. */
+void decide_sign(const struct session *session, struct rpc_error *error);
 
 /* ---- filter.c: what he may see of a reply ---- */
 

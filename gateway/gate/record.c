@@ -280,7 +280,7 @@ record_session(struct session *session, enum audit_event event, const char *form
 		va_start(args, format);
 		(void)vsnprintf(text, sizeof(text), format, args);
 		va_end(args);
-		audit_add_result(record, event == AUDIT_LOGOUT ? "ok" : "denied", 0, text);
+		audit_add_result(record, event == AUDIT_LOGOUT ? "ok" : event == AUDIT_BACKEND_LOST ? "error" : "denied", 0, text);
 	}
 	(void)audit_submit(session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
 }

@@ -183,7 +183,9 @@ take_stream_data(struct session *session, const struct rpc_header *header)
 		session->backend.skip = header->length;
 		return 0;
 	}
-	if (call == NULL || (call->state != CALL_STREAM && call->state != CALL_STREAM_ENDING) || call->proc->stream == RPC_STREAM_WRITE ||
+	/* libvirtd's first data may overtake its reply to the call that opens the stream; its client expects that. */
+	if (call == NULL || (call->state != CALL_FORWARDED && call->state != CALL_STREAM && call->state != CALL_STREAM_ENDING) ||
+	    (call->proc->stream != RPC_STREAM_READ && call->proc->stream != RPC_STREAM_BOTH) ||
 	    call->proc->number != (uint32_t)header->procedure)
 		return -1;
 	call->stream_bytes += header->length - RPC_HEADER_LEN;

@@ -98,7 +98,7 @@ def stranger(scratch, authority):
     """pkipath of a client whose certificate is from another CA but who trusts our server."""
     other = Authority(scratch.directory("other-pki"), "Other CA")
     directory = other.client("alice")
-    Authority.trust(directory, authority.ca_cert)
+    Authority.trust(directory, authority.ca_cert, other.ca_cert)
     return directory
 
 

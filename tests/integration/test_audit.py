@@ -34,6 +34,13 @@ def test_I59_denial_is_on_record(gateway):
     assert record["object"]["name"] == "db-1"
 
 
+def test_orderly_end_is_no_lost_backend(gateway):
+    before = len(gateway.audit(event="session.logout"))
+    assert gateway.virsh("alice", "list").returncode == 0
+    session = gateway.wait_audit(before + 1, event="session.logout")[-1]["session"]
+    assert not gateway.audit(event="backend.lost", session=session)
+
+
 def test_failed_change_says_so(gateway, libvirtd, web1_off):
     first, second = gateway.python("alice", """
         d = connect().lookupByName("web-1")

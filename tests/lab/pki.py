@@ -67,10 +67,12 @@ default_crl_days = 30
         return directory
 
     @staticmethod
-    def trust(directory, ca_cert):
-        """Lets the client believe the servers of that CA."""
-        with open(ca_cert, "rb") as source, open(f"{directory}/cacert.pem", "wb") as target:
-            target.write(source.read())
+    def trust(directory, *ca_certs):
+        """Lets the client believe the servers of these CAs. libvirt's client also looks for the CA of its own certificate."""
+        with open(f"{directory}/cacert.pem", "wb") as target:
+            for path in ca_certs:
+                with open(path, "rb") as source:
+                    target.write(source.read())
 
     def revoke(self, name):
         run(["openssl", "ca", "-config", f"{self.dir}/ca.cnf", "-cert", self.ca_cert, "-keyfile", self.ca_key,
