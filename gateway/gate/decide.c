@@ -53,11 +53,10 @@ decide_missing(struct rpc_error *error, enum vg_class class, const char *how, co
 }
 
 /* libvirt's test driver signs the errors of every class as itself. */
-void
-decide_sign(const struct session *session, struct rpc_error *error)
+int32_t
+decide_origin(const struct session *session, int32_t usual)
 {
-	if (session->uri != NULL && strncmp(session->uri, "test:", 5) == 0)
-		error->origin = RPC_ORIGIN_TEST;
+	return session->uri != NULL && strncmp(session->uri, "test:", 5) == 0 ? RPC_ORIGIN_TEST : usual;
 }
 
 struct decision

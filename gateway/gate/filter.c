@@ -285,7 +285,7 @@ filter_returned(struct call *call, const uint8_t *message, size_t len, uint8_t *
 		return 0;
 	lookup_key(call, how, sizeof(how), key, sizeof(key));
 	decide_missing(&error, returns->class, how, key);
-	decide_sign(call->session, &error);
+	error.origin = decide_origin(call->session, error.origin);
 	*out = malloc(RPC_MAX_ERROR_LEN);
 	if (*out == NULL)
 		return -1;

@@ -239,8 +239,8 @@ struct decision decide_one(struct session *session, enum vg_permission permissio
 bool decide_by_reply(const struct rpc_proc *proc);
 /* The error that libvirtd gives for an object that is not there. `key` is what was asked for. */
 void decide_missing(struct rpc_error *error, enum vg_class class, const char *how, const char *key);
-/* The driver behind this session's URI as the origin of such an error, where it is not the usual one. */
-void decide_sign(const struct session *session, struct rpc_error *error);
+/* The origin of such an error as the driver behind this session's URI has it. */
+int32_t decide_origin(const struct session *session, int32_t usual);
 
 /* ---- filter.c: what he may see of a reply ---- */
 
