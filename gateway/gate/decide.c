@@ -487,10 +487,12 @@ deny(struct judgement *judgement, enum vg_permission permission, const struct vg
 static enum decide_verdict
 check_need(struct call *call, struct judgement *judgement, enum vg_permission permission, bool unchecked)
 {
-	const struct vg_object host = { .class = VG_CLASS_connect };
+	/* A permission of another class than the object's is about the host, or about everything of that class. */
+	const enum vg_class class = permission_class(permission);
+	const struct vg_object whole = { .class = class, .any = class != VG_CLASS_connect };
 	const struct vg_object every = { .class = judgement->about.object.class, .any = true };
-	bool about_host = permission_class(permission) != judgement->about.object.class;
-	const struct vg_object *object = about_host ? &host : &judgement->about.object;
+	bool about_host = class != judgement->about.object.class;
+	const struct vg_object *object = about_host ? &whole : &judgement->about.object;
 	struct decision decision = decide_one(call->session, permission, object);
 
 	if (judgement->num_permissions < sizeof(judgement->permissions) / sizeof(judgement->permissions[0]))

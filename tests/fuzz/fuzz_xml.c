@@ -1,0 +1,23 @@
+/* fuzz_xml.c: whom is a document about? Input: a class (one byte), then the document. */
+#include <string.h>
+
+#include <libxml/parser.h>
+
+#include "gateway/gate/gate.h"
+#include "tests/fuzz/fuzz.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct xml_identity identity;
+	struct vg_error error = { .what = "" };
+
+	if (size < 1)
+		return 0;
+	xmlInitParser();
+	if (xml_identify((const char *)data + 1, size - 1, (enum vg_class)(data[0] % VG_NUM_CLASSES), &identity, &error) < 0)
+		FUZZ_ASSERT(error.what[0] != '\0');
+	else
+		FUZZ_ASSERT(memchr(identity.name, '\0', sizeof(identity.name)) != NULL);
+	return 0;
+}
