@@ -84,8 +84,8 @@ check_usage_bit(struct check *check, const char *path, X509 *cert, uint32_t bit,
 	if (!has_extension(cert, NID_key_usage, &critical) || (X509_get_key_usage(cert) & bit) != 0)
 		return;
 	check_note(check, critical ? CHECK_FAIL : CHECK_WARN, path, "keyUsage lacks %s%s; virsh and libvirtd say: "
-	    "Certificate %.200s usage does not permit %s", name, critical ? "" : " (not critical: they only warn)", path,
-	    libvirt_says);
+	    "Certificate %.200s usage does not permit %s", name, critical ? "" : " (not critical: they only warn)",
+	    path, libvirt_says);
 	if (bit == KU_KEY_ENCIPHERMENT)
 		check_hint(check, "libvirt wants it for EC keys, too: issue it anew with virtgate pki (certtool sets "
 		    "it for RSA keys only)");
@@ -264,8 +264,8 @@ check_key(struct check *check, const char *key_path, const char *cert_path, X509
 	if (X509_check_private_key(cert, key) != 1) {
 		(void)openssl_reason();
 		check_note(check, CHECK_FAIL, key_path, "not the key of %.200s; virsh and libvirtd say: Unable to set "
-		    "x509 key and certificate: %.120s, %.120s: The certificate and the given key do not match.", cert_path, key_path,
-		    cert_path);
+		    "x509 key and certificate: %.120s, %.120s: The certificate and the given key do not match.",
+		    cert_path, key_path, cert_path);
 		check_hint(check, "the two files come from different certificates: restore the right one or issue "
 		    "anew");
 	}

@@ -428,7 +428,7 @@ def damaged_index(tree):
 TABLE = [
     (missing_ca, "FAIL", "cacert.pem", "no CA certificate: No such file"),
     (open_key, "FAIL", "serverkey.pem", "every user of this machine can read the private key (mode 0644)"),
-    (group_key, "WARN", "serverkey.pem", "group 0 can read or change the private key"),
+    (group_key, "WARN", "serverkey.pem", "can read or change the private key (mode 0640)"),
     (open_cert, "FAIL", "cacert.pem", "others than its owner can replace"),
     (open_dir, "FAIL", "servercert.pem", "its directory can be written to by everybody"),
     (other_key, "FAIL", "serverkey.pem", "not the key of"),
