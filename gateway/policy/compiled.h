@@ -43,7 +43,7 @@ struct pattern {
 	enum pattern_kind kind;
 	const char *parent;	/* glob of the pool or network; only for classes that have a parent */
 	const char *name;	/* glob */
-	uint64_t parent_pairs, name_pairs;
+	uint64_t name_pairs;	/* of name, see pairs.h; 0 without one */
 	uint8_t uuid[VG_UUID_LEN];
 };
 
@@ -74,15 +74,14 @@ struct role {
 };
 
 struct binding {
-	const char *id;
 	struct permset allow, deny;	/* its role's */
+	const struct pattern *on;
+	const struct who *who;
+	size_t num_on, num_who;
 	bool permissive;
 	bool everything;		/* bound on "*" */
-	const struct who *who;
-	size_t num_who;
-	const struct pattern *on;
-	size_t num_on;
 	struct when when;
+	const char *id;
 	const struct role *role;
 };
 

@@ -7,8 +7,7 @@ struct decision
 policy_decide(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission,
     const struct vg_object *object, time_t now)
 {
-	struct request request = { .identity = identity, .permission = permission, .class = permission_class(permission),
-		.object = object, .now = now };
+	struct request request = request_make(identity, permission, object, now);
 	struct weighing weighing = { 0 };
 
 	if (!is_well_formed(permission, object))
@@ -31,8 +30,7 @@ policy_decide(const struct policy *policy, const struct vg_identity *identity, e
 bool
 policy_may_ever(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission, time_t now)
 {
-	struct request request = { .identity = identity, .permission = permission, .class = permission_class(permission),
-		.now = now };
+	struct request request = request_make(identity, permission, NULL, now);
 	bool some = false;
 
 	if (!is_well_formed(permission, NULL))
@@ -58,7 +56,7 @@ policy_may_ever(const struct policy *policy, const struct vg_identity *identity,
 bool
 policy_only_reads(const struct policy *policy, const struct vg_identity *identity, time_t now)
 {
-	struct request request = { .identity = identity, .now = now };
+	struct request request = request_make(identity, VG_PERM_NONE, NULL, now);
 
 	for (size_t i = 0; i < policy->num_bindings; i++) {
 		const struct binding *binding = &policy->bindings[i];
@@ -76,7 +74,7 @@ policy_only_reads(const struct policy *policy, const struct vg_identity *identit
 bool
 policy_knows(const struct policy *policy, const struct vg_identity *identity, time_t now)
 {
-	struct request request = { .identity = identity, .now = now };
+	struct request request = request_make(identity, VG_PERM_NONE, NULL, now);
 
 	for (size_t i = 0; i < policy->num_bindings; i++) {
 		if (binding_is_about(&policy->bindings[i], &request, false) == APPLIES)

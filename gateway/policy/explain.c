@@ -88,8 +88,7 @@ struct decision
 policy_explain(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission,
     const struct vg_object *object, time_t now, policy_explain_cb *each, void *arg)
 {
-	struct request request = { .identity = identity, .permission = permission, .class = permission_class(permission),
-		.object = object, .now = now };
+	struct request request = request_make(identity, permission, object, now);
 	struct weighing weighing = { 0 };
 	char why[512];
 
@@ -137,8 +136,7 @@ void
 policy_who_can(const struct policy *policy, enum vg_permission permission, const struct vg_object *object, time_t now,
     policy_who_cb *each, void *arg)
 {
-	struct request request = { .permission = permission, .class = permission_class(permission), .object = object,
-		.now = now };
+	struct request request = request_make(NULL, permission, object, now);
 	char conditions[1024], who[1024];
 
 	if (!is_well_formed(permission, object))

@@ -8,23 +8,34 @@
 #include "gateway/policy/pairs.h"
 #include "virtgate/glob.h"
 
-/* Does the glob match this text of the request? The text's pairs are kept: the next binding asks again. */
-static bool
-text_matches(struct request *request, enum request_text which, const char *text, const char *glob, uint64_t pairs)
+struct request
+request_make(const struct vg_identity *identity, enum vg_permission permission, const struct vg_object *object, time_t now)
 {
-	if ((request->pairs_read >> which & 1) == 0) {
-		request->pairs[which] = text_pairs(text);
-		request->pairs_read |= 1u << which;
-	}
-	return pairs_may_match(pairs, request->pairs[which]) && glob_match(glob, text);
+	struct request request = { .identity = identity, .permission = permission, .class = permission_class(permission),
+		.object = object, .name_pairs = UINT64_MAX, .parent_pairs = UINT64_MAX, .now = now };
+
+	request.host = class_is_host(request.class);
+	request.whole = object == NULL || object->any;
+	if (request.host || request.whole)
+		return request;
+	if (object->name != NULL)
+		request.name_pairs = text_pairs(object->name);
+	if (object->parent != NULL)
+		request.parent_pairs = text_pairs(object->parent);
+	return request;
 }
 
-/* A field counts only when what it comes from was proven. */
+/* A field counts only when what it comes from was proven. Its pairs are kept: the next binding asks again. */
 static bool
 field_matches(const struct who *who, struct request *request, unsigned proof, enum request_text which, const char *field)
 {
-	return (request->identity->proofs & proof) != 0 && field != NULL &&
-	    text_matches(request, which, field, who->text, who->pairs);
+	if ((request->identity->proofs & proof) == 0 || field == NULL)
+		return false;
+	if ((request->pairs_read >> which & 1) == 0) {
+		request->pairs[which] = text_pairs(field);
+		request->pairs_read |= 1u << which;
+	}
+	return pairs_may_match(who->pairs, request->pairs[which]) && glob_match(who->text, field);
 }
 
 static bool
@@ -146,11 +157,9 @@ binding_is_now(const struct binding *binding, struct request *request, bool doub
 
 /* A glob against a name that may not be known. */
 static bool
-name_matches(struct request *request, enum request_text which, const char *glob, uint64_t pairs, bool doubt)
+name_matches(const char *glob, const char *name, bool doubt)
 {
-	const char *name = which == TEXT_NAME ? request->object->name : request->object->parent;
-
-	return name != NULL ? text_matches(request, which, name, glob, pairs) : doubt || glob_is_all(glob);
+	return name != NULL ? glob_match(glob, name) : doubt || glob_is_all(glob);
 }
 
 static bool
@@ -167,12 +176,14 @@ class_concerns(enum vg_class pattern, enum vg_class class)
 }
 
 static bool
-pattern_covers(const struct pattern *pattern, struct request *request, bool doubt)
+pattern_covers(const struct pattern *pattern, const struct request *request, bool doubt)
 {
 	const struct vg_object *object = request->object;
 	bool itself = pattern->class == object->class;
 
-	if (!class_concerns(pattern->class, object->class))
+	/* Nearly every pattern ends here. Those without a name ask for no pairs. */
+	if (!pairs_may_match(pattern->name_pairs, itself ? request->name_pairs : request->parent_pairs) ||
+	    !class_concerns(pattern->class, object->class))
 		return false;
 	switch (pattern->kind) {
 	case PATTERN_ALL:
@@ -182,9 +193,34 @@ pattern_covers(const struct pattern *pattern, struct request *request, bool doub
 		    uuid_matches(pattern->uuid, object->has_parent_uuid, object->parent_uuid, doubt);
 	case PATTERN_NAME:
 		if (!itself)	/* a pattern on the pool or network */
-			return name_matches(request, TEXT_PARENT, pattern->name, pattern->name_pairs, doubt);
-		return name_matches(request, TEXT_NAME, pattern->name, pattern->name_pairs, doubt) && (pattern->parent == NULL ||
-		    name_matches(request, TEXT_PARENT, pattern->parent, pattern->parent_pairs, doubt));
+			return name_matches(pattern->name, object->parent, doubt);
+		return name_matches(pattern->name, object->name, doubt) && (pattern->parent == NULL ||
+		    name_matches(pattern->parent, object->parent, doubt));
+	}
+	return false;
+}
+
+/* Any object of the class: an allow needs a pattern for all of it, for a deny one object is enough. */
+static bool
+binding_covers_whole(const struct binding *binding, enum vg_class class, bool doubt)
+{
+	for (size_t i = 0; i < binding->num_on; i++) {
+		if ((doubt || binding->on[i].kind == PATTERN_ALL) && class_concerns(binding->on[i].class, class))
+			return true;
+	}
+	return false;
+}
+
+bool
+binding_covers(const struct binding *binding, const struct request *request, bool doubt)
+{
+	if (request->host)
+		return true;
+	if (request->whole)
+		return binding_covers_whole(binding, request->class, doubt);
+	for (size_t i = 0; i < binding->num_on; i++) {
+		if (pattern_covers(&binding->on[i], request, doubt))
+			return true;
 	}
 	return false;
 }
@@ -192,32 +228,7 @@ pattern_covers(const struct pattern *pattern, struct request *request, bool doub
 bool
 binding_covers_some(const struct binding *binding, enum vg_class class)
 {
-	if (class_is_host(class))
-		return true;
-	for (size_t i = 0; i < binding->num_on; i++) {
-		if (class_concerns(binding->on[i].class, class))
-			return true;
-	}
-	return false;
-}
-
-bool
-binding_covers(const struct binding *binding, struct request *request, bool doubt)
-{
-	bool whole = request->object == NULL || request->object->any;
-
-	if (class_is_host(request->class))
-		return true;
-	if (whole && doubt)
-		return binding_covers_some(binding, request->class);
-	for (size_t i = 0; i < binding->num_on; i++) {
-		const struct pattern *pattern = &binding->on[i];
-
-		if (whole ? pattern->kind == PATTERN_ALL && class_concerns(pattern->class, request->class) :
-		    pattern_covers(pattern, request, doubt))
-			return true;
-	}
-	return false;
+	return class_is_host(class) || binding_covers_whole(binding, class, true);
 }
 
 bool

@@ -91,6 +91,18 @@ parse_text(struct parse *parse, const char *text, size_t len)
 	return copy;
 }
 
+bool
+is_not_too_much(struct parse *parse, const struct at *at, size_t num)
+{
+	if (num > POLICY_MAX_FLAT - parse->num_flat) {
+		problem(parse, at, "bind on globs instead of many names",
+		    "with groups and sets replaced by their members, the bindings have more than %u elements", POLICY_MAX_FLAT);
+		return false;
+	}
+	parse->num_flat += num;
+	return true;
+}
+
 /* Is `key` one of the space-separated words? */
 static bool
 is_known(const char *key, const char *known)

@@ -14,6 +14,7 @@
 #define POLICY_MAX_BYTES	(16u * 1024u * 1024u)
 #define POLICY_MAX_ITEMS	4096u	/* bindings; also groups, sets, roles */
 #define POLICY_MAX_PROBLEMS	1000u	/* told; finding a line costs a walk through the text */
+#define POLICY_MAX_FLAT		1000000u	/* people and patterns of all bindings, groups and sets replaced by their members */
 #define POLICY_MAX_NAME		128u
 
 struct group {
@@ -35,6 +36,7 @@ struct parse {
 	policy_problem_cb *problem;
 	void *arg;
 	unsigned num_problems;
+	size_t num_flat;
 	bool out_of_memory;
 
 	struct policy *policy;
@@ -76,6 +78,9 @@ json_t *get_strings(struct parse *parse, const struct at *at, const json_t *obje
 /* Member `key`, which must be a non-empty string. NULL: absent or told. */
 const char *get_string(struct parse *parse, const struct at *at, const json_t *object, const char *key, bool required);
 
+/* Notes that a binding comes to `num` more people or patterns; tells when it is too much. */
+bool is_not_too_much(struct parse *parse, const struct at *at, size_t num);
+
 /* The parts, in the order in which they are read. */
 void parse_groups(struct parse *parse, const struct at *at, json_t *groups);
 void parse_sets(struct parse *parse, const struct at *at, json_t *sets);
@@ -86,7 +91,7 @@ void parse_admission(struct parse *parse, const struct at *at, json_t *admission
 /* Below `bindings`. */
 bool parse_who(struct parse *parse, const struct at *at, const char *text, struct who *who);
 /* Groups replaced by their members, and their groups' members. Returns how many people. */
-size_t flatten_who(struct parse *parse, const struct who *who, size_t num, const struct who **flat);
+size_t flatten_who(struct parse *parse, const struct at *at, const struct who *who, size_t num, const struct who **flat);
 /* The elements of `on`, sets replaced by their patterns. Returns how many patterns. */
 size_t parse_on(struct parse *parse, const struct at *at, const json_t *items, const struct pattern **on);
 const struct role *find_role(struct parse *parse, const struct at *at, const char *name);

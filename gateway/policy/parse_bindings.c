@@ -65,7 +65,7 @@ parse_binding_who(struct parse *parse, const struct at *at, const json_t *object
 		if (parse_who(parse, &element, json_string_value(item), &who[num]))
 			num++;
 	}
-	binding->num_who = flatten_who(parse, who, num, &binding->who);
+	binding->num_who = flatten_who(parse, &here, who, num, &binding->who);
 }
 
 static void

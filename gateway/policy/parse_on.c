@@ -92,7 +92,6 @@ parse_pattern(struct parse *parse, const struct at *at, enum vg_class class, con
 	pattern->name = parse_text(parse, slash + 1, strlen(slash + 1));
 	if (pattern->parent == NULL || pattern->name == NULL)
 		return false;
-	pattern->parent_pairs = glob_pairs(pattern->parent);
 	pattern->name_pairs = glob_pairs(pattern->name);
 	return true;
 }
@@ -249,7 +248,7 @@ parse_on(struct parse *parse, const struct at *at, const json_t *items, const st
 
 		num += parse_on_item(parse, &element, json_string_value(item), NULL);
 	}
-	if (parse->num_problems != problems)
+	if (parse->num_problems != problems || !is_not_too_much(parse, at, num))
 		return 0;
 	patterns = parse_alloc(parse, num, sizeof(*patterns));
 	if (patterns == NULL)

@@ -210,7 +210,7 @@ copy_people(struct who *to, const struct who *who, size_t num)
 }
 
 size_t
-flatten_who(struct parse *parse, const struct who *who, size_t num, const struct who **flat)
+flatten_who(struct parse *parse, const struct at *at, const struct who *who, size_t num, const struct who **flat)
 {
 	bool *seen = calloc(parse->num_groups + 1, sizeof(*seen));
 	size_t *groups = calloc(parse->num_groups + 1, sizeof(*groups));
@@ -225,7 +225,7 @@ flatten_who(struct parse *parse, const struct who *who, size_t num, const struct
 	most = copy_people(NULL, who, num);
 	for (size_t i = 0; i < num_groups; i++)
 		most += copy_people(NULL, parse->groups[groups[i]].who, parse->groups[groups[i]].num_who);
-	result = parse_alloc(parse, most, sizeof(*result));
+	result = is_not_too_much(parse, at, most) ? parse_alloc(parse, most, sizeof(*result)) : NULL;
 	if (result == NULL)
 		goto out;
 	used = copy_people(result, who, num);

@@ -497,6 +497,61 @@ test_bytes_that_are_not_text(void **state)
 	assert_int_equal(problems, 3);
 }
 
+struct last {
+	unsigned num;
+	struct vg_error error;
+};
+
+static void
+take_last(const struct vg_error *error, void *arg)
+{
+	struct last *last = arg;
+
+	last->num++;
+	last->error = *error;
+}
+
+/* A small file that would come to a huge policy is refused; so is one with more mistakes than anybody reads. */
+static void
+test_limits(void **state)
+{
+	size_t size = 4 << 20, len = 0;
+	char *text = calloc(1, size);
+	struct last last = { 0 };
+
+	(void)state;
+	assert_non_null(text);
+	len += (size_t)snprintf(text, size, "{\"version\":1,\"groups\":{\"g\":[\"anyone\"");
+	for (int i = 0; i < 4000; i++)
+		len += (size_t)snprintf(text + len, size - len, ",\"sasl:%d\"", i);
+	len += (size_t)snprintf(text + len, size - len, "]},\"bindings\":[");
+	for (int i = 0; i < 300; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s\n{\"id\":\"%d\",\"who\":[\"group:g\"],\"role\":\"viewer\",\"on\":[\"*\"]}",
+		    i > 0 ? "," : "", i);
+	len += (size_t)snprintf(text + len, size - len, "]}");
+	assert_null(policy_parse(text, len, "p", take_last, &last));
+	assert_non_null(strstr(last.error.what, "more than 1000000 elements"));
+
+	last.num = 0;
+	len = (size_t)snprintf(text, size, "{\"version\":1,\"bindings\":[");
+	for (int i = 0; i < 1500; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s1", i > 0 ? ",\n" : "");
+	len += (size_t)snprintf(text + len, size - len, "]}");
+	assert_null(policy_parse(text, len, "p", take_last, &last));
+	assert_int_equal(last.num, 1001);
+	assert_non_null(strstr(last.error.what, "p:1001: too many mistakes"));
+
+	last.num = 0;
+	len = (size_t)snprintf(text, size, "{\"version\":1,\"bindings\":[");
+	for (int i = 0; i < 4097; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s{}", i > 0 ? "," : "");
+	len += (size_t)snprintf(text + len, size - len, "]}");
+	assert_null(policy_parse(text, len, "p", take_last, &last));
+	assert_int_equal(last.num, 1);
+	assert_non_null(strstr(last.error.what, "more than 4096 elements"));
+	free(text);
+}
+
 static void
 test_names_of_the_vocabulary(void **state)
 {
@@ -598,6 +653,7 @@ main(void)
 		cmocka_unit_test(test_example_is_good),
 		cmocka_unit_test(test_cut_everywhere),
 		cmocka_unit_test(test_bytes_that_are_not_text),
+		cmocka_unit_test(test_limits),
 	};
 
 	setenv("TZ", "UTC", 1);
