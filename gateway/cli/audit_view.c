@@ -64,11 +64,11 @@ audit_view_text(const char *text, bool newlines)
 
 /* A column: what is longer is not cut, the line is only no longer aligned. */
 static void
-column(const char *text, size_t width)
+column(FILE *out, const char *text, size_t width)
 {
-	size_t is = harmless(*text != '\0' ? text : "-", false, stdout);
+	size_t is = harmless(*text != '\0' ? text : "-", false, out);
 
-	printf("%*s", is < width ? (int)(width - is) + 1 : 1, "");
+	fprintf(out, "%*s", is < width ? (int)(width - is) + 1 : 1, "");
 }
 
 /* ---- one line ---- */
@@ -86,7 +86,7 @@ status_of(json_t *record)
 }
 
 static void
-print_object(json_t *record)
+put_object(FILE *out, json_t *record)
 {
 	const char *class = audit_member(record, "object", "class"), *name = audit_member(record, "object", "name");
 	char text[256];
@@ -94,35 +94,35 @@ print_object(json_t *record)
 	if (*name == '\0')
 		name = audit_member(record, "object", "uuid");
 	(void)snprintf(text, sizeof(text), "%s%s%s", class, *class != '\0' && *name != '\0' ? ":" : "", name);
-	column(text, 24);
+	column(out, text, 24);
 }
 
 /* Behind the columns: who decided, and what there is to say. */
 static void
-print_rest(json_t *record)
+put_rest(FILE *out, json_t *record)
 {
 	const char *binding = audit_member(record, "decision", "binding"), *rule = audit_member(record, "decision", "rule");
 	const char *message = audit_member(record, "result", "message");
 	json_t *args = json_object_get(record, "args");
 
 	if (*binding != '\0') {
-		printf("by ");
-		audit_view_text(binding, false);
-		printf("  ");
+		fprintf(out, "by ");
+		(void)harmless(binding, false, out);
+		fprintf(out, "  ");
 	}
 	if (*rule != '\0') {
-		printf("rule ");
-		audit_view_text(rule, false);
-		printf("  ");
+		fprintf(out, "rule ");
+		(void)harmless(rule, false, out);
+		fprintf(out, "  ");
 	}
 	if (*message != '\0') {
-		audit_view_text(message, false);
+		(void)harmless(message, false, out);
 	} else if (strcmp(audit_member(record, "stage", NULL), "intent") == 0) {
-		printf("no outcome (yet)");
+		fprintf(out, "no outcome (yet)");
 	} else if (json_is_object(args) && json_object_get(record, "call") == NULL) {
 		char *text = json_dumps(args, JSON_COMPACT | JSON_SORT_KEYS);
 
-		audit_view_text(text != NULL ? text : "", false);
+		(void)harmless(text != NULL ? text : "", false, out);
 		free(text);
 	}
 }
@@ -130,18 +130,26 @@ print_rest(json_t *record)
 static void
 print_line(json_t *record)
 {
-	char time[24];
+	char time[24], *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
 
+	if (out == NULL)
+		return;
 	(void)snprintf(time, sizeof(time), "%s", audit_member(record, "time", NULL));	/* to milliseconds */
 	if (strlen(time) > 10 && time[10] == 'T')
 		time[10] = ' ';
-	column(time, 23);
-	column(status_of(record), 7);
-	column(audit_member(record, "event", NULL), 22);
-	column(audit_member(record, "user", "name"), 20);
-	print_object(record);
-	print_rest(record);
-	putchar('\n');
+	column(out, time, 23);
+	column(out, status_of(record), 7);
+	column(out, audit_member(record, "event", NULL), 22);
+	column(out, audit_member(record, "user", "name"), 20);
+	put_object(out, record);
+	put_rest(out, record);
+	fclose(out);
+	while (len > 0 && text[len - 1] == ' ')
+		len--;
+	printf("%.*s\n", (int)len, text);
+	free(text);
 }
 
 /* ---- the stream of records ---- */
