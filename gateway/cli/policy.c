@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gateway/cli/policy_args.h"
 #include "gateway/core/settings.h"
@@ -96,7 +97,7 @@ policy_file(const struct cli *cli, struct vg_error *error)
 		return strdup(option);
 	settings = settings_load(cli->config != NULL ? cli->config : CLI_DEFAULT_CONFIG, error);
 	if (settings == NULL) {
-		if (error->hint[0] == '\0')
+		if (cli->config == NULL && access(CLI_DEFAULT_CONFIG, R_OK) != 0)
 			vg_hint(error, "name the settings with --config FILE, or the policy itself with --policy FILE");
 		return NULL;
 	}

@@ -64,27 +64,35 @@ struct decision {
 };
 
 /* Linear in bindings. `now` in seconds since the epoch; hours are in the local time of the host (TZ). */
-struct decision policy_decide(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission,
-    const struct vg_object *object, time_t now);
-/* Could any object of the permission's class be let through? Asked before anything expensive is parsed. Never false when policy_decide would let something through. */
-bool policy_may_ever(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission, time_t now);
+struct decision policy_decide(const struct policy *policy, const struct vg_identity *identity,
+    enum vg_permission permission, const struct vg_object *object, time_t now);
 /*
- * Do all bindings about this identity together only read (getattr, read, search_*, view_graphics), so that the session goes
- * to the read-only socket? Not screenshot: libvirt refuses it on a read-only connection. Hours are left out, as they may
- * begin while the session lasts; a permissive binding does not only read.
+ * Could any object of the permission's class be let through? Asked before anything expensive is parsed. Never false when
+ * policy_decide would let something through.
+ */
+bool policy_may_ever(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission,
+    time_t now);
+/*
+ * Do all bindings about this identity together only read (getattr, read, search_*, view_graphics), so that the session
+ * goes to the read-only socket? Not screenshot: libvirt refuses it on a read-only connection. Hours are left out, as
+ * they may begin while the session lasts; a permissive binding does not only read.
  */
 bool policy_only_reads(const struct policy *policy, const struct vg_identity *identity, time_t now);
 /* Is any binding about this identity at all (who, from, proof, until; whatever its hours)? */
 bool policy_knows(const struct policy *policy, const struct vg_identity *identity, time_t now);
 
-/* Every binding with why it did or did not apply, in order of the file: for `policy explain`. `why` is borrowed for the call. */
+/*
+ * As policy_decide, telling every binding with why it did or did not apply, in order of the file. `why` is borrowed for
+ * the call.
+ */
 typedef void policy_explain_cb(const char *binding, bool applies, enum verdict verdict, const char *why, void *arg);
-struct decision policy_explain(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission,
-    const struct vg_object *object, time_t now, policy_explain_cb *each, void *arg);
+struct decision policy_explain(const struct policy *policy, const struct vg_identity *identity,
+    enum vg_permission permission, const struct vg_object *object, time_t now, policy_explain_cb *each, void *arg);
 
 /*
- * Everybody (`who` as in the file, groups replaced) of every binding that says something about a permission on an object,
- * in order of the file, with that binding's own verdict and its conditions as text ("" for none). Bindings that ended before `now` are left out.
+ * Everybody (`who` as in the file, groups replaced) of every binding that says something about a permission on an
+ * object, in order of the file, with that binding's own verdict and its conditions as text ("" for none). Bindings that
+ * ended before `now` are left out.
  */
 typedef void policy_who_cb(const char *who, const char *binding, enum verdict verdict, const char *condition, void *arg);
 void policy_who_can(const struct policy *policy, enum vg_permission permission, const struct vg_object *object, time_t now,
