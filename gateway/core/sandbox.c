@@ -72,9 +72,7 @@ sandbox_enter(const struct sandbox_user *user, struct vg_error *error)
 		return vg_fail(error, "cannot set no_new_privs: %s", strerror(errno));
 	if (setrlimit(RLIMIT_CORE, &none) < 0)
 		return vg_fail(error, "cannot forbid core dumps: %s", strerror(errno));
-#ifndef __SANITIZE_ADDRESS__	/* the leak checker attaches to its own process */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+	if (!SANDBOX_SANITIZED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return vg_fail(error, "cannot become undumpable: %s", strerror(errno));
-#endif
 	return 0;
 }

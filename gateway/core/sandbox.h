@@ -11,6 +11,18 @@
 #include "gateway/core/settings.h"
 #include "virtgate/result.h"
 
+/* A build with AddressSanitizer: its leak checker attaches to its own process, and it writes reports where it was told to. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANDBOX_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANDBOX_SANITIZED 1
+#endif
+#endif
+#ifndef SANDBOX_SANITIZED
+#define SANDBOX_SANITIZED 0
+#endif
+
 struct sandbox_user {
 	bool drop;		/* started by root: become `uid`, `gid` and the user's other groups */
 	uid_t uid;

@@ -33,7 +33,8 @@ skip_comment(struct scan *scan)
 	}
 }
 
-static void
+/* false when it never ends */
+static bool
 skip_string(struct scan *scan)
 {
 	for (scan->at++; *scan->at != '\0' && *scan->at != '"'; scan->at++) {
@@ -42,14 +43,17 @@ skip_string(struct scan *scan)
 		if (*scan->at == '\n')
 			scan->line++;
 	}
-	if (*scan->at == '"')
-		scan->at++;
+	if (*scan->at == '\0')
+		return false;
+	scan->at++;
+	return true;
 }
 
 int
 settings_check_text(const char *text, const char *file, struct vg_error *error)
 {
 	struct scan scan = { text, 1, false };
+	unsigned line;
 
 	while (*scan.at != '\0') {
 		switch (*scan.at) {
@@ -77,7 +81,9 @@ settings_check_text(const char *text, const char *file, struct vg_error *error)
 				(void)vg_fail(error, "%s:%u: a string directly behind another", file, scan.line);
 				return vg_hint(error, "put a comma between them");
 			}
-			skip_string(&scan);
+			line = scan.line;
+			if (!skip_string(&scan))
+				return vg_fail(error, "%s:%u: a string that is never closed", file, line);
 			scan.after_string = true;
 			break;
 		case '\'':

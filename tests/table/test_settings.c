@@ -35,7 +35,7 @@ static const struct {
 	{ "# a 'comment'\n/* and\n \"one\" */ listen_addr = 'x'", "t.conf:3: a string in single quotes", "double quotes" },
 	{ "@include \"/etc/shadow\"\n", "t.conf:1: @include is not supported", "one file" },
 	{ "tls_allowed_dn_list = [ \"CN=a\"\n\t\"CN=b\" ]", "t.conf:2: a string directly behind another", "comma" },
-	{ "listen_addr = \"x", "t.conf:1:", "" },
+	{ "listen_tls = 1\nlisten_addr = \"x\nlisten_tcp = 1\n", "t.conf:2: a string that is never closed", "" },
 	/* types */
 	{ "listen_tls = \"1\"", "t.conf:1: listen_tls: expected 0 or 1, found a string", "write listen_tls = 1" },
 	{ "listen_tls = true", "listen_tls: expected 0 or 1, found true or false", "write listen_tls = 1" },
