@@ -185,7 +185,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (transport_flush(&client->transport) < 0) {
-		client_close(client, CLOSE_CLIENT_LOST, NULL);
+		client_close(client, CLOSE_CLIENT_LOST, client->transport.problem);
 		return;
 	}
 	client_progress(client);
@@ -305,14 +305,17 @@ fail:
 static void
 log_close(const struct client *client, enum close_reason reason, const char *detail)
 {
+	const struct vg_identity *identity = client->identity;
 	struct timespec now;
 	char who[512] = "";
 	void (*logger)(const char *, ...) = reasons[reason].kind == CLOSE_KIND_NORMAL ? log_info :
 	    reasons[reason].kind == CLOSE_KIND_FAILED ? log_warn : log_error;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (client->identity != NULL)
-		identity_text(client->identity, who, sizeof(who));
+	if (identity != NULL && identity->x509_dn == NULL && identity->sasl_name == NULL && identity->unix_user == NULL)
+		snprintf(who, sizeof(who), "from %s:%u", identity->address, identity->port);
+	else if (identity != NULL)
+		identity_text(identity, who, sizeof(who));
 	logger("client %lu: closed in %s after %ld s: %s%s%s%s%s", client->number, states[client->state].name,
 	    (long)(now.tv_sec - client->accepted.tv_sec), reasons[reason].text, detail != NULL ? ": " : "",
 	    detail != NULL ? detail : "", who[0] != '\0' ? ": " : "", who);
@@ -431,7 +434,7 @@ admit(struct client *client)
 	}
 	if (transport_put(&client->transport, confirmation, sizeof(confirmation)) < 0 ||
 	    transport_flush(&client->transport) < 0) {
-		client_close(client, CLOSE_CLIENT_LOST, NULL);
+		client_close(client, CLOSE_CLIENT_LOST, client->transport.problem);
 		return;
 	}
 	if (settings->auth_tls == AUTH_SASL) {

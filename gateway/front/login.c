@@ -36,7 +36,7 @@ static void
 send_reply(struct client *client, size_t len)
 {
 	if (len == 0 || transport_put(&client->transport, reply, len) < 0 || transport_flush(&client->transport) < 0) {
-		client_close(client, CLOSE_CLIENT_LOST, NULL);
+		client_close(client, CLOSE_CLIENT_LOST, client->transport.problem);
 		return;
 	}
 	OPENSSL_cleanse(reply, len);
@@ -305,7 +305,7 @@ receive(struct client *client)
 		return true;
 	}
 	if (transport_flush(&client->transport) < 0 || n == TRANSPORT_FAILED)
-		client_close(client, CLOSE_CLIENT_LOST, NULL);
+		client_close(client, CLOSE_CLIENT_LOST, client->transport.problem);
 	else if (n == TRANSPORT_EOF)
 		client_close(client, CLOSE_SAID_NOTHING, NULL);
 	return false;

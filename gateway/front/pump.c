@@ -72,7 +72,7 @@ pump_client_readable(struct client *client)
 		client_ended(client);
 		return;
 	case TRANSPORT_FAILED:
-		client_close(client, CLOSE_CLIENT_LOST, NULL);
+		client_close(client, CLOSE_CLIENT_LOST, client->transport.problem);
 		return;
 	}
 	to_gate(client, chunk, (size_t)n);
@@ -117,12 +117,12 @@ to_client(struct client *client, const uint8_t *data, size_t len)
 			return -1;
 		}
 		if (transport_put(&client->transport, data, piece) < 0) {
-			client_close(client, CLOSE_CLIENT_LOST, NULL);
+			client_close(client, CLOSE_CLIENT_LOST, client->transport.problem);
 			return -1;
 		}
 	}
 	if (transport_flush(&client->transport) < 0) {
-		client_close(client, CLOSE_CLIENT_LOST, NULL);
+		client_close(client, CLOSE_CLIENT_LOST, client->transport.problem);
 		return -1;
 	}
 	return 0;

@@ -32,6 +32,7 @@ send_some(struct transport *transport, const uint8_t *data, size_t len)
 			break;
 		if (n < 0) {
 			transport->lost = true;
+			transport->problem = strerrordesc_np(errno);
 			return -1;
 		}
 		sent += (size_t)n;
@@ -116,9 +117,12 @@ transport_recv(struct transport *transport, void *buf, size_t size)
 	do
 		n = recv(transport->fd, buf, size, 0);
 	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+		transport->problem = strerrordesc_np(errno);
 		return TRANSPORT_FAILED;
+	}
 	/* A short read has taken everything: the next event tells when there is more, and spares one fruitless call. */
+	transport->ended = n == 0;
 	transport->drained = n != 0 && n < (ssize_t)size;
 	return n < 0 ? TRANSPORT_AGAIN : n;
 }

@@ -41,7 +41,9 @@ struct transport {
 	const struct transport_ops *ops;
 	int fd;
 	bool drained;		/* the last read took everything that had arrived: no use asking before the next event */
+	bool ended;		/* the other end has said its last */
 	bool lost;		/* the socket failed: nothing can be sent any more */
+	const char *problem;	/* why reading or sending failed, for the log; NULL when nothing did */
 	struct buf unsent;	/* encoded, not yet taken by the socket */
 	SSL *ssl;		/* TLS */
 	struct sasl_session *sasl;	/* SASL security layer; borrowed */

@@ -24,8 +24,10 @@ sasl_layer_read(struct transport *transport, uint8_t *buf, size_t size)
 		n = transport_recv(transport, encoded, sizeof(encoded));
 		if (n <= 0)
 			return n;
-		if (sasl_session_decode(transport->sasl, encoded, (size_t)n, &plain, &len) < 0 || len > size)
+		if (sasl_session_decode(transport->sasl, encoded, (size_t)n, &plain, &len) < 0 || len > size) {
+			transport->problem = "the SASL security layer does not decode";
 			return TRANSPORT_FAILED;
+		}
 	} while (len == 0);		/* a piece of a packet only */
 	memcpy(buf, plain, len);
 	return (ssize_t)len;

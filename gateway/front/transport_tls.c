@@ -37,9 +37,12 @@ bio_write(BIO *bio, const char *data, int len)
 static long
 bio_ctrl(BIO *bio, int command, long num, void *pointer)
 {
-	(void)bio;
+	const struct transport *transport = BIO_get_data(bio);
+
 	(void)num;
 	(void)pointer;
+	if (command == BIO_CTRL_EOF)
+		return transport->ended;
 	return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP;
 }
 
@@ -125,6 +128,8 @@ tls_read(struct transport *transport, uint8_t *buf, size_t size)
 		case SSL_ERROR_ZERO_RETURN:
 			return TRANSPORT_EOF;
 		default:
+			if (transport->problem == NULL)
+				transport->problem = ERR_reason_error_string(ERR_peek_error());
 			return TRANSPORT_FAILED;
 		}
 	}

@@ -98,12 +98,15 @@ def test_reloads_under_load_drop_nobody(own_gateway):
             sys.stdin.readline()
             answer(count)
             os._exit(0)
+        c.getLibVersion()
+        answer("ready")
         threading.Thread(target=watch, daemon=True).start()
         while True:
             c.getLibVersion()
             count += 1
         """)
     try:
+        assert client.stdout.readline() == '"ready"\n'
         for _ in range(10):
             gateway.reload()
         output, errors = client.communicate("stop\n", timeout=30)
