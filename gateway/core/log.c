@@ -155,6 +155,12 @@ log_setup(int level, const char *const *texts, unsigned num_texts)
 	return 0;
 }
 
+void
+log_set_level(int level)
+{
+	threshold = level;
+}
+
 unsigned
 log_descriptors(int fds[LOG_MAX_OUTPUTS])
 {

@@ -10,6 +10,7 @@ enum log_level { LOG_LEVEL_DEBUG = 1, LOG_LEVEL_INFO = 2, LOG_LEVEL_WARN = 3, LO
 
 /* `outputs` as the setting has it, NULL for stderr. -1 with errno when an output cannot be opened; the old ones stay. */
 int log_setup(int level, const char *const *outputs, unsigned num_outputs);
+void log_set_level(int level);
 /* 0 when `text` is an output as log_outputs has it: "LEVEL:stderr", ":journald", ":file:/PATH" or ":syslog:NAME". */
 int log_check_output(const char *text);
 /* The descriptors that a forked process must keep open to go on logging; returns how many. */

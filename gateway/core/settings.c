@@ -411,7 +411,7 @@ out:
 
 static const char *const fixed[] = {
 	"listen_tls", "listen_tcp", "listen_unix", "listen_addr", "tls_port", "tcp_port", "unix_socket", "audit_dir", "state_dir",
-	"run_dir", "user", "group", "front_processes",
+	"run_dir", "user", "group", "front_processes", "log_outputs",
 };
 
 static bool
@@ -420,7 +420,19 @@ same_text(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* Makes one value what it was; true when it differed. Lists are not among those that stay. */
+static bool
+same_list(const struct settings_list *a, const struct settings_list *b)
+{
+	if (a->set != b->set || a->num != b->num)
+		return false;
+	for (size_t i = 0; i < a->num; i++) {
+		if (strcmp(a->items[i], b->items[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Makes one value what it was; true when it differed. A list is only told of: what was made of it is not asked again. */
 static bool
 keep(struct settings *settings, const struct settings *old, const struct option *option)
 {
@@ -436,6 +448,8 @@ keep(struct settings *settings, const struct settings *old, const struct option 
 		*(int *)at = *(const int *)was;
 		return true;
 	}
+	if (option->type == OPTION_LIST)
+		return !same_list(at, was);
 	if (option->type != OPTION_STRING || same_text(*(char **)at, *(char *const *)was))
 		return false;
 	if (*(char *const *)was != NULL && (copy = strdup(*(char *const *)was)) == NULL)

@@ -43,7 +43,7 @@ struct settings *settings_load(const char *file, struct vg_error *error);
 struct settings *settings_parse(const char *text, const char *file, struct vg_error *error);
 void settings_destroy(struct settings *settings);
 /*
- * For a reload: what only a start can change (listeners, directories, user) is taken over from `old`, and the keys that
+ * For a reload: what only a start can change (listeners, directories, user, log outputs) is taken over from `old`, and the keys that
  * differed are listed in `changed`, separated by commas.
  */
 void settings_keep(struct settings *settings, const struct settings *old, char *changed, size_t size);

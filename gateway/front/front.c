@@ -303,6 +303,7 @@ static struct settings *
 read_settings(const struct front *front, int fd, struct vg_error *error)
 {
 	struct settings *settings;
+	char kept[256];
 	size_t len;
 	char *text = fd >= 0 ? process_read_file(fd, &len) : NULL;
 
@@ -312,6 +313,8 @@ read_settings(const struct front *front, int fd, struct vg_error *error)
 	}
 	settings = settings_parse(text, front->config->settings->file, error);
 	free(text);
+	if (settings != NULL)
+		settings_keep(settings, front->config->settings, kept, sizeof(kept));	/* the parent tells which */
 	return settings;
 }
 
@@ -337,6 +340,7 @@ reload(struct front *front, const int files[PROCESS_NUM_FILES], struct vg_error 
 	warn_of_dates(config);
 	config_release(front->config);
 	front->config = config;
+	log_set_level(config->settings->log_level);
 	return 0;
 }
 

@@ -192,6 +192,7 @@ on_reload(struct gate *gate, const uint8_t *body, size_t len, const int *fds, si
 	int files[PROCESS_NUM_FILES];
 	struct settings *settings;
 	struct vg_error error = { .what = "", .hint = "" };
+	char kept[256];
 	size_t text_len;
 	char *text;
 
@@ -201,6 +202,8 @@ on_reload(struct gate *gate, const uint8_t *body, size_t len, const int *fds, si
 	settings = text == NULL ? NULL : settings_parse(text, gate->settings->file, &error);
 	free(text);
 	if (settings != NULL) {
+		settings_keep(settings, gate->settings, kept, sizeof(kept));	/* the parent tells which */
+		log_set_level(settings->log_level);
 		settings_destroy(gate->settings);
 		gate->settings = settings;
 	}

@@ -49,6 +49,7 @@ finish(struct parent *parent, const char *refused)
 		settings_destroy(parent->settings);
 		parent->settings = reload->settings;
 		reload->settings = NULL;
+		log_set_level(parent->settings->log_level);
 		files_close(parent->files);
 		memcpy(parent->files, reload->files, sizeof(parent->files));
 		for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
@@ -137,10 +138,10 @@ prepare(struct parent *parent, struct vg_error *error)
 	struct reload *reload = &parent->reload;
 
 	reload->settings = settings_load(parent->settings->file, error);
-	if (reload->settings == NULL || files_open(reload->settings, reload->files, error) < 0)
+	if (reload->settings == NULL)
 		return -1;
 	settings_keep(reload->settings, parent->settings, reload->kept, sizeof(reload->kept));
-	if (parent_setup_log(parent, reload->settings, error) < 0)
+	if (files_open(reload->settings, reload->files, error) < 0)
 		return -1;
 	if (reload->timer == NULL)
 		reload->timer = evtimer_new(parent->base, on_timer, parent);

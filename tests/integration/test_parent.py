@@ -398,6 +398,33 @@ def test_room_that_falls_during_a_reload_does_not_hold_it_up(parent):
     wait_until(lambda: parent.records("VG1004I"), "the end of the reload", 5)
 
 
+def test_way_in_that_left_the_settings_stays_open_until_the_next_start(own_gateway):
+    gateway = own_gateway()
+    gateway.write_settings(listen_tls=False, listen_tcp=True, log_level=1)
+    gateway.reload()
+    assert "listen_tls, listen_tcp" in gateway.log()
+    assert gateway.virsh("alice", "list").returncode == 0
+    gateway.write_settings(log_level=4)
+    gateway.reload()
+
+
+def test_I76_no_process_of_the_real_daemon_outlives_the_parent(own_gateway):
+    gateway = own_gateway()
+    client = gateway.popen_python("alice", "connect(); answer(1); sys.stdin.read()")
+    try:
+        assert client.stdout.readline() == "1\n"
+        rooms = children_of(gateway.daemon.pid)
+        gateway.daemon.process.kill()
+        gateway.daemon.process.wait()
+        wait_until(lambda: not any(map(alive, rooms)), "the end of all rooms", 5)
+    finally:
+        client.kill()
+        client.communicate()
+    gateway.daemon = None
+    gateway.start()
+    assert gateway.virsh("alice", "list").returncode == 0
+
+
 # ---- stop ----
 
 def test_stop_goes_front_to_back_and_is_recorded(parent):

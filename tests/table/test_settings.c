@@ -281,17 +281,18 @@ static void
 test_keep_what_only_a_start_can_change(void **state)
 {
 	struct settings *old = good("tls_port = \"1\"\nmax_clients = 5\nrun_dir = \"/a\"\nlisten_addr = \"::1\"");
-	struct settings *fresh = good("tls_port = \"2\"\nmax_clients = 6\nrun_dir = \"/a\"\nlisten_tcp = 1");
+	struct settings *fresh = good("tls_port = \"2\"\nmax_clients = 6\nrun_dir = \"/a\"\nlisten_tcp = 1\n"
+	    "log_outputs = [ \"1:stderr\" ]");
 	char changed[256];
 
 	(void)state;
 	settings_keep(fresh, old, changed, sizeof(changed));
-	assert_string_equal(changed, "listen_tcp, listen_addr, tls_port");
+	assert_string_equal(changed, "listen_tcp, listen_addr, tls_port, log_outputs");
 	assert_string_equal(fresh->tls_port, "1");
 	assert_string_equal(fresh->listen_addr, "::1");
 	assert_false(fresh->listen_tcp);
 	assert_int_equal(fresh->max_clients, 6);
-	settings_keep(fresh, old, changed, sizeof(changed));
+	settings_keep(fresh, fresh, changed, sizeof(changed));
 	assert_string_equal(changed, "");
 	settings_destroy(old);
 	settings_destroy(fresh);
