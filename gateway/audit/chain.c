@@ -62,7 +62,8 @@ record_get(struct record *record, const uint8_t *body, size_t len)
 	const uint8_t *at;
 	bool bad;
 
-	if (len < AUDIT_WIRE_HEAD || body[0] != AUDIT_WIRE_RECORD || audit_stage_name(body[1]) == NULL || !op_allowed(body + 2))
+	if (len < AUDIT_WIRE_HEAD || body[0] != AUDIT_WIRE_RECORD || audit_stage_name(body[1]) == NULL ||
+	    !op_allowed(body + 2))
 		return false;
 	record->stage = body[1];
 	memcpy(record->op, body + 2, ID_LEN);

@@ -81,7 +81,7 @@ audit_main(struct process *process)
 	struct vg_error error = { "", "" };
 
 	process_start(process);
-	/* Whoever ends all processes of the gateway at once (systemd does) must not cut off the last records: the parent tells. */
+	/* Whoever ends all processes at once (systemd does) must not cut off the last records: the parent tells. */
 	(void)signal(SIGTERM, SIG_IGN);
 	for (int i = 0; i < PROCESS_NUM_FILES; i++)
 		if (process->files[i] != -1)

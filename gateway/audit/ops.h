@@ -45,7 +45,7 @@ struct intent {
 
 TAILQ_HEAD(intents, intent);
 
-/* From a record on its way into the trail, or a line read back from it. Out of memory costs only the outcome "unknown". */
+/* From a record on its way into the trail, or a line read back from it. Out of memory costs only its "unknown". */
 void intents_add_record(struct intents *intents, const struct record *record, const void *owner);
 void intents_add_line(struct intents *intents, const char *op, const char *line, size_t len);
 /* The outcome of `op` is in the group. */

@@ -36,7 +36,7 @@ struct audit_line {
 
 struct audit_reader;
 
-/* Starts at segment `first` (0: the first there is). NULL with `error`; a directory without segments is read as empty. */
+/* Starts at segment `first` (0: the first there is). NULL with `error`; a directory without segments reads as empty. */
 struct audit_reader *audit_reader_open(const char *dir, unsigned first, struct vg_error *error);
 void audit_reader_close(struct audit_reader *reader);
 /*

@@ -228,7 +228,8 @@ scan_line(const char *line, size_t len, struct scan_line *facts)
 /* ---- hashes ---- */
 
 void
-scan_hash(const char *first, size_t first_len, const char *second, size_t second_len, char hex[AUDIT_HASH_LEN + 1])
+scan_hash(const char *first, size_t first_len, const char *second, size_t second_len,
+    char hex[AUDIT_HASH_LEN + 1])
 {
 	static const char digits[] = "0123456789abcdef";
 	static EVP_MD_CTX *context;

@@ -46,7 +46,8 @@ struct scan_line {
 bool scan_line(const char *line, size_t len, struct scan_line *facts);
 
 /* SHA-256 over two pieces, as hex digits. */
-void scan_hash(const char *first, size_t first_len, const char *second, size_t second_len, char hex[AUDIT_HASH_LEN + 1]);
+void scan_hash(const char *first, size_t first_len, const char *second, size_t second_len,
+    char hex[AUDIT_HASH_LEN + 1]);
 /* Is `facts->hash` the hash of the rest of the line? */
 bool scan_hash_right(const char *line, size_t len, const struct scan_line *facts);
 

@@ -197,7 +197,8 @@ damaged(struct store_found *found, const char *file, uint64_t line, const char *
 
 /* Takes one line. False: the rest of the last segment is what no answer was given for. */
 static bool
-take_line(struct tail *tail, const struct audit_line *line, store_record_cb *record, void *arg, struct store_found *found)
+take_line(struct tail *tail, const struct audit_line *line, store_record_cb *record, void *arg,
+    struct store_found *found)
 {
 	struct scan_line facts;
 

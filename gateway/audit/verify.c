@@ -2,8 +2,8 @@
  * verify.c: is the trail whole? Each line must hold the right hash of itself, the hash of the line before and the next
  * number; segments must follow one another; and what the writer noted as durable must be there.
  *
- * One gap is lawful: when writing a segment failed, the writer cuts it back to what was durable and goes on in the next
- * with an "audit.retired" record. If cutting failed too, bytes that nobody got an answer for are left behind there. They
+ * One gap is lawful: when writing a segment failed, the writer cuts it back to what was durable and goes on in the
+ * next with an "audit.retired" record. If cutting failed too, bytes that nobody got an answer for are left behind there. They
  * are told, not believed.
  */
 #include "gateway/audit/reader.h"
@@ -157,7 +157,8 @@ check_end(struct verify *verify)
 		    end.file, (unsigned long long)left);
 	if (verify->has_head && verify->head_seq > verdict->last_seq)
 		bad(verify, &end, verdict->last_seq + 1, "records were cut from the end: %s notes %llu as durable, the trail "
-		    "ends at %llu", AUDIT_HEAD_FILE, (unsigned long long)verify->head_seq, (unsigned long long)verdict->last_seq);
+		    "ends at %llu", AUDIT_HEAD_FILE, (unsigned long long)verify->head_seq,
+		    (unsigned long long)verdict->last_seq);
 	else if (!verify->has_head && verdict->records > 0)
 		bad(verify, &end, verdict->last_seq, "%s is missing or unreadable: cut records at the end would not show",
 		    AUDIT_HEAD_FILE);

@@ -94,8 +94,8 @@ static void
 tell_no_records(const struct audit_view *view)
 {
 	if (view->no_records > 0)
-		fprintf(stderr, "virtgate: %zu lines are no records; `virtgate audit verify` tells where the first bad one is\n",
-		    view->no_records);
+		fprintf(stderr, "virtgate: %zu lines are no records; `virtgate audit verify` tells where the first bad one "
+		    "is\n", view->no_records);
 }
 
 int

@@ -1,8 +1,8 @@
 /*
  * audit_client.c: hands records to the audit process and keeps what must not be lost.
  *
- * A pending record is in one of two lists: `sent` (on this link, waiting for the answer) or `kept` (waiting for the trail
- * to come back). Answers come in the order of sending, so they only count.
+ * A pending record is in one of two lists: `sent` (on this link, waiting for the answer) or `kept` (waiting for the
+ * trail to come back). Answers come in the order of sending, so they only count.
  */
 #include "gateway/core/audit_client.h"
 
@@ -14,6 +14,9 @@
 #include "gateway/core/audit_wire.h"
 #include "gateway/core/link.h"
 #include "gateway/core/log.h"
+
+/* Intents under way leave room for what must be kept. */
+#define AUDIT_MAX_INTENTS (AUDIT_MAX_KEPT / 2)
 
 struct pending {
 	TAILQ_ENTRY(pending) entry;
@@ -161,7 +164,7 @@ audit_submit(struct audit_client *client, json_t *record, enum audit_need need, 
 		return 0;
 	}
 	pending = pending_create(client, record, need);
-	if (pending == NULL || client->pending_bytes > AUDIT_MAX_KEPT) {
+	if (pending == NULL || client->pending_bytes > (need == AUDIT_KEEP ? AUDIT_MAX_KEPT : AUDIT_MAX_INTENTS)) {
 		if (pending != NULL)
 			discard(client, pending);
 		if (need == AUDIT_KEEP)

@@ -48,7 +48,7 @@ struct audit_client;
 /*
  * Intents without a future of their own get their outcome from here, so that every intent has exactly one: when an
  * intent that was sent is not durable in time (its `done` says false), or when it became durable after audit_forget,
- * an outcome "error, not forwarded" is kept and sent. An outcome that the caller sends for the same op is a repeat then.
+ * an outcome "error, not forwarded" is kept and sent. What the caller sends for the same op is a repeat then.
  */
 enum audit_need {
 	AUDIT_OR_REFUSE,	/* an intent: told durable or not at once when the trail is away; never kept */
@@ -72,7 +72,8 @@ size_t audit_client_pending(const struct audit_client *client);
  * than AUDIT_MAX_KEPT bytes wait. Records of the last kind are counted and told by one AUDIT_LOST event later.
  */
 #define AUDIT_MAX_KEPT (8u * 1024u * 1024u)
-uint64_t audit_submit(struct audit_client *client, json_t *record, enum audit_need need, audit_done_cb *done, void *arg);
+uint64_t audit_submit(struct audit_client *client, json_t *record, enum audit_need need, audit_done_cb *done,
+    void *arg);
 /* The asker is gone: its callback is not called any more; the record stays under way. */
 void audit_forget(struct audit_client *client, uint64_t ticket);
 

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "gateway/core/audit_client.h"
+#include "gateway/core/audit_wire.h"
 #include "gateway/core/handover.h"
 #include "gateway/core/ids.h"
 
@@ -45,6 +46,22 @@ static bool
 stays(uint32_t point)
 {
 	return point != 0 && point != 0x7f && (point < 0x10fe00 || point > 0x10feff);
+}
+
+bool
+audit_utf8_valid(const char *text, size_t len)
+{
+	const uint8_t *p = (const uint8_t *)text, *end = p + len;
+	uint32_t point;
+
+	while (p < end) {
+		size_t seq = utf8_len(p, (size_t)(end - p), &point);
+
+		if (seq == 0)
+			return false;
+		p += seq;
+	}
+	return true;
 }
 
 json_t *

@@ -9,6 +9,7 @@
 
 #include <openssl/evp.h>
 
+#include "gateway/core/audit_client.h"
 #include "gateway/core/link.h"
 
 #define MAX_MEMBERS	64
@@ -45,37 +46,65 @@ real_as_string(double value)
 	return json_string(text);
 }
 
-/* Replaces every real below `value`; the depth is that of our own records. */
-static int
-without_reals(json_t *value, int depth)
+/* What stands for a value that canonical JSON cannot tell; NULL when it can, or when memory is out (`*failed`). */
+static json_t *
+replacement(const json_t *value, bool *failed)
 {
+	json_t *other;
+
+	if (json_is_real(value))
+		other = real_as_string(json_real_value(value));
+	else if (json_is_string(value) && !audit_utf8_valid(json_string_value(value), json_string_length(value)))
+		other = audit_text(json_string_value(value), json_string_length(value));
+	else
+		return NULL;
+	if (other == NULL)
+		*failed = true;
+	return other;
+}
+
+static int
+rename_member(json_t *object, const char *key, json_t *value)
+{
+	json_t *name = audit_text(key, strlen(key));
+	int result = name != NULL ? json_object_set(object, json_string_value(name), value) : -1;
+
+	json_decref(name);
+	return result == -1 ? -1 : json_object_del(object, key);
+}
+
+/* Replaces below `value` what canonical JSON cannot tell; the depth is that of our own records. */
+static int
+make_plain(json_t *value, int depth)
+{
+	json_t *child, *other;
 	const char *key;
-	json_t *child;
-	size_t i;
 	void *next;
+	size_t i;
+	bool failed = false;
 
 	if (depth > MAX_DEPTH)
 		return -1;
 	json_object_foreach_safe(value, next, key, child) {
-		if (json_is_real(child)) {
-			if (json_object_set_new(value, key, real_as_string(json_real_value(child))) == -1)
-				return -1;
-		} else if (without_reals(child, depth + 1) == -1) {
-			return -1;
+		if ((other = replacement(child, &failed)) != NULL) {
+			failed = json_object_set_new_nocheck(value, key, other) == -1;
+			child = json_object_get(value, key);
 		}
+		if (failed || make_plain(child, depth + 1) == -1)
+			return -1;
+		if (!audit_utf8_valid(key, strlen(key)) && rename_member(value, key, child) == -1)
+			return -1;
 	}
 	json_array_foreach(value, i, child) {
-		if (json_is_real(child)) {
-			if (json_array_set_new(value, i, real_as_string(json_real_value(child))) == -1)
-				return -1;
-		} else if (without_reals(child, depth + 1) == -1) {
+		if ((other = replacement(child, &failed)) != NULL)
+			failed = json_array_set_new(value, i, other) == -1;
+		if (failed || make_plain(json_array_get(value, i), depth + 1) == -1)
 			return -1;
-		}
 	}
 	return 0;
 }
 
-/* jansson prints \u001F and a raw DEL where Python prints \u001f and \u007f; adds `text` with these told the latter way. */
+/* jansson prints \u001F and a raw DEL where Python prints \u001f and \u007f; adds `text` in the latter way. */
 static int
 add_lower_case(struct buf *out, const char *text)
 {
@@ -106,17 +135,17 @@ add_lower_case(struct buf *out, const char *text)
 int
 audit_canonical(struct buf *out, json_t *value)
 {
+	bool failed = false;
+	json_t *other = replacement(value, &failed);
 	char *text;
 	int result;
 
-	if (json_is_real(value)) {
-		json_t *string = real_as_string(json_real_value(value));
-
-		result = string != NULL ? audit_canonical(out, string) : -1;
-		json_decref(string);
+	if (other != NULL) {
+		result = audit_canonical(out, other);
+		json_decref(other);
 		return result;
 	}
-	if (without_reals(value, 0) == -1)
+	if (failed || make_plain(value, 0) == -1)
 		return -1;
 	text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
 	if (text == NULL)
@@ -279,7 +308,7 @@ audit_wire_record(struct buf *out, json_t *record)
 	unsigned stage = stage_name != NULL ? audit_stage_find(stage_name) : 0;
 	uint8_t head[2] = { AUDIT_WIRE_RECORD, (uint8_t)stage };
 
-	if (op == NULL || strlen(op) != ID_LEN || stage == 0)
+	if (op == NULL || strlen(op) != ID_LEN || stage == 0 || make_plain(record, 0) == -1)
 		return -1;
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		buf_drop(out, buf_len(out));

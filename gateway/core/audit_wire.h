@@ -49,7 +49,13 @@ struct audit_ack {
 	uint32_t reserved;
 };
 
-/* Adds the canonical text of `value`. -1 when memory is out or the value cannot be told in JSON. */
+bool audit_utf8_valid(const char *text, size_t len);
+
+/*
+ * Adds the canonical text of `value`. Numbers with a fraction, and keys and strings that are no UTF-8 (made by jansson's
+ * _nocheck functions), are replaced in `value` first: no record is lost because of them. -1 when memory is out, or the
+ * value is nested deeper than any record.
+ */
 int audit_canonical(struct buf *out, json_t *value);
 
 /*

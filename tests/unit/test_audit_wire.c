@@ -126,6 +126,19 @@ test_I60_any_bytes_are_a_string(void **state)
 		assert_canonical(audit_text(rows[i].bytes, rows[i].len), rows[i].text);
 }
 
+/* A client names a typed parameter with bytes that are no UTF-8: the record must not be lost over it. */
+static void
+test_I60_keys_and_texts_that_were_not_checked(void **state)
+{
+	json_t *object = json_object();
+
+	(void)state;
+	(void)json_object_set_new_nocheck(object, "p\xff", json_stringn_nocheck("v\xfe", 2));
+	(void)json_object_set_new(object, "list", json_pack("[o, f]", json_stringn_nocheck("\xc3", 1), 0.5));
+	assert_canonical(object, "{\"list\":[\"\\udbff\\udec3\",\"0.5\"],\"p\\udbff\\udeff\":\"v\\udbff\\udefe\"}");
+	assert_canonical(json_stringn_nocheck("\xff", 1), "\"\\udbff\\udeff\"");
+}
+
 static void
 test_text_is_bounded(void **state)
 {
@@ -356,6 +369,7 @@ main(void)
 		cmocka_unit_test(test_event_names),
 		cmocka_unit_test(test_canonical_is_what_python_prints),
 		cmocka_unit_test(test_I60_any_bytes_are_a_string),
+		cmocka_unit_test(test_I60_keys_and_texts_that_were_not_checked),
 		cmocka_unit_test(test_text_is_bounded),
 		cmocka_unit_test(test_a_record_keeps_what_it_says),
 		cmocka_unit_test(test_identity_members),
