@@ -100,7 +100,7 @@ def test_hash_is_what_the_interface_says(gateway):
     for before, record in zip(records, records[1:]):
         assert record["prev"] == before["hash"]
         plain = {key: value for key, value in record.items() if key != "hash"}
-        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
         assert hashlib.sha256(text.encode()).hexdigest() == record["hash"]
 
 

@@ -805,6 +805,54 @@ test_I56_full_disk(void **state)
 	fixture_remove(dir);
 }
 
+/* A torn end, and no room to put it aside: the writer starts all the same, refuses, and goes on when there is room. */
+static void
+test_I56_torn_end_on_a_full_disk(void **state)
+{
+	struct gateway *gateway = *state;
+	char *dir = fixture_dir(), block[4096], *text;
+	size_t len;
+	FILE *file;
+
+	if (mount("tmpfs", dir, "tmpfs", 0, "size=64k") == -1) {
+		print_message("SKIP: mounting a tmpfs: %s\n", strerror(errno));
+		fixture_remove(dir);
+		skip();
+	}
+	writer_destroy(gateway->writer);
+	gateway->options.dir = dir;
+	gateway->options.calls = &store_real_calls;
+	start_writer(gateway);
+	connect_client(gateway);
+	submit(gateway, "event", 'B', 1);
+	wait_durable(gateway, 1);
+	writer_destroy(gateway->writer);
+	text = fixture_read(dir, "audit-000001.jsonl", &len);
+	file = fopen(fixture_path(dir, "audit-000001.jsonl"), "a");
+	assert_non_null(file);
+	assert_int_equal(fwrite(text, 1, len - 10, file), len - 10);
+	assert_int_equal(fclose(file), 0);
+	free(text);
+	memset(block, 0, sizeof(block));
+	file = fopen(fixture_path(dir, "filler"), "w");
+	assert_non_null(file);
+	while (fwrite(block, 1, sizeof(block), file) == sizeof(block) && fflush(file) == 0)
+		;
+	(void)fclose(file);
+
+	start_writer(gateway);
+	connect_client(gateway);
+	assert_false(writer_healthy(gateway->writer));
+	assert_true(submit(gateway, "event", 'B', 2) != 0);
+	assert_int_equal(unlink(fixture_path(dir, "filler")), 0);
+	wait_durable(gateway, 2);
+	assert_whole(dir, 3);
+	writer_destroy(gateway->writer);
+	gateway->writer = NULL;
+	assert_int_equal(umount(dir), 0);
+	fixture_remove(dir);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int
@@ -833,6 +881,7 @@ main(void)
 		TEST(test_I62_damage_is_not_papered_over),
 		TEST(test_I64_time_does_not_go_back),
 		TEST(test_I56_full_disk),
+		TEST(test_I56_torn_end_on_a_full_disk),
 	};
 	static const char *const null_log[] = { "1:file:/dev/null" };
 
