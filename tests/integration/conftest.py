@@ -19,6 +19,8 @@ GUEST = "web-q"
 GUEST_UUID = "11111111-0000-4000-8000-0000000000aa"
 OTHER_GUEST = "db-q"
 OTHER_GUEST_UUID = "22222222-0000-4000-8000-0000000000bb"
+HIDDEN_GUEST = "hr-q"
+HIDDEN_GUEST_UUID = "33333333-0000-4000-8000-0000000000dd"
 PASSWORDS = {"alice": "alice's word", "bob": "bob's word", "admin": "admin's word"}
 TEST_SECONDS = 150
 
@@ -38,6 +40,10 @@ class Way:
 
     def python(self, user, code, *arguments, **where):
         return self.gateway.python(user, code, *arguments, via=self.via, **where)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "confined: needs a build that confines itself, so one without sanitizers")
 
 
 @pytest.fixture(autouse=True)
@@ -181,11 +187,12 @@ def way(request):
 
 @pytest.fixture(scope="session")
 def guests(libvirtd):
-    """Two defined QEMU guests, of which web-q is alice's."""
+    """Three defined QEMU guests: web-q is alice's, db-q she may see, hr-q not."""
     if not have_qemu():
         pytest.skip("there is no QEMU here")
     libvirtd.define_guest(GUEST, GUEST_UUID)
     libvirtd.define_guest(OTHER_GUEST, OTHER_GUEST_UUID)
+    libvirtd.define_guest(HIDDEN_GUEST, HIDDEN_GUEST_UUID)
     return libvirtd.qemu_uri
 
 

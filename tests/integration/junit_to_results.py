@@ -1,6 +1,6 @@
 """Turns pytest's JUnit file into lines "passed|failed|skipped <tab> test <tab> why" for ./check.
 
-usage: junit_to_results.py FILE EXIT_CODE [selected]
+usage: junit_to_results.py FILE EXIT_CODE BUILD [selected]
 """
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -10,7 +10,7 @@ def one_line(text):
     return " ".join((text or "").split())[:300]
 
 
-def main(path, code, selected):
+def main(path, code, build, selected):
     seen_failure = False
     try:
         cases = list(ElementTree.parse(path).iter("testcase"))
@@ -18,7 +18,7 @@ def main(path, code, selected):
         print(f"failed\tintegration\tpytest left no readable result (exit code {code}): {one_line(str(error))}")
         return
     for case in cases:
-        name = "integration: " + case.get("name", "?")
+        name = f"integration with {build}: {case.get('name', '?')}"
         bad = case.find("failure") if case.find("failure") is not None else case.find("error")
         skipped = case.find("skipped")
         if bad is not None:
@@ -33,4 +33,4 @@ def main(path, code, selected):
         print(f"failed\tintegration\tpytest ended with exit code {code}")
 
 
-main(sys.argv[1], int(sys.argv[2]), len(sys.argv) > 3 and sys.argv[3] != "")
+main(sys.argv[1], int(sys.argv[2]), sys.argv[3], len(sys.argv) > 4 and sys.argv[4] != "")
