@@ -43,7 +43,7 @@ class Way:
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "confined: needs a build that confines itself, so one without sanitizers")
+    config.addinivalue_line("markers", "plain: needs a build without sanitizers: confined, and with memory that can be measured")
 
 
 @pytest.fixture(autouse=True)

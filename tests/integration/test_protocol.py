@@ -141,6 +141,7 @@ def test_I13_impossible_lengths_close(client, length):
     assert client.closed()
 
 
+@pytest.mark.plain
 def test_I13_memory_grows_with_what_came_not_with_the_claim(own_gateway, pki, libvirtd):
     gateway = own_gateway(front_processes=1)
     clients = []

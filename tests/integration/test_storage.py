@@ -112,6 +112,7 @@ def test_several_streams_on_one_connection(gateway, libvirtd, volume, noise, poo
     assert sums == [digest(noise)] * 4
 
 
+@pytest.mark.plain
 def test_I80_reader_that_stops_reading_costs_bounded_memory(own_gateway, libvirtd, volume, noise):
     """Libvirtd has 48 MiB to send, the client takes none of them: the gateway may hold a fraction only."""
     gateway = own_gateway(front_processes=1)
