@@ -300,11 +300,14 @@ receive(struct client *client)
 		return false;
 	}
 	n = transport_read(&client->transport, room, READ_SIZE);
+	/* Reading may have made TLS answer something. */
+	if (transport_flush(&client->transport) < 0)
+		n = TRANSPORT_FAILED;
 	if (n > 0) {
 		buf_added(&client->received, (size_t)n);
 		return true;
 	}
-	if (transport_flush(&client->transport) < 0 || n == TRANSPORT_FAILED)
+	if (n == TRANSPORT_FAILED)
 		client_close(client, CLOSE_CLIENT_LOST, client->transport.problem);
 	else if (n == TRANSPORT_EOF)
 		client_close(client, CLOSE_SAID_NOTHING, NULL);

@@ -91,14 +91,15 @@ pump_gate_writable(struct client *client)
 		return;
 	}
 	buf_drop(&client->to_gate, (size_t)taken);
+	client_progress(client);
 	if (buf_len(&client->to_gate) > 0) {
 		event_add(&client->gate_writable, NULL);
 		return;
 	}
-	if (client->state == CLIENT_HALF_CLOSED) {
+	if (client->state == CLIENT_HALF_CLOSED)
 		shutdown(client->gate_fd, SHUT_WR);
+	if (client->state != CLIENT_OPEN)
 		return;
-	}
 	event_add(&client->readable, NULL);
 	/* TLS may hold bytes that it had read ahead. */
 	event_active(&client->readable, EV_READ, 0);

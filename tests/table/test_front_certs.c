@@ -211,6 +211,29 @@ test_I3_revocation(void **state)
 }
 
 static void
+test_I3_name_constraints(void **state)
+{
+	struct cert inside, outside;
+	int files[PROCESS_NUM_FILES] = { -1, -1, -1, -1, -1, -1 };
+
+	(void)state;
+	harness.ca = cert_make((struct cert_wish){ .cn = "Lab CA", .ca = true });
+	harness.server = cert_make((struct cert_wish){ .cn = "localhost", .issuer = &harness.ca, .usage = "serverAuth" });
+	intermediate = cert_make((struct cert_wish){ .cn = "Lab Sub CA", .issuer = &harness.ca, .ca = true,
+	    .constraints = "critical,permitted;email:good.lab" });
+	inside = cert_make((struct cert_wish){ .cn = "alice", .issuer = &intermediate, .san = "email:alice@good.lab" });
+	outside = cert_make((struct cert_wish){ .cn = "alice", .issuer = &intermediate, .san = "email:alice@bad.lab" });
+	files[FILE_CA] = file_of_certs(harness.ca.x509, intermediate.x509, NULL);
+	harness_start(&harness, "", files);
+	assert_true(gets_in(&inside));
+	assert_false(gets_in(&outside));
+	cert_free(&inside);
+	cert_free(&outside);
+	cert_free(&intermediate);
+	harness_stop(&harness);
+}
+
+static void
 test_I12_no_start_without_the_list(void **state)
 {
 	(void)state;
@@ -381,6 +404,7 @@ main(void)
 		cmocka_unit_test(test_no_certificate),
 		cmocka_unit_test(test_allow_list),
 		cmocka_unit_test(test_I3_revocation),
+		cmocka_unit_test(test_I3_name_constraints),
 		cmocka_unit_test(test_I12_no_start_without_the_list),
 		cmocka_unit_test(test_check_explains),
 		cmocka_unit_test(test_I5_I7_protocol),

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -83,6 +84,8 @@ cert_make(struct cert_wish wish)
 	    wish.ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature,keyEncipherment");
 	if (!wish.ca && (wish.usage == NULL || wish.usage[0] != '\0'))
 		add_extension(cert.x509, &ctx, "extendedKeyUsage", wish.usage != NULL ? wish.usage : "clientAuth");
+	if (wish.constraints != NULL)
+		add_extension(cert.x509, &ctx, "nameConstraints", wish.constraints);
 	if (wish.san != NULL)
 		add_extension(cert.x509, &ctx, "subjectAltName", wish.san);
 	need(X509_sign(cert.x509, issuer->key, EVP_sha256()) > 0);
@@ -407,6 +410,8 @@ harness_start_without_gate(struct harness *harness, const char *settings, const 
 	need(harness->pid >= 0);
 	if (harness->pid == 0) {
 		close(fds[0]);
+		if (harness->max_files != 0)
+			need(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ harness->max_files, harness->max_files }) == 0);
 		(void)log_setup(process.settings->log_level, NULL, 0);
 		front_main(&process);
 	}

@@ -31,6 +31,7 @@ struct cert_wish {
 	long from, until;	/* days from now; until 0: 30 */
 	const char *usage;	/* extended key usage; NULL "clientAuth", "" none */
 	const char *san;	/* as openssl.cnf has it, or NULL */
+	const char *constraints;	/* name constraints of a CA, likewise */
 };
 
 struct cert cert_make(struct cert_wish wish);
@@ -53,6 +54,7 @@ struct harness {
 	uint16_t tls_port, tcp_port;
 	char unix_path[108];
 	struct cert ca, server;
+	unsigned max_files;	/* descriptors that the front may have; 0: as many as the test */
 	char settings[2048];
 	/* what came */
 	bool ready, stopped;

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "gateway/core/link.h"
+#include "gateway/front/framing.h"
 #include "proto/rpc.h"
 #include "tests/unit/front_harness.h"
 
@@ -314,6 +315,74 @@ test_I76_gate_comes_back(void **state)
 	tls_close(&after);
 }
 
+/* Out of descriptors: who is in goes on, who knocks waits, and gets in when somebody has left. */
+static void
+test_I79_descriptors_run_out(void **state)
+{
+	enum { NUM = 40 };
+	struct tls_client first, late;
+	uint8_t message[RPC_HEADER_LEN], got[RPC_HEADER_LEN];
+	int knocking[NUM], stream;
+
+	(void)state;
+	harness.max_files = 48;
+	harness_start(&harness, "", NULL);
+	harness.max_files = 0;
+	alice = cert_make((struct cert_wish){ .cn = "alice", .issuer = &harness.ca });
+	assert_true(tls_connect(&first, &harness, &alice, 0));
+	stream = harness_next_session(&harness);
+	for (int i = 0; i < NUM; i++)
+		knocking[i] = connect_tcp(harness.tls_port);
+	for (int i = 0; i < 3; i++) {
+		make_message(message, sizeof(message), 1);
+		assert_true(write_all(stream, message, sizeof(message)));
+		assert_true(tls_read_all(&first, got, sizeof(got)));
+		assert_int_equal(SSL_write(first.ssl, message, sizeof(message)), sizeof(message));
+		assert_true(read_all(stream, got, sizeof(got)));
+	}
+	for (int i = 0; i < NUM; i++)
+		close(knocking[i]);
+	assert_true(tls_connect(&late, &harness, &alice, 0));
+	close(harness_next_session(&harness));
+	close(stream);
+	tls_close(&first);
+	tls_close(&late);
+	cert_free(&alice);
+	harness_stop(&harness);
+}
+
+/* Each split of two messages gives the same pieces, put together, and never one that spans both. */
+static void
+test_framing_split_at_every_byte(void **state)
+{
+	enum { FIRST = 28, SECOND = 61 };
+	uint8_t bytes[FIRST + SECOND];
+
+	(void)state;
+	make_message(bytes, FIRST, 1);
+	make_message(bytes + FIRST, SECOND, 2);
+	for (size_t cut = 1; cut < sizeof(bytes); cut++) {
+		struct framing framing = { 0 };
+		size_t at = 0;
+
+		while (at < sizeof(bytes)) {
+			size_t end = at < cut ? cut : sizeof(bytes), piece = framing_piece(&framing, bytes + at, end - at);
+
+			assert_true(piece > 0 && piece <= end - at);
+			assert_true(at >= FIRST || at + piece <= FIRST);
+			at += piece;
+		}
+		assert_int_equal(framing.left, 0);
+		assert_int_equal(framing.have, 0);
+	}
+	for (uint32_t length = 0; length < RPC_HEADER_LEN; length++) {
+		struct framing framing = { 0 };
+		const uint8_t word[4] = { 0, 0, 0, (uint8_t)length };
+
+		assert_int_equal(framing_piece(&framing, word, sizeof(word)), 0);
+	}
+}
+
 static void
 test_idle_memory(void **state)
 {
@@ -355,6 +424,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_I80_back_pressure_both_ways, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unix_peer_is_the_identity, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_I76_gate_comes_back, set_up, tear_down),
+		cmocka_unit_test(test_I79_descriptors_run_out),
+		cmocka_unit_test(test_framing_split_at_every_byte),
 		cmocka_unit_test_setup_teardown(test_idle_memory, set_up, tear_down),
 	};
 
