@@ -102,6 +102,24 @@ name_allowed(const struct settings_list *list, const char *name)
 	return false;
 }
 
+/*
+ * Do certificate and SASL name one person? Otherwise who holds one's certificate and another's password would have
+ * the rights of both.
+ */
+static bool
+names_one_person(const struct vg_identity *identity, const char *name)
+{
+	size_t local = strcspn(name, "@");
+
+	if (identity->x509_cn != NULL && (strcmp(identity->x509_cn, name) == 0 ||
+	    (strlen(identity->x509_cn) == local && memcmp(identity->x509_cn, name, local) == 0)))
+		return true;
+	for (size_t i = 0; i < identity->num_x509_sans; i++)
+		if (strncmp(identity->x509_sans[i], "email:", 6) == 0 && strcmp(identity->x509_sans[i] + 6, name) == 0)
+			return true;
+	return false;
+}
+
 /* What still stands between a proven name and a session; CLOSE_NUM_REASONS: nothing. */
 static enum close_reason
 judge(const struct client *client)
@@ -115,6 +133,8 @@ judge(const struct client *client)
 		return CLOSE_SASL_WEAK;
 	if (!name_allowed(&settings->sasl_allowed_username_list, name))
 		return CLOSE_SASL_NOT_ALLOWED;
+	if (client->listener == LISTENER_TLS && settings->sasl_match_certificate && !names_one_person(client->identity, name))
+		return CLOSE_SASL_NOT_CERT;
 	/* Whatever follows in clear would be taken for the session's although nobody protected it. */
 	if (client->listener == LISTENER_TCP && buf_len(&client->received) > 0)
 		return CLOSE_SASL_EARLY_BYTES;

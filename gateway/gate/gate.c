@@ -52,9 +52,9 @@ on_problem(const struct vg_error *error, void *arg)
 		*first = *error;
 }
 
-/* Takes `fd`. -1 with `error` when the file does not make a policy. */
-static int
-load_policy(struct gate *gate, int fd, struct vg_error *error)
+/* NULL with `error` when the file does not make a policy. `name` is for messages. */
+static struct policy *
+read_policy(int fd, const char *name, struct vg_error *error)
 {
 	struct policy *policy;
 	size_t len;
@@ -62,17 +62,15 @@ load_policy(struct gate *gate, int fd, struct vg_error *error)
 
 	error->what[0] = error->hint[0] = '\0';
 	text = fd < 0 ? NULL : process_read_file(fd, &len);
-	if (fd >= 0)
-		close(fd);
-	if (text == NULL)
-		return vg_fail(error, "%s: cannot be read", gate->settings->policy_file);
-	policy = policy_parse(text, len, gate->settings->policy_file, on_problem, error);
+	if (text == NULL) {
+		vg_fail(error, "%s: cannot be read", name);
+		return NULL;
+	}
+	policy = policy_parse(text, len, name, on_problem, error);
 	free(text);
-	if (policy == NULL)
-		return error->what[0] != '\0' ? -1 : vg_fail(error, "%s: not a policy", gate->settings->policy_file);
-	policy_destroy(gate->policy);
-	gate->policy = policy;
-	return 0;
+	if (policy == NULL && error->what[0] == '\0')
+		vg_fail(error, "%s: not a policy", name);
+	return policy;
 }
 
 static void
@@ -185,35 +183,55 @@ on_peer(struct gate *gate, const uint8_t *body, size_t len, int fd)
 		close(fd);
 }
 
-/* New settings and a new policy, each only when it loads; then everybody is judged again. */
+/* Both or neither: settings that were meant for a policy that is refused do not come alone. */
+static int
+take_files(struct gate *gate, const int files[PROCESS_NUM_FILES], struct vg_error *error)
+{
+	struct settings *settings;
+	struct policy *policy;
+	char kept[256];
+	size_t len;
+	char *text = files[FILE_SETTINGS] < 0 ? NULL : process_read_file(files[FILE_SETTINGS], &len);
+
+	if (text == NULL)
+		return vg_fail(error, "%s: cannot be read", gate->settings->file);
+	settings = settings_parse(text, gate->settings->file, error);
+	free(text);
+	if (settings == NULL)
+		return -1;
+	policy = read_policy(files[FILE_POLICY], settings->policy_file, error);
+	if (policy == NULL) {
+		settings_destroy(settings);
+		return -1;
+	}
+	settings_keep(settings, gate->settings, kept, sizeof(kept));	/* the parent tells which */
+	log_set_level(settings->log_level);
+	settings_destroy(gate->settings);
+	gate->settings = gate->process->settings = settings;
+	policy_destroy(gate->policy);
+	gate->policy = policy;
+	return 0;
+}
+
 static void
 on_reload(struct gate *gate, const uint8_t *body, size_t len, const int *fds, size_t num_fds)
 {
-	int files[PROCESS_NUM_FILES];
-	struct settings *settings;
 	struct vg_error error = { .what = "", .hint = "" };
-	char kept[256];
-	size_t text_len;
-	char *text;
+	char answer[sizeof(error.what) + sizeof(error.hint) + 2] = "";
+	int files[PROCESS_NUM_FILES];
 
-	if (process_reload_files(body, len, fds, num_fds, files) < 0)
-		return;
-	text = files[FILE_SETTINGS] < 0 ? NULL : process_read_file(files[FILE_SETTINGS], &text_len);
-	settings = text == NULL ? NULL : settings_parse(text, gate->settings->file, &error);
-	free(text);
-	if (settings != NULL) {
-		settings_keep(settings, gate->settings, kept, sizeof(kept));	/* the parent tells which */
-		log_set_level(settings->log_level);
-		settings_destroy(gate->settings);
-		gate->settings = settings;
+	if (process_reload_files(body, len, fds, num_fds, files) < 0) {
+		(void)snprintf(answer, sizeof(answer), "the gate did not understand the request");
+	} else {
+		if (take_files(gate, files, &error) == 0)
+			rejudge_sessions(gate);
+		else
+			(void)snprintf(answer, sizeof(answer), "%s%s%s", error.what, error.hint[0] == '\0' ? "" : "; ", error.hint);
+		for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
+			if (files[i] >= 0)
+				close(files[i]);
 	}
-	if (load_policy(gate, files[FILE_POLICY], &error) == 0)
-		rejudge_sessions(gate);
-	files[FILE_POLICY] = -1;
-	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
-		if (files[i] >= 0)
-			close(files[i]);
-	(void)link_send(gate->parent, LINK_RELOADED, error.what, strlen(error.what), NULL, 0);
+	(void)link_send(gate->parent, LINK_RELOADED, answer, strlen(answer), NULL, 0);
 }
 
 /* Ends what can be ended now; outcomes still awaited are recorded as unknown. */
@@ -352,10 +370,11 @@ gate_main(struct process *process)
 	gate.parent = gate.audit == NULL ? NULL : link_create(gate.base, process->parent_fd, on_parent_message, on_parent_closed, &gate);
 	if (gate.parent == NULL)
 		log_fatal("cannot start: %s", strerror(errno));
-	if (load_policy(&gate, process->files[FILE_POLICY], &error) < 0)
+	gate.policy = read_policy(process->files[FILE_POLICY], gate.settings->policy_file, &error);
+	if (gate.policy == NULL)
 		fail(&gate, error.what);
 	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
-		if (i != FILE_POLICY && process->files[i] >= 0)
+		if (process->files[i] >= 0)
 			close(process->files[i]);
 	evtimer_assign(&gate.sweep, gate.base, on_sweep, &gate);
 	evtimer_assign(&gate.redial, gate.base, on_redial, &gate);

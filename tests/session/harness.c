@@ -143,6 +143,13 @@ give_link(enum process_kind kind, struct link **ours)
 	close(fds[1]);
 }
 
+static void
+settings_text(char *text, size_t size)
+{
+	(void)snprintf(text, size, "backend_socket = \"%s\"\nbackend_socket_ro = \"%s\"\nallowed_uris = [ \"test:///default\" ]\n"
+	    "user = \"nobody\"\ngroup = \"nogroup\"\nlog_level = 4\nmax_client_requests = 4\nlog_outputs = [ \"4:stderr\" ]\n", h.path, h.path);
+}
+
 static struct settings *
 make_settings(void)
 {
@@ -150,8 +157,7 @@ make_settings(void)
 	struct vg_error error;
 	char text[1024];
 
-	(void)snprintf(text, sizeof(text), "backend_socket = \"%s\"\nbackend_socket_ro = \"%s\"\nallowed_uris = [ \"test:///default\" ]\n"
-	    "user = \"nobody\"\ngroup = \"nogroup\"\nlog_level = 4\nmax_client_requests = 4\nlog_outputs = [ \"4:stderr\" ]\n", h.path, h.path);
+	settings_text(text, sizeof(text));
 	settings = settings_parse(text, "test.conf", &error);
 	if (settings == NULL)
 		fail_msg("%s", error.what);
@@ -273,13 +279,20 @@ harness_expect_record(const char *one, const char *other)
 char *
 harness_reload(const char *policy)
 {
-	uint8_t body[PROCESS_NUM_FILES] = { 0 };
-	int fd = memory_file(policy);
-	char *text = NULL;
+	int files[PROCESS_NUM_FILES], fds[PROCESS_NUM_FILES];
+	uint8_t body[PROCESS_NUM_FILES];
+	char settings[1024], *text = NULL;
+	size_t num_fds;
 
-	body[FILE_POLICY] = 1;
-	assert_int_equal(link_send(h.parent, LINK_RELOAD, body, sizeof(body), &fd, 1), 0);
-	close(fd);
+	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
+		files[i] = -1;
+	settings_text(settings, sizeof(settings));
+	files[FILE_SETTINGS] = memory_file(settings);
+	files[FILE_POLICY] = memory_file(policy);
+	num_fds = process_put_files(files, body, fds);
+	assert_int_equal(link_send(h.parent, LINK_RELOAD, body, sizeof(body), fds, num_fds), 0);
+	close(files[FILE_SETTINGS]);
+	close(files[FILE_POLICY]);
 	for (int waited = 0; waited < DEADLINE_MS && text == NULL; waited += 10) {
 		poll(NULL, 0, 10);
 		pthread_mutex_lock(&h.lock);
