@@ -17,6 +17,7 @@
 
 /* Intents under way leave room for what must be kept. */
 #define AUDIT_MAX_INTENTS (AUDIT_MAX_KEPT / 2)
+#define AUDIT_MAX_REFUSALS (AUDIT_MAX_KEPT / 4)
 
 struct pending {
 	TAILQ_ENTRY(pending) entry;
@@ -154,13 +155,35 @@ discard(struct audit_client *client, struct pending *pending)
 	pending_free(pending);
 }
 
+/* Refusals are told too (I59), as one event each. They take at most a quarter of the room. */
+static void
+keep_refusal(struct audit_client *client, json_t *record)
+{
+	struct pending *pending = NULL;
+	const char *code = json_string_value(json_object_get(record, "code"));
+
+	if (client->pending_bytes <= AUDIT_MAX_REFUSALS && record != NULL) {
+		if (code != NULL && strlen(code) > 0)
+			(void)json_object_set_new(record, "code", json_sprintf("%.*sE", (int)strlen(code) - 1, code));
+		(void)json_object_set_new(record, "stage", json_string("event"));
+		audit_add_result(record, "error", 0, "refused: the audit trail could not be written");
+		pending = pending_create(client, record, AUDIT_KEEP);
+	} else {
+		json_decref(record);
+	}
+	if (pending != NULL)
+		TAILQ_INSERT_TAIL(&client->kept, pending, entry);
+	else
+		count_lost(client);
+}
+
 uint64_t
 audit_submit(struct audit_client *client, json_t *record, enum audit_need need, audit_done_cb *done, void *arg)
 {
 	struct pending *pending;
 
 	if (need == AUDIT_OR_REFUSE && !audit_client_healthy(client)) {
-		json_decref(record);
+		keep_refusal(client, record);
 		return 0;
 	}
 	pending = pending_create(client, record, need);

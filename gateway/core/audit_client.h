@@ -48,7 +48,8 @@ struct audit_client;
 /*
  * Intents without a future of their own get their outcome from here, so that every intent has exactly one: when an
  * intent that was sent is not durable in time (its `done` says false), or when it became durable after audit_forget,
- * an outcome "error, not forwarded" is kept and sent. What the caller sends for the same op is a repeat then.
+ * an outcome "error, not forwarded" is kept and sent. What the caller sends for the same op is a repeat then. An intent
+ * that is refused at once because the trail is away is kept as a single event "error, refused".
  */
 enum audit_need {
 	AUDIT_OR_REFUSE,	/* an intent: told durable or not at once when the trail is away; never kept */
