@@ -89,6 +89,9 @@ audit_head_read(const char *dir, uint64_t *seq, char hash[AUDIT_HASH_LEN + 1])
 		return false;
 	text[got] = '\0';
 	*seq = strtoull(text, &end, 10);
+	/* A number that no trail reaches: somebody wrote it, and lines behind it would not be read again. */
+	if (*seq >= 100000000000000000u)
+		return false;
 	if (end != text + 20 || *end != ' ' || strspn(end + 1, "0123456789abcdef") != AUDIT_HASH_LEN)
 		return false;
 	memcpy(hash, end + 1, AUDIT_HASH_LEN);
