@@ -19,6 +19,8 @@
 static const unsigned char session_id_context[] = "virtgate-rpc";
 
 static const char ciphers_tls12[] = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL";
+#define TLS_GROUP_X25519	0x001d
+#define X25519_SHARE_LEN	32u
 static const char groups[] = "X25519:P-256:P-384";
 
 /* OpenSSL's own words for the last thing that failed. */
@@ -177,6 +179,22 @@ out:
 	return ret;
 }
 
+/*
+ * What stands between the server certificate and its root, found once. Left to itself OpenSSL builds and verifies the
+ * chain anew in every handshake, and sends the root along. A certificate that does not verify is sent alone.
+ */
+static int
+build_chain(SSL_CTX *ctx, const struct settings *settings, struct vg_error *error)
+{
+	const int flags = SSL_BUILD_CHAIN_FLAG_UNTRUSTED | SSL_BUILD_CHAIN_FLAG_NO_ROOT |
+	    SSL_BUILD_CHAIN_FLAG_IGNORE_ERROR | SSL_BUILD_CHAIN_FLAG_CLEAR_ERROR;
+
+	if (SSL_CTX_build_cert_chain(ctx, flags) > 0)
+		return 0;
+	return vg_fail(error, "%s: the chain of the server certificate cannot be used: %s", settings->cert_file,
+	    openssl_reason());
+}
+
 /* With crl_file set every CA of a chain must have a valid list: a missing or expired one refuses everybody. */
 static int
 use_crl(X509_STORE *store, const struct settings *settings, int fd, struct vg_error *error)
@@ -226,6 +244,43 @@ on_verified(int accepted, X509_STORE_CTX *store)
 	return accepted;
 }
 
+bool
+tls_shares_x25519(const uint8_t *extension, size_t len)
+{
+	size_t at = 2, share;
+
+	if (len < 2 || ((size_t)extension[0] << 8 | extension[1]) != len - 2)
+		return false;
+	while (len - at >= 4) {
+		share = (size_t)extension[at + 2] << 8 | extension[at + 3];
+		if (share > len - at - 4)
+			return false;
+		if ((extension[at] << 8 | extension[at + 1]) == TLS_GROUP_X25519)
+			return share == X25519_SHARE_LEN;
+		at += 4 + share;
+	}
+	return false;
+}
+
+/*
+ * OpenSSL takes the first share that a client sends, libvirt's client sends P-256 before X25519. X25519 costs both
+ * sides less: where it is offered at once it is taken.
+ */
+static int
+on_client_hello(SSL *ssl, int *alert, void *arg)
+{
+	static int x25519[] = { NID_X25519 };
+	const unsigned char *extension;
+	size_t len;
+
+	(void)arg;
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_key_share, &extension, &len) != 1 ||
+	    !tls_shares_x25519(extension, len) || SSL_set1_groups(ssl, x25519, 1) == 1)
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*alert = SSL_AD_INTERNAL_ERROR;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+
 static int
 set_protocol(SSL_CTX *ctx, struct vg_error *error)
 {
@@ -233,7 +288,7 @@ set_protocol(SSL_CTX *ctx, struct vg_error *error)
 	    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION |
 	    SSL_OP_IGNORE_UNEXPECTED_EOF);	/* libvirt's client leaves without a word; RPC has lengths of its own */
 	SSL_CTX_clear_options(ctx, SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION | SSL_OP_LEGACY_SERVER_CONNECT);
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_security_level(ctx, 2);
@@ -243,6 +298,7 @@ set_protocol(SSL_CTX *ctx, struct vg_error *error)
 	    SSL_CTX_set1_groups_list(ctx, groups) != 1 ||
 	    SSL_CTX_set_session_id_context(ctx, session_id_context, sizeof(session_id_context) - 1) != 1)
 		return vg_fail(error, "OpenSSL lacks what virtgate needs: %s", openssl_reason());
+	SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
 	/* No list of CA names is sent: a client with an intermediate of its own would keep its certificate back. */
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verified);
 	SSL_CTX_set_verify_depth(ctx, 8);
@@ -265,6 +321,7 @@ tls_context_create(const struct settings *settings, const int files[PROCESS_NUM_
 	if (set_protocol(ctx, error) < 0 || use_certificate(ctx, settings, files[FILE_CERT], error) < 0 ||
 	    use_key(ctx, settings, files[FILE_KEY], error) < 0 ||
 	    use_ca(SSL_CTX_get_cert_store(ctx), settings, files[FILE_CA], error) < 0 ||
+	    build_chain(ctx, settings, error) < 0 ||
 	    (settings->crl_file != NULL &&
 	    use_crl(SSL_CTX_get_cert_store(ctx), settings, files[FILE_CRL], error) < 0)) {
 		SSL_CTX_free(ctx);

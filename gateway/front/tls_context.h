@@ -24,4 +24,7 @@ int tls_context_check_dates(SSL_CTX *ctx, const struct settings *settings, struc
  */
 int tls_client_identity(SSL *ssl, struct vg_identity *identity, struct vg_error *error);
 
+/* Does a ClientHello's key_share extension (its content) hold a share of X25519? False for what does not parse. */
+bool tls_shares_x25519(const uint8_t *extension, size_t len);
+
 #endif

@@ -368,6 +368,7 @@ class Virtgate(Peer):
     """RBAC on (a role bound on everything), audit on, its trail on a disk."""
     name = "virtgate"
     program = None
+    SETTINGS = ""	# more lines of virtgated.conf
     POLICY = {"version": 1, "bindings": [{"id": "bench", "who": ["x509:*"], "role": "admin", "on": ["*"]}]}
 
     def start(self):
@@ -392,7 +393,7 @@ state_dir = "{self.directory}/state"
 run_dir = "{self.directory}/run"
 user = "{user.pw_name}"
 group = "nogroup"
-""")
+{self.SETTINGS}""")
         ports = os.path.join(self.directory, "run", "ports.json")
         if os.path.exists(ports):
             os.unlink(ports)

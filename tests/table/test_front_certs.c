@@ -11,6 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "gateway/front/tls_context.h"
 #include "gateway/core/link.h"
 #include "gateway/front/front.h"
 #include "tests/unit/front_harness.h"
@@ -340,6 +341,70 @@ test_I5_I7_protocol(void **state)
 	harness_stop(&harness);
 }
 
+/* The server certificate travels alone when its issuer is a root: libvirt's client has the root. */
+static void
+test_chain_without_root(void **state)
+{
+	struct tls_client client;
+	struct cert alice;
+
+	(void)state;
+	start("", NULL);
+	alice = cert_make((struct cert_wish){ .cn = "alice", .issuer = &harness.ca });
+	assert_true(tls_connect(&client, &harness, &alice, TLS1_3_VERSION));
+	close(harness_next_session(&harness));
+	assert_int_equal(sk_X509_num(SSL_get_peer_cert_chain(client.ssl)), 1);
+	tls_close(&client);
+	cert_free(&alice);
+	harness_stop(&harness);
+}
+
+/* One row a key_share extension; each also at every shorter length, where it must say no and read no further. */
+static void
+test_key_shares(void **state)
+{
+	static const struct { uint8_t groups[3]; size_t num; size_t short_by; bool found; } rows[] = {
+		{ { 0 }, 0, 0, false },
+		{ { 0x1d }, 1, 0, true },
+		{ { 0x17 }, 1, 0, false },
+		{ { 0x17, 0x1d }, 2, 0, true },
+		{ { 0x17, 0x18, 0x1d }, 3, 0, true },
+		{ { 0x17, 0x18 }, 2, 0, false },
+		{ { 0x1d }, 1, 1, false },		/* a share of X25519 that is not 32 bytes */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t extension[256] = { 0 };
+		size_t len = 2;
+
+		for (size_t g = 0; g < rows[i].num; g++) {
+			size_t share = (rows[i].groups[g] == 0x1d ? 32u : 65u) - rows[i].short_by;
+
+			extension[len + 1] = rows[i].groups[g];
+			extension[len + 3] = (uint8_t)share;
+			len += 4 + share;
+		}
+		extension[0] = (uint8_t)((len - 2) >> 8);
+		extension[1] = (uint8_t)(len - 2);
+		assert_int_equal(tls_shares_x25519(extension, len), rows[i].found);
+		for (size_t cut = 0; cut < len; cut++) {
+			uint8_t *copy = malloc(cut + 1);	/* exact, so that a sanitizer sees a step too far */
+
+			assert_non_null(copy);
+			memcpy(copy, extension, cut);
+			assert_false(tls_shares_x25519(copy, cut));
+			/* The same with a length that agrees: a share that is cut off. */
+			if (cut >= 2) {
+				copy[0] = (uint8_t)((cut - 2) >> 8);
+				copy[1] = (uint8_t)(cut - 2);
+				(void)tls_shares_x25519(copy, cut);
+			}
+			free(copy);
+		}
+	}
+}
+
 /* I7: one row a cipher or group that is not taken, or is. */
 static void
 test_I7_ciphers(void **state)
@@ -408,6 +473,8 @@ main(void)
 		cmocka_unit_test(test_I12_no_start_without_the_list),
 		cmocka_unit_test(test_check_explains),
 		cmocka_unit_test(test_I5_I7_protocol),
+		cmocka_unit_test(test_chain_without_root),
+		cmocka_unit_test(test_key_shares),
 		cmocka_unit_test(test_I7_ciphers),
 	};
 
