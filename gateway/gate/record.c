@@ -72,8 +72,12 @@ leaf_json(const struct xdr_leaf *leaf)
 		return audit_text(leaf->bytes.data, leaf->bytes.len);
 	case XDR_DOUBLE:
 		return json_real(leaf->d);
-	case XDR_UINT32:
 	case XDR_UINT64:
+		/* JSON integers here are signed: what does not fit is told as text rather than as a wrong number. */
+		if (leaf->u > INT64_MAX)
+			return json_sprintf("%llu", (unsigned long long)leaf->u);
+		return json_integer((json_int_t)leaf->u);
+	case XDR_UINT32:
 	case XDR_UCHAR:
 	case XDR_USHORT:
 		return json_integer((json_int_t)leaf->u);
@@ -106,6 +110,9 @@ add_arg(const struct xdr_leaf *leaf, void *arg)
 		args->num--;
 		return true;
 	}
+	/* The same parameter twice: both are told, the second cannot stand in front of the first. */
+	if (json_object_get(args->object, name) != NULL && strlen(name) + 12 < sizeof(name))
+		(void)snprintf(name + strlen(name), sizeof(name) - strlen(name), "#%zu", args->num);
 	text = !leaf->absent && (leaf->field->form == XDR_BYTES || leaf->kind == XDR_STRING);
 	if (text && is_secret(args, name))
 		(void)json_object_set_new(args->object, name, json_string("(secret)"));
