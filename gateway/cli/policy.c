@@ -1,17 +1,13 @@
 /*
  * policy.c: the policy verbs.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gateway/cli/policy_args.h"
-#include "gateway/core/settings.h"
+#include "gateway/cli/policy_load.h"
 #include "virtgate/glob.h"
-
-#define MAX_POLICY_BYTES (16u * 1024u * 1024u)
 
 int
 verb_policy_permissions(const struct cli *cli)
@@ -38,124 +34,20 @@ verb_policy_permissions(const struct cli *cli)
 	return num > 0 ? CLI_DONE : CLI_NO;
 }
 
-/* The whole file in memory; NULL with `error`. */
-static char *
-read_file(const char *file, size_t *len, struct vg_error *error)
-{
-	char *text = malloc(MAX_POLICY_BYTES + 2);
-	FILE *in = fopen(file, "rbe");
-
-	if (in == NULL || text == NULL) {
-		vg_fail(error, "%s: %s", file, strerror(errno));
-		vg_hint(error, "--policy FILE names another file");
-		goto bad;
-	}
-	*len = fread(text, 1, MAX_POLICY_BYTES + 1, in);
-	if (ferror(in)) {
-		vg_fail(error, "%s: %s", file, strerror(errno));
-		goto bad;
-	}
-	fclose(in);
-	return text;
-bad:
-	if (in != NULL)
-		fclose(in);
-	free(text);
-	return NULL;
-}
-
-/* Mistakes of a policy, as lines on standard error or as a JSON array. */
-struct mistakes {
-	json_t *list;		/* NULL: print */
-	unsigned num;
-};
-
-static void
-take_mistake(const struct vg_error *error, void *arg)
-{
-	struct mistakes *mistakes = arg;
-
-	mistakes->num++;
-	if (mistakes->list != NULL) {
-		json_array_append_new(mistakes->list, json_pack("{s:s, s:s}", "what", error->what, "hint", error->hint));
-		return;
-	}
-	fprintf(stderr, "%s\n", error->what);
-	if (error->hint[0] != '\0')
-		fprintf(stderr, "  hint: %s\n", error->hint);
-}
-
-/* The file of --policy, else the policy_file of the settings. Caller frees; NULL with `error`. */
-static char *
-policy_file(const struct cli *cli, struct vg_error *error)
-{
-	const char *option = cli_option(cli, "policy", 0);
-	struct settings *settings;
-	char *file;
-
-	if (option != NULL)
-		return strdup(option);
-	settings = settings_load(cli->config != NULL ? cli->config : CLI_DEFAULT_CONFIG, error);
-	if (settings == NULL) {
-		if (cli->config == NULL && access(CLI_DEFAULT_CONFIG, R_OK) != 0)
-			vg_hint(error, "name the settings with --config FILE, or the policy itself with --policy FILE");
-		return NULL;
-	}
-	file = strdup(settings->policy_file);
-	settings_destroy(settings);
-	return file;
-}
-
-/* NULL: told; *status is the exit code. */
-static struct policy *
-load_policy(const char *file, struct mistakes *mistakes, int *status)
-{
-	struct policy *policy;
-	struct vg_error error;
-	size_t len;
-	char *text = read_file(file, &len, &error);
-
-	if (text == NULL) {
-		*status = cli_fail(&error, CLI_USAGE);
-		return NULL;
-	}
-	policy = policy_parse(text, len, file, take_mistake, mistakes);
-	free(text);
-	*status = policy != NULL ? CLI_DONE : CLI_USAGE;
-	return policy;
-}
-
-static struct policy *
-load_configured_policy(const struct cli *cli, int *status)
-{
-	struct mistakes mistakes = { 0 };
-	struct vg_error error = { 0 };
-	struct policy *policy;
-	char *file = policy_file(cli, &error);
-
-	if (file == NULL) {
-		*status = cli_fail(&error, CLI_USAGE);
-		return NULL;
-	}
-	policy = load_policy(file, &mistakes, status);
-	free(file);
-	return policy;
-}
-
 int
 verb_policy_check(const struct cli *cli)
 {
 	struct mistakes mistakes = { .list = cli->json ? json_array() : NULL };
 	struct vg_error error = { 0 };
 	struct policy *policy;
-	char *file = cli->num_args > 0 ? strdup(cli->args[0]) : policy_file(cli, &error);
+	char *file = cli->num_args > 0 ? strdup(cli->args[0]) : policy_load_name(cli, &error);
 	int status;
 
 	if (file == NULL) {
 		json_decref(mistakes.list);
 		return cli_fail(&error, CLI_USAGE);
 	}
-	policy = load_policy(file, &mistakes, &status);
+	policy = policy_load(file, &mistakes, &status);
 	if (policy == NULL && mistakes.num > 0)
 		status = CLI_NO;
 	if (cli->json && status != CLI_USAGE) {
@@ -171,16 +63,6 @@ verb_policy_check(const struct cli *cli)
 	policy_destroy(policy);
 	free(file);
 	return status;
-}
-
-static const char *
-verdict_name(enum verdict verdict)
-{
-	static const char *const names[] = {
-		[VERDICT_DENY] = "deny", [VERDICT_ALLOW] = "allow", [VERDICT_WOULD_DENY] = "would-deny",
-	};
-
-	return names[verdict];
 }
 
 /* "yes, by webops-on-web". */
@@ -201,21 +83,22 @@ static json_t *
 decision_json(struct decision decision)
 {
 	return json_pack("{s:b, s:s, s:s?}", "allowed", decision.verdict != VERDICT_DENY, "verdict",
-	    verdict_name(decision.verdict), "binding", decision.binding);
+	    policy_verdict_name(decision.verdict), "binding", decision.binding);
 }
 
 /* The arguments USER PERMISSION OBJECT, and the policy to ask. -1: told, exit with *status. */
 static int
 read_question(const struct cli *cli, struct question *question, struct policy **policy, int *status)
 {
+	const struct question_words words = question_options(cli);
 	struct vg_error error = { 0 };
 
-	if (question_user(question, cli, cli->args[0], &error) != 0 ||
-	    question_object(question, cli, cli->args[1], cli->args[2], &error) != 0) {
+	if (question_user(question, &words, cli->args[0], &error) != 0 ||
+	    question_object(question, &words, cli->args[1], cli->args[2], &error) != 0) {
 		*status = cli_fail(&error, CLI_USAGE);
 		return -1;
 	}
-	*policy = load_configured_policy(cli, status);
+	*policy = policy_load_configured(cli, status);
 	return *policy != NULL ? 0 : -1;
 }
 
@@ -247,9 +130,9 @@ print_binding(const char *binding, bool applies, enum verdict verdict, const cha
 
 	if (list != NULL)
 		json_array_append_new(list, json_pack("{s:s, s:b, s:s?, s:s}", "binding", binding, "applies", applies,
-		    "verdict", applies ? verdict_name(verdict) : NULL, "why", why));
+		    "verdict", applies ? policy_verdict_name(verdict) : NULL, "why", why));
 	else
-		printf("  %-10s  %s: %s\n", applies ? verdict_name(verdict) : "-", binding, why);
+		printf("  %-10s  %s: %s\n", applies ? policy_verdict_name(verdict) : "-", binding, why);
 }
 
 int
@@ -293,25 +176,26 @@ print_person(const char *who, const char *binding, enum verdict verdict, const c
 		people->num_allowed++;
 	if (people->list != NULL)
 		json_array_append_new(people->list, json_pack("{s:s, s:s, s:s, s:s}", "who", who, "verdict",
-		    verdict_name(verdict), "binding", binding, "when", condition));
+		    policy_verdict_name(verdict), "binding", binding, "when", condition));
 	else
-		printf("%-10s  %s: binding '%s'%s%s\n", verdict_name(verdict), who, binding,
+		printf("%-10s  %s: binding '%s'%s%s\n", policy_verdict_name(verdict), who, binding,
 		    condition[0] != '\0' ? ", " : "", condition);
 }
 
 int
 verb_policy_who_can(const struct cli *cli)
 {
+	const struct question_words words = question_options(cli);
 	struct question question = { 0 };
 	struct vg_error error = { 0 };
 	struct people people = { 0 };
 	struct policy *policy = NULL;
 	int status;
 
-	if (question_user(&question, cli, NULL, &error) != 0 ||
-	    question_object(&question, cli, cli->args[0], cli->args[1], &error) != 0) {
+	if (question_user(&question, &words, NULL, &error) != 0 ||
+	    question_object(&question, &words, cli->args[0], cli->args[1], &error) != 0) {
 		status = cli_fail(&error, CLI_USAGE);
-	} else if ((policy = load_configured_policy(cli, &status)) != NULL) {
+	} else if ((policy = policy_load_configured(cli, &status)) != NULL) {
 		people.list = cli->json ? json_array() : NULL;
 		policy_who_can(policy, question.permission, &question.object, question.now, print_person, &people);
 		status = people.num_allowed > 0 ? CLI_DONE : CLI_NO;

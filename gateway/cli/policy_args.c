@@ -125,30 +125,36 @@ add_part(struct question *question, const char *part, size_t len, struct vg_erro
 }
 
 static int
-set_address(struct question *question, const char *address, struct vg_error *error)
+set_address(struct question *question, const struct question_words *words, struct vg_error *error)
 {
+	const char *address = words->from;
 	uint8_t bytes[sizeof(struct in6_addr)];
 
 	if (address == NULL)
 		return 0;
 	if (strlen(address) >= sizeof(question->identity.address) ||
 	    inet_pton(strchr(address, ':') != NULL ? AF_INET6 : AF_INET, address, bytes) != 1) {
-		vg_fail(error, "--from: '%s' is not an address", address);
+		vg_fail(error, "%sfrom: '%s' is not an address", words->dashes, address);
 		return vg_hint(error, "for example 10.0.0.7 or 2001:db8::7");
 	}
 	memcpy(question->identity.address, address, strlen(address) + 1);
 	return 0;
 }
 
-int
-question_user(struct question *question, const struct cli *cli, const char *user, struct vg_error *error)
+struct question_words
+question_options(const struct cli *cli)
 {
-	const char *at = cli_option(cli, "at", 0);
+	return (struct question_words){ "--", cli_option(cli, "from", 0), cli_option(cli, "at", 0), cli_option(cli, "uuid", 0) };
+}
+
+int
+question_user(struct question *question, const struct question_words *words, const char *user, struct vg_error *error)
+{
 	size_t len;
 
 	question->now = time(NULL);
-	if (at != NULL && !policy_parse_time(at, &question->now)) {
-		vg_fail(error, "--at: '%s' is not a time", at);
+	if (words->at != NULL && !policy_parse_time(words->at, &question->now)) {
+		vg_fail(error, "%sat: '%s' is not a time", words->dashes, words->at);
 		return vg_hint(error, "for example 2027-01-01T08:30:00Z or 2027-01-01T08:30:00+01:00");
 	}
 	if (user == NULL)
@@ -161,7 +167,7 @@ question_user(struct question *question, const struct cli *cli, const char *user
 			break;
 	}
 	question->identity.via = (question->identity.proofs & VG_PROOF_UNIX) != 0 ? VG_VIA_RPC_UNIX : VG_VIA_RPC_TLS;
-	return set_address(question, cli_option(cli, "from", 0), error);
+	return set_address(question, words, error);
 }
 
 static int
@@ -210,11 +216,11 @@ set_name(struct question *question, const char *name, struct vg_error *error)
 }
 
 int
-question_object(struct question *question, const struct cli *cli, const char *permission, const char *object,
-    struct vg_error *error)
+question_object(struct question *question, const struct question_words *words, const char *permission,
+    const char *object, struct vg_error *error)
 {
 	enum vg_class class;
-	const char *uuid = cli_option(cli, "uuid", 0), *colon;
+	const char *colon;
 	char name[32];
 
 	if (find_permission(question, permission, error) != 0)
@@ -233,10 +239,10 @@ question_object(struct question *question, const struct cli *cli, const char *pe
 		if (set_name(question, colon + 1, error) != 0)
 			return -1;
 	}
-	if (uuid != NULL) {
-		question->object.has_uuid = policy_parse_uuid(uuid, question->object.uuid);
+	if (words->uuid != NULL) {
+		question->object.has_uuid = policy_parse_uuid(words->uuid, question->object.uuid);
 		if (!question->object.has_uuid)
-			return vg_fail(error, "--uuid: '%s' is not a uuid", uuid);
+			return vg_fail(error, "%suuid: '%s' is not a uuid", words->dashes, words->uuid);
 	}
 	if (question->object.class != class && class != VG_CLASS_connect && class != VG_CLASS_audit &&
 	    class != VG_CLASS_session && class != VG_CLASS_policy) {

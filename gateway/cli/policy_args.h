@@ -19,14 +19,23 @@ struct question {
 	size_t num_texts;
 };
 
+/* When and from where it is asked, and the object's UUID; NULL for what was not said. */
+struct question_words {
+	const char *dashes;	/* "--" where they were options, for messages */
+	const char *from, *at, *uuid;
+};
+
+/* The options --from ADDRESS, --at TIME and --uuid UUID. */
+struct question_words question_options(const struct cli *cli);
 /*
- * USER: "sasl:alice", "x509:CN=bob,O=Lab", "unix:bob", several proven together with "+"; a DN gives its CN too.
- * Options --from ADDRESS, --at TIME, --uuid UUID (of the object) are taken from the command line.
+ * USER: "sasl:alice", "x509:CN=bob,O=Lab", "unix:bob", several proven together with "+"; a DN gives its CN too. NULL:
+ * whoever.
  */
-int question_user(struct question *question, const struct cli *cli, const char *user, struct vg_error *error);
-/* PERMISSION, and OBJECT: "domain:web-1", "domain:uuid:UUID", "storage_vol:pool/vol", "CLASS:*", "*", NULL for none. */
-int question_object(struct question *question, const struct cli *cli, const char *permission, const char *object,
+int question_user(struct question *question, const struct question_words *words, const char *user,
     struct vg_error *error);
+/* PERMISSION, and OBJECT: "domain:web-1", "domain:uuid:UUID", "storage_vol:pool/vol", "CLASS:*", "*". */
+int question_object(struct question *question, const struct question_words *words, const char *permission,
+    const char *object, struct vg_error *error);
 void question_clear(struct question *question);
 
 #endif

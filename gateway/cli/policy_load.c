@@ -1,0 +1,119 @@
+/*
+ * policy_load.c: policies from files, with their mistakes told.
+ */
+#include "gateway/cli/policy_load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/core/settings.h"
+
+const char *
+policy_verdict_name(enum verdict verdict)
+{
+	static const char *const names[] = {
+		[VERDICT_DENY] = "deny", [VERDICT_ALLOW] = "allow", [VERDICT_WOULD_DENY] = "would-deny",
+	};
+
+	return names[verdict];
+}
+
+char *
+policy_load_text(const char *file, size_t *len, struct vg_error *error)
+{
+	char *text = malloc(POLICY_LOAD_MAX + 2);
+	FILE *in = fopen(file, "rbe");
+
+	if (in == NULL || text == NULL) {
+		vg_fail(error, "%s: %s", file, strerror(errno));
+		goto bad;
+	}
+	*len = fread(text, 1, POLICY_LOAD_MAX + 1, in);
+	if (ferror(in)) {
+		vg_fail(error, "%s: %s", file, strerror(errno));
+		goto bad;
+	}
+	text[*len] = '\0';
+	fclose(in);
+	return text;
+bad:
+	if (in != NULL)
+		fclose(in);
+	free(text);
+	return NULL;
+}
+
+/* As a line on standard error or as one more of the array. */
+static void
+take_mistake(const struct vg_error *error, void *arg)
+{
+	struct mistakes *mistakes = arg;
+
+	mistakes->num++;
+	if (mistakes->list != NULL) {
+		json_array_append_new(mistakes->list, json_pack("{s:s, s:s}", "what", error->what, "hint", error->hint));
+		return;
+	}
+	fprintf(stderr, "%s\n", error->what);
+	if (error->hint[0] != '\0')
+		fprintf(stderr, "  hint: %s\n", error->hint);
+}
+
+char *
+policy_load_name(const struct cli *cli, struct vg_error *error)
+{
+	const char *option = cli_option(cli, "policy", 0);
+	struct settings *settings;
+	char *file;
+
+	if (option != NULL)
+		return strdup(option);
+	settings = settings_load(cli->config != NULL ? cli->config : CLI_DEFAULT_CONFIG, error);
+	if (settings == NULL) {
+		if (cli->config == NULL && access(CLI_DEFAULT_CONFIG, R_OK) != 0)
+			vg_hint(error, "name the settings with --config FILE, or the policy itself with --policy FILE");
+		return NULL;
+	}
+	file = strdup(settings->policy_file);
+	settings_destroy(settings);
+	return file;
+}
+
+struct policy *
+policy_load(const char *file, struct mistakes *mistakes, int *status)
+{
+	struct policy *policy;
+	struct vg_error error;
+	size_t len;
+	char *text = policy_load_text(file, &len, &error);
+
+	if (text == NULL) {
+		vg_hint(&error, "--policy FILE names another file");
+		*status = cli_fail(&error, CLI_USAGE);
+		return NULL;
+	}
+	policy = policy_parse(text, len, file, take_mistake, mistakes);
+	free(text);
+	*status = policy != NULL ? CLI_DONE : CLI_USAGE;
+	return policy;
+}
+
+struct policy *
+policy_load_configured(const struct cli *cli, int *status)
+{
+	struct mistakes mistakes = { 0 };
+	struct vg_error error = { 0 };
+	struct policy *policy;
+	char *file = policy_load_name(cli, &error);
+
+	if (file == NULL) {
+		*status = cli_fail(&error, CLI_USAGE);
+		return NULL;
+	}
+	policy = policy_load(file, &mistakes, status);
+	free(file);
+	return policy;
+}

@@ -1,0 +1,33 @@
+/*
+ * policy_load.h: the policy that a verb asks.
+ */
+#ifndef CLI_POLICY_LOAD_H
+#define CLI_POLICY_LOAD_H
+
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "gateway/cli/cli.h"
+#include "gateway/policy/policy.h"
+
+/* Mistakes of a policy, as lines on standard error or as a JSON array. */
+struct mistakes {
+	json_t *list;		/* NULL: print */
+	unsigned num;
+};
+
+/* The whole file in memory, terminated; of a longer one POLICY_LOAD_MAX + 1 bytes. NULL with `error`. Caller frees. */
+#define POLICY_LOAD_MAX (16u * 1024u * 1024u)
+char *policy_load_text(const char *file, size_t *len, struct vg_error *error);
+/* The file of --policy, else the policy_file of the settings. Caller frees; NULL with `error`. */
+char *policy_load_name(const struct cli *cli, struct vg_error *error);
+/* NULL: told; *status is the exit code. */
+struct policy *policy_load(const char *file, struct mistakes *mistakes, int *status);
+/* The one that policy_load_name names. */
+struct policy *policy_load_configured(const struct cli *cli, int *status);
+
+/* "allow", "deny", "would-deny". */
+const char *policy_verdict_name(enum verdict verdict);
+
+#endif
