@@ -42,10 +42,12 @@ static void on_reply_written(struct client *client);
 
 /* The pump starts and stops reading by itself, as the gate can take bytes. */
 static const struct state_row states[CLIENT_NUM_STATES] = {
-	[CLIENT_NEW] = { "NEW", TO(TLS_HANDSHAKE) | TO(PEER_NAME) | TO(RPC_AUTH), false, DEADLINE_NONE, CLOSE_AUTH_TIMEOUT, NULL, NULL },
+	[CLIENT_NEW] = { "NEW", TO(TLS_HANDSHAKE) | TO(PEER_NAME) | TO(RPC_AUTH), false, DEADLINE_NONE,
+	    CLOSE_AUTH_TIMEOUT, NULL, NULL },
 	[CLIENT_TLS_HANDSHAKE] = { "TLS_HANDSHAKE", TO(RPC_AUTH) | TO(HANDOVER) | TO(OPEN), true, DEADLINE_AUTH,
 	    CLOSE_AUTH_TIMEOUT, on_handshake, on_handshake },
-	[CLIENT_PEER_NAME] = { "PEER_NAME", TO(HANDOVER) | TO(OPEN), false, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT, NULL, NULL },
+	[CLIENT_PEER_NAME] = { "PEER_NAME", TO(HANDOVER) | TO(OPEN), false, DEADLINE_AUTH,
+	    CLOSE_AUTH_TIMEOUT, NULL, NULL },
 	[CLIENT_RPC_AUTH] = { "RPC_AUTH", TO(SASL_STEP) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
 	    login_readable, on_reply_written },
 	[CLIENT_SASL_STEP] = { "SASL_STEP", TO(RPC_AUTH) | TO(HANDOVER) | TO(OPEN) | TO(FLUSHING), false, DEADLINE_AUTH,
@@ -53,7 +55,8 @@ static const struct state_row states[CLIENT_NUM_STATES] = {
 	[CLIENT_HANDOVER] = { "HANDOVER", TO(OPEN), false, DEADLINE_GATE, CLOSE_NO_GATE, NULL, NULL },
 	[CLIENT_OPEN] = { "OPEN", TO(HALF_CLOSED) | TO(FLUSHING), true, DEADLINE_NONE, CLOSE_CLIENT_LOST,
 	    pump_client_readable, pump_client_writable },
-	[CLIENT_HALF_CLOSED] = { "HALF_CLOSED", TO(FLUSHING), false, DEADLINE_LINGER, CLOSE_GATE_SLOW, NULL, pump_client_writable },
+	[CLIENT_HALF_CLOSED] = { "HALF_CLOSED", TO(FLUSHING), false, DEADLINE_LINGER, CLOSE_GATE_SLOW,
+	    NULL, pump_client_writable },
 	[CLIENT_FLUSHING] = { "FLUSHING", 0, false, DEADLINE_LINGER, CLOSE_SLOW_READER, NULL, on_last_written },
 	[CLIENT_CLOSED] = { "CLOSED", 0, false, DEADLINE_NONE, CLOSE_CLIENT_LOST, NULL, NULL },
 };
@@ -146,7 +149,8 @@ void
 client_enter(struct client *client, enum client_state next)
 {
 	if (next != CLIENT_CLOSED && (states[client->state].leads_to & 1u << next) == 0)
-		log_fatal("client %lu: no way from %s to %s", client->number, states[client->state].name, states[next].name);
+		log_fatal("client %lu: no way from %s to %s", client->number, states[client->state].name,
+		    states[next].name);
 	log_debug("client %lu: %s -> %s", client->number, states[client->state].name, states[next].name);
 	set_deadline(client, next);
 	if (states[next].reads)
@@ -521,7 +525,8 @@ client_hand_over(struct client *client)
 		client_close(client, CLOSE_NO_MEMORY, strerror(errno));
 		return;
 	}
-	event_assign(&client->gate_readable, front->base, client->gate_fd, EV_READ | EV_PERSIST, on_gate_readable, client);
+	event_assign(&client->gate_readable, front->base, client->gate_fd, EV_READ | EV_PERSIST, on_gate_readable,
+	    client);
 	event_assign(&client->gate_writable, front->base, client->gate_fd, EV_WRITE, on_gate_writable, client);
 	event_add(&client->gate_readable, NULL);
 	identity_clear(client->identity);

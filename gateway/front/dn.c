@@ -120,7 +120,10 @@ is_ascii(const uint8_t *data, size_t len)
 	return true;
 }
 
-/* UNREADABLE: not of a type that GnuTLS takes for this attribute, or with a NUL inside. BYTES: of a type that is no text. */
+/*
+ * UNREADABLE: not of a type that GnuTLS takes for this attribute, or with a NUL inside. BYTES: of a type that is no
+ * text.
+ */
 enum value_kind { VALUE_TEXT, VALUE_BYTES, VALUE_UNREADABLE, VALUE_NO_MEMORY };
 
 static enum value_kind

@@ -308,13 +308,15 @@ read_settings(const struct front *front, int fd, struct vg_error *error)
 	char *text = fd >= 0 ? process_read_file(fd, &len) : NULL;
 
 	if (text == NULL) {
-		vg_fail(error, "%s: cannot be read: %s", front->config->settings->file, strerror(fd >= 0 ? errno : ENOENT));
+		vg_fail(error, "%s: cannot be read: %s", front->config->settings->file,
+		    strerror(fd >= 0 ? errno : ENOENT));
 		return NULL;
 	}
 	settings = settings_parse(text, front->config->settings->file, error);
 	free(text);
 	if (settings != NULL)
-		settings_keep(settings, front->config->settings, kept, sizeof(kept));	/* the parent tells which */
+		/* The parent tells which. */
+		settings_keep(settings, front->config->settings, kept, sizeof(kept));
 	return settings;
 }
 
@@ -355,8 +357,8 @@ on_reload(struct front *front, const uint8_t *body, size_t len, const int *fds, 
 		snprintf(text, sizeof(text), "the reload message is damaged");
 	} else {
 		if (reload(front, files, &error) < 0)
-			snprintf(text, sizeof(text), "%s%s%s%s", error.what, error.hint[0] != '\0' ? " (" : "", error.hint,
-			    error.hint[0] != '\0' ? ")" : "");
+			snprintf(text, sizeof(text), "%s%s%s%s", error.what, error.hint[0] != '\0' ? " (" : "",
+			    error.hint, error.hint[0] != '\0' ? ")" : "");
 		close_files(files);
 	}
 	(void)link_send(front->parent, LINK_RELOADED, text, strlen(text), NULL, 0);
@@ -498,8 +500,8 @@ check_sasl(const struct settings *settings, struct vg_error *error)
 		sasl_session_destroy(session);
 		if (!wanted[i] || some)
 			continue;
-		vg_fail(error, "%s/libvirt.conf: no SASL mechanism that may be offered over %s", settings->sasl_conf_dir,
-		    rules[i].encrypted ? "TLS" : "plain TCP");
+		vg_fail(error, "%s/libvirt.conf: no SASL mechanism that may be offered over %s",
+		    settings->sasl_conf_dir, rules[i].encrypted ? "TLS" : "plain TCP");
 		return vg_hint(error, "install the module and name it in mech_list: %s",
 		    rules[i].encrypted ? "scram-sha-256" : "gssapi (only it gives a security layer)");
 	}

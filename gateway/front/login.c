@@ -30,7 +30,7 @@ struct step_job {
 	uint8_t data[];
 };
 
-static uint8_t reply[RPC_AUTH_MAX_LEN];
+static uint8_t reply[RPC_MAX_LEN_BEFORE_AUTH];
 
 static void
 send_reply(struct client *client, size_t len)
@@ -46,7 +46,8 @@ send_reply(struct client *client, size_t len)
 static void
 refuse(struct client *client, const struct rpc_header *call, enum close_reason reason, const char *detail)
 {
-	struct rpc_error error = { .code = RPC_ERR_AUTH_FAILED, .origin = RPC_ORIGIN_RPC, .message = "authentication failed" };
+	struct rpc_error error = { .code = RPC_ERR_AUTH_FAILED, .origin = RPC_ORIGIN_RPC,
+		.message = "authentication failed" };
 
 	client->identity->proofs = 0;
 	send_reply(client, rpc_put_error(reply, sizeof(reply), call, &error));
@@ -56,9 +57,10 @@ refuse(struct client *client, const struct rpc_header *call, enum close_reason r
 static void
 start_sasl(struct client *client, const struct rpc_auth_message *message)
 {
+	bool encrypted = client->listener == LISTENER_TLS;
 	struct sasl_rules rules = {
-		.encrypted = client->listener == LISTENER_TLS,
-		.external_ssf = client->listener == LISTENER_TLS ? (unsigned)SSL_get_cipher_bits(client->transport.ssl, NULL) : 0,
+		.encrypted = encrypted,
+		.external_ssf = encrypted ? (unsigned)SSL_get_cipher_bits(client->transport.ssl, NULL) : 0,
 		.min_ssf = (unsigned)client->config->settings->tcp_min_ssf,
 	};
 
@@ -72,7 +74,8 @@ start_sasl(struct client *client, const struct rpc_auth_message *message)
 	else if (sasl_session_mechs(client->sasl)[0] == '\0')
 		refuse(client, &message->header, CLOSE_SASL_MECH, "cyrus-sasl gives none that may be offered here");
 	else
-		send_reply(client, rpc_auth_put_mechs(reply, sizeof(reply), &message->header, sasl_session_mechs(client->sasl)));
+		send_reply(client, rpc_auth_put_mechs(reply, sizeof(reply), &message->header,
+		    sasl_session_mechs(client->sasl)));
 }
 
 static void
@@ -133,7 +136,8 @@ judge(const struct client *client)
 		return CLOSE_SASL_WEAK;
 	if (!name_allowed(&settings->sasl_allowed_username_list, name))
 		return CLOSE_SASL_NOT_ALLOWED;
-	if (client->listener == LISTENER_TLS && settings->sasl_match_certificate && !names_one_person(client->identity, name))
+	if (client->listener == LISTENER_TLS && settings->sasl_match_certificate &&
+	    !names_one_person(client->identity, name))
 		return CLOSE_SASL_NOT_CERT;
 	/* Whatever follows in clear would be taken for the session's although nobody protected it. */
 	if (client->listener == LISTENER_TCP && buf_len(&client->received) > 0)

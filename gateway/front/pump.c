@@ -142,7 +142,8 @@ pump_gate_readable(struct client *client)
 	if (n <= 0) {
 		/* What it wrote before is flushed; a client that closed first is not told again. */
 		event_del(&client->gate_readable);
-		client_close_flushed(client, client->state == CLIENT_HALF_CLOSED ? CLOSE_CLIENT_LEFT : CLOSE_GATE_ENDED, NULL);
+		client_close_flushed(client, client->state == CLIENT_HALF_CLOSED ? CLOSE_CLIENT_LEFT : CLOSE_GATE_ENDED,
+		    NULL);
 		return;
 	}
 	client_progress(client);

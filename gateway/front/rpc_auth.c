@@ -72,7 +72,7 @@ rpc_auth_get(const uint8_t *buf, size_t len, struct rpc_auth_message *message)
 	if (len >= RPC_LEN_BYTES) {
 		uint32_t length = (uint32_t)buf[0] << 24 | (uint32_t)buf[1] << 16 | (uint32_t)buf[2] << 8 | buf[3];
 
-		if (length < RPC_HEADER_LEN || length > RPC_AUTH_MAX_LEN)
+		if (length < RPC_HEADER_LEN || length > RPC_MAX_LEN_BEFORE_AUTH)
 			return VG_BAD;
 	}
 	parsed = rpc_header_get(buf, len, &message->header);
@@ -144,7 +144,8 @@ rpc_auth_put_mechs(uint8_t *buf, size_t size, const struct rpc_header *call, con
 }
 
 size_t
-rpc_auth_put_step(uint8_t *buf, size_t size, const struct rpc_header *call, bool complete, const uint8_t *data, size_t len)
+rpc_auth_put_step(uint8_t *buf, size_t size, const struct rpc_header *call, bool complete, const uint8_t *data,
+    size_t len)
 {
 	struct xdr_out out;
 

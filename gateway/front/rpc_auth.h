@@ -29,15 +29,15 @@ struct rpc_auth_message {
 	struct xdr_span data;		/* still one word a byte; borrowed */
 };
 
-/* The longest that a client may send: SASL data at one XDR word a byte (libvirt declares it as char<>, not opaque<>). */
-#define RPC_AUTH_MAX_LEN (4u * 65536u + 1024u)
-
-/* Looks at the first message in `buf`. OK: all of message->header.length is there. BAD: never valid, or longer than RPC_AUTH_MAX_LEN. */
+/*
+ * Looks at the first message in `buf`. OK: all of message->header.length is there, except of one that is OTHER. BAD:
+ * never valid, or longer than RPC_MAX_LEN_BEFORE_AUTH.
+ */
 enum vg_parse rpc_auth_get(const uint8_t *buf, size_t len, struct rpc_auth_message *message);
 /* SASL data as bytes: data.len / 4 of them into `out`. */
 void rpc_auth_data(const struct rpc_auth_message *message, uint8_t *out);
 
-/* Answers; the length, or 0 when `size` is too small. RPC_AUTH_MAX_LEN is always enough. */
+/* Answers; the length, or 0 when `size` is too small. RPC_MAX_LEN_BEFORE_AUTH is always enough. */
 size_t rpc_auth_put_list(uint8_t *buf, size_t size, const struct rpc_header *call);
 size_t rpc_auth_put_mechs(uint8_t *buf, size_t size, const struct rpc_header *call, const char *mechs);
 /* `data` NULL: nil. */

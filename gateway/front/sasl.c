@@ -164,7 +164,8 @@ sasl_session_create(const struct sasl_rules *rules)
 
 	if (session == NULL)
 		return NULL;
-	if (sasl_server_new("libvirt", host_name, NULL, NULL, NULL, NULL, SASL_SUCCESS_DATA, &session->conn) != SASL_OK ||
+	if (sasl_server_new("libvirt", host_name, NULL, NULL, NULL, NULL, SASL_SUCCESS_DATA,
+	    &session->conn) != SASL_OK ||
 	    (rules->encrypted && sasl_setprop(session->conn, SASL_SSF_EXTERNAL, &external) != SASL_OK) ||
 	    sasl_setprop(session->conn, SASL_SEC_PROPS, &properties) != SASL_OK) {
 		sasl_session_destroy(session);
@@ -223,7 +224,7 @@ message_is_sound(const char *mech, const uint8_t *data, size_t len)
 	return strncmp(mech, "SCRAM-", 6) != 0 || nuls == 0;
 }
 
-/* The name in a first message of PLAIN (authzid NUL authcid NUL password) or SCRAM (n,,n=NAME,r=…): for the record only. */
+/* The name in a first message of PLAIN (authzid NUL authcid NUL password) or SCRAM (n,,n=NAME,r=…): for the record. */
 static char *
 find_claimed(const char *mech, const uint8_t *data, size_t len)
 {
@@ -280,7 +281,8 @@ sasl_session_step(struct sasl_session *session, const char *mech, const uint8_t 
 		return SASL_PROGRESS_FAILED;
 	}
 	code = mech != NULL ?
-	    sasl_server_start(session->conn, mech, (const char *)data, (unsigned)len, &session->answer, &session->answer_len) :
+	    sasl_server_start(session->conn, mech, (const char *)data, (unsigned)len, &session->answer,
+	    &session->answer_len) :
 	    sasl_server_step(session->conn, (const char *)data, (unsigned)len, &session->answer, &session->answer_len);
 	if (code == SASL_CONTINUE && session->answer_len <= SASL_MAX_DATA)
 		return SASL_PROGRESS_CONTINUE;
@@ -335,7 +337,8 @@ sasl_session_max_encode(const struct sasl_session *session)
 }
 
 int
-sasl_session_encode(struct sasl_session *session, const uint8_t *in, size_t in_len, const uint8_t **out, size_t *out_len)
+sasl_session_encode(struct sasl_session *session, const uint8_t *in, size_t in_len, const uint8_t **out,
+    size_t *out_len)
 {
 	const char *encoded = NULL;
 	unsigned len = 0;
@@ -348,7 +351,8 @@ sasl_session_encode(struct sasl_session *session, const uint8_t *in, size_t in_l
 }
 
 int
-sasl_session_decode(struct sasl_session *session, const uint8_t *in, size_t in_len, const uint8_t **out, size_t *out_len)
+sasl_session_decode(struct sasl_session *session, const uint8_t *in, size_t in_len, const uint8_t **out,
+    size_t *out_len)
 {
 	const char *decoded = NULL;
 	unsigned len = 0;

@@ -42,8 +42,8 @@ const char *sasl_session_mechs(const struct sasl_session *session);
 bool sasl_session_offers(const struct sasl_session *session, const char *mech, size_t len);
 
 /*
- * One message of the client: the first with the mechanism it chose, the next with NULL. `data` NULL: none was sent, which
- * is not the same as empty. May block: called in a worker. The answer is what the functions below give.
+ * One message of the client: the first with the mechanism it chose, the next with NULL. `data` NULL: none was sent,
+ * which is not the same as empty. May block: called in a worker. The answer is what the functions below give.
  */
 enum sasl_progress sasl_session_step(struct sasl_session *session, const char *mech, const uint8_t *data, size_t len);
 
@@ -57,9 +57,14 @@ const char *sasl_session_mech(const struct sasl_session *session);
 const char *sasl_session_problem(const struct sasl_session *session);
 const char *sasl_session_claimed(const struct sasl_session *session);
 
-/* The layer. Largest input of one encode; both answer -1 when the connection cannot go on, and lend their output until the next call. */
+/*
+ * The layer. Largest input of one encode; both answer -1 when the connection cannot go on, and lend their output until
+ * the next call.
+ */
 size_t sasl_session_max_encode(const struct sasl_session *session);
-int sasl_session_encode(struct sasl_session *session, const uint8_t *in, size_t in_len, const uint8_t **out, size_t *out_len);
-int sasl_session_decode(struct sasl_session *session, const uint8_t *in, size_t in_len, const uint8_t **out, size_t *out_len);
+int sasl_session_encode(struct sasl_session *session, const uint8_t *in, size_t in_len, const uint8_t **out,
+    size_t *out_len);
+int sasl_session_decode(struct sasl_session *session, const uint8_t *in, size_t in_len, const uint8_t **out,
+    size_t *out_len);
 
 #endif

@@ -156,11 +156,12 @@ use_ca(X509_STORE *store, const struct settings *settings, int fd, struct vg_err
 	while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
 		if (X509_check_ca(cert) == 0) {
 			vg_fail(error, "%s: certificate %u is not a CA certificate", settings->ca_file, num + 1);
-			vg_hint(error, "ca_file holds the certificates that issue client certificates, not the server's own");
+			vg_hint(error, "ca_file holds what issues client certificates, not a server's certificate");
 			goto out;
 		}
 		if (X509_STORE_add_cert(store, cert) != 1) {
-			vg_fail(error, "%s: certificate %u cannot be used: %s", settings->ca_file, num + 1, openssl_reason());
+			vg_fail(error, "%s: certificate %u cannot be used: %s", settings->ca_file, num + 1,
+			    openssl_reason());
 			goto out;
 		}
 		X509_free(cert);
@@ -286,7 +287,7 @@ set_protocol(SSL_CTX *ctx, struct vg_error *error)
 {
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 	    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION |
-	    SSL_OP_IGNORE_UNEXPECTED_EOF);	/* libvirt's client leaves without a word; RPC has lengths of its own */
+	    SSL_OP_IGNORE_UNEXPECTED_EOF);	/* libvirt's client leaves without a word; RPC has its own lengths */
 	SSL_CTX_clear_options(ctx, SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION | SSL_OP_LEGACY_SERVER_CONNECT);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_read_ahead(ctx, 1);

@@ -12,7 +12,8 @@
 #include "virtgate/result.h"
 
 /* A new context, or NULL with `error` naming file and remedy. Reads the files, does not close them. */
-SSL_CTX *tls_context_create(const struct settings *settings, const int files[PROCESS_NUM_FILES], struct vg_error *error);
+SSL_CTX *tls_context_create(const struct settings *settings, const int files[PROCESS_NUM_FILES],
+    struct vg_error *error);
 
 /* What is wrong with dates: server certificate, CA, CRL. -1 with `error`. For checks and warnings, not for deciding. */
 int tls_context_check_dates(SSL_CTX *ctx, const struct settings *settings, struct vg_error *error);

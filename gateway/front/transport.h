@@ -40,7 +40,7 @@ struct transport_ops {
 struct transport {
 	const struct transport_ops *ops;
 	int fd;
-	bool drained;		/* the last read took everything that had arrived: no use asking before the next event */
+	bool drained;		/* the last read took all that had arrived: no use asking before the next event */
 	bool ended;		/* the other end has said its last */
 	bool lost;		/* the socket failed: nothing can be sent any more */
 	const char *problem;	/* why reading or sending failed, for the log; NULL when nothing did */
@@ -58,7 +58,7 @@ struct transport {
 void transport_init_plain(struct transport *transport, int fd);
 /* -1 when memory is out; `fd` stays the caller's then. */
 int transport_init_tls(struct transport *transport, int fd, SSL_CTX *ctx);
-/* From here on both directions go through the layer that `sasl` negotiated. Only on a plain transport with nothing read ahead. */
+/* From here on both directions go through the layer that `sasl` negotiated. Only on a plain transport. */
 void transport_push_sasl(struct transport *transport, struct sasl_session *sasl);
 void transport_finish(struct transport *transport);
 

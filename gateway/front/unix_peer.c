@@ -27,7 +27,8 @@ look_up(struct worker_job *job)
 	struct passwd passwd, *found = NULL;
 	char text[16], buf[16384];
 
-	if (getpwuid_r(name_job->uid, &passwd, buf, sizeof(buf), &found) == 0 && found != NULL && passwd.pw_name[0] != '\0') {
+	if (getpwuid_r(name_job->uid, &passwd, buf, sizeof(buf), &found) == 0 && found != NULL &&
+	    passwd.pw_name[0] != '\0') {
 		name_job->name = strdup(passwd.pw_name);
 		return;
 	}
@@ -62,8 +63,8 @@ unix_peer_start(struct client *client)
 	socklen_t len = sizeof(credentials);
 	struct name_job *job;
 
-	if (getsockopt(client->transport.fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) < 0 || len != sizeof(credentials) ||
-	    credentials.uid == (uid_t)-1) {
+	if (getsockopt(client->transport.fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) < 0 ||
+	    len != sizeof(credentials) || credentials.uid == (uid_t)-1) {
 		client_close(client, CLOSE_PEER_UNKNOWN, NULL);
 		return;
 	}

@@ -1,7 +1,7 @@
 /*
  * worker.h: threads for what may block: a SASL step that asks a directory, a user name from NSS. A job is worked on by
- * some thread and finished in the loop. Threads are started as jobs need them, up to a bound, because a blocked one must
- * not keep the next job waiting; beyond the bound jobs are refused at once.
+ * some thread and finished in the loop. Threads are started as jobs need them, up to a bound, because a blocked one
+ * must not keep the next job waiting; beyond the bound jobs are refused at once.
  */
 #ifndef FRONT_WORKER_H
 #define FRONT_WORKER_H
@@ -21,7 +21,10 @@ struct worker_job {
 struct worker;
 
 struct worker *worker_create(struct event_base *base);
-/* 0, or -1 when all threads are busy with jobs that do not end. The job stays the caller's; it is called back exactly once after a 0. */
+/*
+ * 0, or -1 when all threads are busy with jobs that do not end. The job stays the caller's; it is called back exactly
+ * once after a 0.
+ */
 int worker_submit(struct worker *worker, struct worker_job *job);
 
 #endif

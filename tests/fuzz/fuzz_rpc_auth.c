@@ -7,7 +7,7 @@
 #include "gateway/front/rpc_auth.h"
 #include "tests/fuzz/fuzz.h"
 
-static uint8_t answer[RPC_AUTH_MAX_LEN];
+static uint8_t answer[RPC_MAX_LEN_BEFORE_AUTH];
 
 static void
 check_answer(const struct rpc_auth_message *message, size_t len)
@@ -40,7 +40,7 @@ check_step(const struct rpc_auth_message *message)
 static void
 check_message(const struct rpc_auth_message *message, size_t len)
 {
-	FUZZ_ASSERT(message->header.length >= RPC_HEADER_LEN && message->header.length <= RPC_AUTH_MAX_LEN);
+	FUZZ_ASSERT(message->header.length >= RPC_HEADER_LEN && message->header.length <= RPC_MAX_LEN_BEFORE_AUTH);
 	FUZZ_ASSERT(message->kind == RPC_AUTH_OTHER || message->header.length <= len);
 	switch (message->kind) {
 	case RPC_AUTH_LIST:

@@ -113,7 +113,8 @@ start(const char *more)
 {
 	if (access("/usr/sbin/saslpasswd2", X_OK) != 0)
 		skip();
-	snprintf(settings, sizeof(settings), "auth_tls = \"sasl\"\nsasl_conf_dir = \"%s\"\n%s", dir, more);
+	snprintf(settings, sizeof(settings), "auth_tls = \"sasl\"\nsasl_conf_dir = \"%s\"\n%s%s", dir,
+	    strstr(more, "sasl_match_certificate") == NULL ? "sasl_match_certificate = 0\n" : "", more);
 	harness_start(&harness, settings, NULL);
 	if (!harness.ready)
 		fail_msg("%s", harness.failed);
@@ -129,7 +130,7 @@ stop(void)
 
 /* ---- an RPC client that knows authentication only ---- */
 
-static uint8_t message[RPC_AUTH_MAX_LEN];
+static uint8_t message[RPC_MAX_LEN_BEFORE_AUTH];
 
 static size_t
 make_call(int32_t procedure, const char *mech, const uint8_t *data, size_t len)
@@ -317,6 +318,32 @@ test_both_proofs_are_in_the_identity(void **state)
 		close(stream);
 		tls_close(&client);
 	}
+	stop();
+}
+
+/* I8: unless told otherwise, certificate and password must be the same person's. */
+static void
+test_I8_certificate_and_password_of_one_person(void **state)
+{
+	static const struct { const char *name, *password; bool good; } rows[] = {
+		{ "alice", "wonder", true }, { "bob", "builder", false },
+	};
+	char offered[128];
+
+	(void)state;
+	write_conf("scram-sha-256", NULL);
+	start("sasl_match_certificate = 1\n");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct tls_client client;
+
+		assert_true(tls_connect(&client, &harness, &alice, 0));
+		read_mechs(&client, offered, sizeof(offered));
+		assert_int_equal(log_in(&client, "SCRAM-SHA-256", rows[i].name, rows[i].password), rows[i].good);
+		if (rows[i].good)
+			close(harness_next_session(&harness));
+		tls_close(&client);
+	}
+	assert_int_equal(harness.num_sessions, 1);
 	stop();
 }
 
@@ -548,6 +575,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_I8_what_is_offered),
 		cmocka_unit_test(test_both_proofs_are_in_the_identity),
+		cmocka_unit_test(test_I8_certificate_and_password_of_one_person),
 		cmocka_unit_test(test_I9_names_are_exact),
 		cmocka_unit_test(test_I10_order),
 		cmocka_unit_test(test_allow_list),
