@@ -14,6 +14,7 @@
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
 #include "gateway/front/internal.h"
+#include "gateway/front/linger.h"
 #include "gateway/front/sasl.h"
 #include "gateway/front/tls_context.h"
 #include "gateway/front/unix_peer.h"
@@ -351,6 +352,9 @@ client_close(struct client *client, enum close_reason reason, const char *detail
 	}
 	if (!client->transport.lost)
 		transport_goodbye(&client->transport);
+	/* Who is refused should learn it, and not die of it. */
+	if (!client->transport.lost && close_reason_kind(client->reason) == CLOSE_KIND_FAILED)
+		linger_socket(client->front->base, client->transport.fd);
 	client_enter(client, CLIENT_CLOSED);
 	event_del(&client->readable);
 	event_del(&client->writable);

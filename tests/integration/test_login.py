@@ -25,6 +25,14 @@ def test_stranger_is_refused(gateway, stranger):
     assert refused_by_tls(gateway.ports["tls"], stranger)
 
 
+def test_refused_client_learns_it_and_lives(gateway, stranger):
+    """Closed at once, the connection would be reset, and virsh killed by SIGPIPE before it can say anything."""
+    for _ in range(20):
+        result = gateway.virsh("alice", "list", pki=stranger)
+        assert result.returncode == 1, result
+        assert "error: failed to connect to the hypervisor" in result.stderr
+
+
 @pytest.mark.parametrize("why", ["expired", "server-use", "no-certificate"])
 def test_I3_certificate_is_refused(gateway, authority, why):
     if why == "expired":
