@@ -13,6 +13,7 @@
 
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
+#include "gateway/front/dn.h"
 #include "gateway/front/internal.h"
 #include "gateway/front/linger.h"
 #include "gateway/front/sasl.h"
@@ -451,6 +452,24 @@ admit(struct client *client)
 	} else {
 		client_hand_over(client);
 	}
+}
+
+void
+client_check_again(struct client *client, const struct config *config)
+{
+	struct vg_error error = { .what = "" };
+	char *dn;
+
+	if (client->listener != LISTENER_TLS || config->tls == NULL || client->transport.ssl == NULL)
+		return;
+	if (tls_client_check_again(client->transport.ssl, config->tls, &error) < 0) {
+		client_close(client, CLOSE_CERT_WITHDRAWN, error.what);
+		return;
+	}
+	dn = dn_text(X509_get_subject_name(SSL_get0_peer_certificate(client->transport.ssl)));
+	if (dn == NULL || !dn_allowed(&config->settings->tls_allowed_dn_list, dn))
+		client_close(client, CLOSE_CERT_WITHDRAWN, dn);
+	free(dn);
 }
 
 static void

@@ -86,6 +86,8 @@ void client_enter(struct client *client, enum client_state next);
 const char *client_state_name(enum client_state state);
 const char *close_reason_text(enum close_reason reason);
 enum close_kind close_reason_kind(enum close_reason reason);
+/* After a reload: ends an open TLS client whose certificate the new settings refuse (I11). */
+void client_check_again(struct client *client, const struct config *config);
 /* Bytes moved: a state that lasts only while they do lasts on. */
 void client_progress(struct client *client);
 /* Waits for a gate (CLIENT_HANDOVER): tries again. */

@@ -320,6 +320,18 @@ read_settings(const struct front *front, int fd, struct vg_error *error)
 	return settings;
 }
 
+/* Who is in stays in, unless his certificate was withdrawn. */
+static void
+check_again(struct front *front)
+{
+	struct client *client, *next;
+
+	for (client = TAILQ_FIRST(&front->authenticated); client != NULL; client = next) {
+		next = TAILQ_NEXT(client, next);
+		client_check_again(client, front->config);
+	}
+}
+
 /* Everything new is built first, then swapped: what does not load leaves the old in force. */
 static int
 reload(struct front *front, const int files[PROCESS_NUM_FILES], struct vg_error *error)
@@ -343,6 +355,7 @@ reload(struct front *front, const int files[PROCESS_NUM_FILES], struct vg_error 
 	config_release(front->config);
 	front->config = config;
 	log_set_level(config->settings->log_level);
+	check_again(front);
 	return 0;
 }
 

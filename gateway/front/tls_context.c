@@ -373,3 +373,24 @@ tls_context_check_dates(SSL_CTX *ctx, const struct settings *settings, struct vg
 	}
 	return 0;
 }
+
+int
+tls_client_check_again(SSL *ssl, SSL_CTX *ctx, struct vg_error *error)
+{
+	X509_STORE_CTX *store = X509_STORE_CTX_new();
+	int ret = -1;
+
+	if (store == NULL || X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(ctx), SSL_get0_peer_certificate(ssl),
+	    SSL_get_peer_cert_chain(ssl)) != 1 || X509_STORE_CTX_set_default(store, "ssl_client") != 1) {
+		vg_fail(error, "out of memory");
+		goto out;
+	}
+	if (X509_verify_cert(store) == 1)
+		ret = 0;
+	else
+		vg_fail(error, "%s", X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
+out:
+	X509_STORE_CTX_free(store);
+	ERR_clear_error();
+	return ret;
+}

@@ -18,6 +18,9 @@ SSL_CTX *tls_context_create(const struct settings *settings, const int files[PRO
 /* What is wrong with dates: server certificate, CA, CRL. -1 with `error`. For checks and warnings, not for deciding. */
 int tls_context_check_dates(SSL_CTX *ctx, const struct settings *settings, struct vg_error *error);
 
+/* Would this client, who was let in before, be let in by `ctx` as well? Chain, dates, revocation. -1 with `error`. */
+int tls_client_check_again(SSL *ssl, SSL_CTX *ctx, struct vg_error *error);
+
 /*
  * The verified client of a finished handshake, into `identity` (DN, CN, fingerprint, SANs, proof X509). -1 with `error`
  * when there is none, or its certificate is one that we do not take: NUL, several CNs, bytes that are not UTF-8,

@@ -211,6 +211,44 @@ test_I3_revocation(void **state)
 	harness_stop(&harness);
 }
 
+/* A reload ends the sessions of those whom it would not let in, and of nobody else. */
+static void
+test_I11_revoked_while_inside(void **state)
+{
+	struct cert leaf, revoked;
+	struct tls_client stays, goes;
+	int files[PROCESS_NUM_FILES] = { -1, -1, -1, -1, -1, -1 }, staying, going;
+	uint8_t byte = 7;
+
+	(void)state;
+	start("", NULL);
+	leaf = cert_make((struct cert_wish){ .cn = "alice", .issuer = &harness.ca });
+	revoked = cert_make((struct cert_wish){ .cn = "bob", .issuer = &harness.ca });
+	assert_true(tls_connect(&stays, &harness, &leaf, 0));
+	staying = harness_next_session(&harness);
+	assert_true(tls_connect(&goes, &harness, &revoked, 0));
+	going = harness_next_session(&harness);
+	harness_reload(&harness, "", NULL);
+	assert_int_equal(SSL_write(goes.ssl, &byte, 1), 1);
+	assert_int_equal(read(going, &byte, 1), 1);
+	files[FILE_CRL] = file_of_crls(crl_make(&harness.ca, revoked.x509, 10), NULL);
+	harness_reload(&harness, "crl_file = \"/crl.pem\"\n", files);
+	assert_int_equal(read(going, &byte, 1), 0);
+	assert_int_equal(SSL_write(stays.ssl, &byte, 1), 1);
+	assert_int_equal(read(staying, &byte, 1), 1);
+	/* The allow-list, too. */
+	files[FILE_CRL] = file_of_crls(crl_make(&harness.ca, revoked.x509, 10), NULL);
+	harness_reload(&harness, "crl_file = \"/crl.pem\"\ntls_allowed_dn_list = [ \"*CN=carol\" ]\n", files);
+	assert_int_equal(read(staying, &byte, 1), 0);
+	close(staying);
+	close(going);
+	tls_close(&stays);
+	tls_close(&goes);
+	cert_free(&leaf);
+	cert_free(&revoked);
+	harness_stop(&harness);
+}
+
 static void
 test_I3_name_constraints(void **state)
 {
@@ -469,6 +507,7 @@ main(void)
 		cmocka_unit_test(test_no_certificate),
 		cmocka_unit_test(test_allow_list),
 		cmocka_unit_test(test_I3_revocation),
+		cmocka_unit_test(test_I11_revoked_while_inside),
 		cmocka_unit_test(test_I3_name_constraints),
 		cmocka_unit_test(test_I12_no_start_without_the_list),
 		cmocka_unit_test(test_check_explains),
