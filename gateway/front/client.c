@@ -19,7 +19,6 @@
 #include "gateway/front/sasl.h"
 #include "gateway/front/tls_context.h"
 #include "gateway/front/unix_peer.h"
-#include "virtgate/glob.h"
 
 /* Seconds for the last bytes to be taken, counted anew with each progress, and for a gate to come back. */
 static const struct timeval linger_time = { 10, 0 }, gate_time = { 5, 0 };
@@ -412,17 +411,6 @@ on_reply_written(struct client *client)
 	login_readable(client);
 }
 
-static bool
-dn_allowed(const struct settings_list *list, const char *dn)
-{
-	if (!list->set)
-		return true;
-	for (size_t i = 0; i < list->num; i++)
-		if (glob_match(list->items[i], dn))
-			return true;
-	return false;
-}
-
 /* Handshake over, chain verified by OpenSSL: is it one of ours? libvirt's client waits for one byte that says so. */
 static void
 admit(struct client *client)
@@ -436,7 +424,7 @@ admit(struct client *client)
 		client_close(client, CLOSE_CERT_REFUSED, error.what);
 		return;
 	}
-	if (!dn_allowed(&settings->tls_allowed_dn_list, client->identity->x509_dn)) {
+	if (!front_list_allows(&settings->tls_allowed_dn_list, client->identity->x509_dn)) {
 		client->identity->proofs = 0;
 		client_close(client, CLOSE_DN_NOT_ALLOWED, NULL);
 		return;
@@ -467,7 +455,7 @@ client_check_again(struct client *client, const struct config *config)
 		return;
 	}
 	dn = dn_text(X509_get_subject_name(SSL_get0_peer_certificate(client->transport.ssl)));
-	if (dn == NULL || !dn_allowed(&config->settings->tls_allowed_dn_list, dn))
+	if (dn == NULL || !front_list_allows(&config->settings->tls_allowed_dn_list, dn))
 		client_close(client, CLOSE_CERT_WITHDRAWN, dn);
 	free(dn);
 }

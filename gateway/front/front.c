@@ -15,6 +15,7 @@
 #include "gateway/front/sasl.h"
 #include "gateway/front/tls_context.h"
 #include "gateway/front/worker.h"
+#include "virtgate/glob.h"
 
 /* A new client may take the place of a silent one that old, not of a younger one. */
 #define EVICT_AGE 1.0
@@ -84,6 +85,17 @@ static bool
 needs_sasl(const struct settings *settings)
 {
 	return settings->listen_tcp || (settings->listen_tls && settings->auth_tls == AUTH_SASL);
+}
+
+bool
+front_list_allows(const struct settings_list *list, const char *name)
+{
+	if (!list->set)
+		return true;
+	for (size_t i = 0; i < list->num; i++)
+		if (glob_match(list->items[i], name))
+			return true;
+	return false;
 }
 
 /* ---- clients ---- */

@@ -14,7 +14,6 @@
 #include "gateway/front/sasl.h"
 #include "gateway/front/utf8.h"
 #include "gateway/front/worker.h"
-#include "virtgate/glob.h"
 
 /* One read of a client that nobody knows yet: what it keeps follows what it has sent. */
 #define READ_SIZE 16384u
@@ -94,17 +93,6 @@ free_step(struct step_job *step)
 	free(step);
 }
 
-static bool
-name_allowed(const struct settings_list *list, const char *name)
-{
-	if (!list->set)
-		return true;
-	for (size_t i = 0; i < list->num; i++)
-		if (glob_match(list->items[i], name))
-			return true;
-	return false;
-}
-
 /*
  * Do certificate and SASL name one person? Otherwise who holds one's certificate and another's password would have
  * the rights of both.
@@ -134,7 +122,7 @@ judge(const struct client *client)
 		return CLOSE_SASL_NAME;
 	if (client->listener == LISTENER_TCP && sasl_session_ssf(client->sasl) < (unsigned)settings->tcp_min_ssf)
 		return CLOSE_SASL_WEAK;
-	if (!name_allowed(&settings->sasl_allowed_username_list, name))
+	if (!front_list_allows(&settings->sasl_allowed_username_list, name))
 		return CLOSE_SASL_NOT_ALLOWED;
 	if (client->listener == LISTENER_TLS && settings->sasl_match_certificate &&
 	    !names_one_person(client->identity, name))
