@@ -29,6 +29,10 @@ OUR_NEEDS = {
     "connect_domain_monitor_event_deregister": [("P", "connect", "search_domains")],
     # Adopts any process of the host.
     "domain_attach": [("P", "domain", "start"), ("P", "domain", "write"), ("P", "connect", "write")],
+    # What they return has passwords in it.
+    "domain_save_image_get_xml_desc": [("P", "domain", "write"), ("P_ALL", "domain", "read_secure", "flags", 1)],
+    "domain_migrate_begin3": [("P", "domain", "migrate"), ("P", "domain", "read_secure")],
+    "domain_migrate_begin3_params": [("P", "domain", "migrate"), ("P", "domain", "read_secure")],
     # The drivers hand over to calls that need domain:save too; of the second the annotation says only domain:read.
     "domain_set_max_memory": [("P", "domain", "write"), ("P", "domain", "save")],
     "domain_set_scheduler_parameters": [("P", "domain", "write"), ("P", "domain", "save")],
