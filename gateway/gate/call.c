@@ -238,8 +238,7 @@ settle(struct call *call, const struct judgement *judgement, const uint8_t *mess
 		call_refuse(session, &call->header, judgement->error.code, judgement->error.origin, "%s", judgement->error.message);
 		break;
 	case DECIDE_MISSING:
-		call_refuse(session, &call->header, judgement->error.code, decide_origin(session, judgement->error.origin), "%s",
-		    judgement->error.message);
+		call_refuse(session, &call->header, judgement->error.code, judgement->error.origin, "%s", judgement->error.message);
 		break;
 	default:
 		record_session(session, AUDIT_PROTOCOL, "%s: %s", call->proc->name, judgement->error.message);

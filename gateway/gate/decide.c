@@ -49,7 +49,10 @@ decide_missing(struct rpc_error *error, enum vg_class class, const char *how, co
 
 	error->code = facts->code;
 	error->origin = facts->origin;
-	(void)snprintf(error->message, sizeof(error->message), "%s with matching %s %s", facts->missing, how, key);
+	if (class == VG_CLASS_network_port)
+		(void)snprintf(error->message, sizeof(error->message), "%s with UUID %s does not exist", facts->missing, key);
+	else
+		(void)snprintf(error->message, sizeof(error->message), "%s with matching %s %s", facts->missing, how, key);
 }
 
 /* libvirt's test driver signs the errors of every class as itself. */
@@ -116,8 +119,33 @@ missing_uuid(struct judgement *judgement, enum vg_class class, const uint8_t *uu
 	char text[VG_UUID_TEXT_LEN + 1], key[VG_UUID_TEXT_LEN + 300];
 
 	uuid_text(uuid, text);
-	(void)snprintf(key, sizeof(key), class == VG_CLASS_secret ? "'%s'" : "'%s' (%s)", text, name);
+	(void)snprintf(key, sizeof(key), class == VG_CLASS_network_port ? "%s" : class == VG_CLASS_secret ? "'%s'" : "'%s' (%s)", text,
+	    name == NULL ? "" : name);
 	return missing(judgement, class, "uuid", key);
+}
+
+static enum decide_verdict
+missing_name(struct judgement *judgement, enum vg_class class, const char *name)
+{
+	char key[300];
+
+	(void)snprintf(key, sizeof(key), "'%s'", name);
+	return missing(judgement, class, "name", key);
+}
+
+/* The answer about an object that he may not see; what is in a pool or network that he may not see is missing with it. */
+static enum decide_verdict
+hidden(struct session *session, struct judgement *judgement, const struct vg_object *object)
+{
+	struct vg_object parent = { .class = object->class == VG_CLASS_storage_vol ? VG_CLASS_storage_pool : VG_CLASS_network,
+		.name = object->parent, .has_uuid = object->has_parent_uuid };
+
+	memcpy(parent.uuid, object->parent_uuid, VG_UUID_LEN);
+	if (object->parent != NULL && !visible(session, &parent))
+		return parent.class == VG_CLASS_storage_pool ? missing_name(judgement, parent.class, parent.name) :
+		    missing_uuid(judgement, parent.class, parent.uuid, parent.name);
+	return object->has_uuid ? missing_uuid(judgement, object->class, object->uuid, object->name) :
+	    missing_name(judgement, object->class, object->name);
 }
 
 /*
@@ -256,14 +284,11 @@ static enum decide_verdict
 resolve_volume(struct call *call, struct judgement *judgement, unsigned *index, const char *pool, const char *name, struct target *target)
 {
 	const struct looked_up *answer = look_up(call, judgement, index, VG_CLASS_storage_pool, NULL, pool);
-	char key[300];
 
 	if (answer == NULL)
 		return judgement->verdict;
-	if (!answer->found) {
-		(void)snprintf(key, sizeof(key), "'%s'", pool);
-		return missing(judgement, VG_CLASS_storage_pool, "name", key);
-	}
+	if (!answer->found)
+		return missing_name(judgement, VG_CLASS_storage_pool, pool);
 	target->object.name = name;
 	target->object.parent = answer->name;
 	target->object.has_parent_uuid = true;
@@ -330,7 +355,7 @@ find_span(const struct call *call, const uint8_t *body, size_t len, const char *
 
 	if (!xdr_find_field(call->proc->args, body, len, path, span, &field))
 		return false;
-	return field->form != XDR_OPTIONAL || xdr_span_present(*span, span);
+	return field->form != XDR_ARRAY && (field->form != XDR_OPTIONAL || xdr_span_present(*span, span));
 }
 
 static enum decide_verdict
@@ -422,14 +447,20 @@ resolve_parent(struct call *call, struct judgement *judgement, unsigned *index, 
 	if (verdict != DECIDE_ALLOW)
 		return verdict;
 	if (!visible(call->session, &target.object))
-		return missing_uuid(judgement, parent->class, target.object.uuid, judgement->parent);
+		return hidden(call->session, judgement, &target.object);
 	judgement->about.object.parent = target.object.name;
 	judgement->about.object.has_parent_uuid = target.object.has_uuid;
 	memcpy(judgement->about.object.parent_uuid, target.object.uuid, VG_UUID_LEN);
 	return DECIDE_ALLOW;
 }
 
-/* Further objects that libvirt itself does not check: each must exist as the client says, and be visible. */
+static enum decide_verdict deny(struct judgement *judgement, enum vg_permission permission, const struct vg_object *object,
+    struct decision decision, const char *why);
+
+/*
+ * Further objects that libvirt itself does not check: each must exist as the client says, and be visible. A volume that
+ * a change names is one whose content is copied: that is reading it.
+ */
 static enum decide_verdict
 resolve_others(struct call *call, struct judgement *judgement, unsigned *index, const uint8_t *body, size_t len)
 {
@@ -440,15 +471,20 @@ resolve_others(struct call *call, struct judgement *judgement, unsigned *index, 
 		struct xdr_span span;
 		enum decide_verdict verdict;
 
-		/* A list of objects ("doms[]") only narrows a reply that is filtered item by item. */
-		if (other->from != RPC_FROM_ARG || strchr(other->path, '[') != NULL || !find_span(call, body, len, other->path, &span))
+		/* A list of objects only narrows a reply that is filtered item by item. */
+		if (other->from != RPC_FROM_ARG || !find_span(call, body, len, other->path, &span))
 			continue;
 		verdict = resolve_struct(call, judgement, index, other->class, span, name, parent, sizeof(name), &target);
 		if (verdict != DECIDE_ALLOW)
 			return verdict;
 		if (!visible(call->session, &target.object))
-			return target.object.has_uuid ? missing_uuid(judgement, other->class, target.object.uuid, name) :
-			    missing(judgement, other->class, "name", name);
+			return hidden(call->session, judgement, &target.object);
+		if (call->proc->kind == RPC_KIND_CHANGE && other->class == VG_CLASS_storage_vol) {
+			struct decision decision = decide_one(call->session, VG_PERM_storage_vol_data_read, &target.object);
+
+			if (decision.verdict == VERDICT_DENY)
+				return deny(judgement, VG_PERM_storage_vol_data_read, &target.object, decision, "");
+		}
 	}
 	return DECIDE_ALLOW;
 }
@@ -548,8 +584,15 @@ ask_for_results(struct call *call, struct judgement *judgement, const uint8_t *b
 	judgement->num_patches++;
 }
 
-void
-decide_call(struct call *call, const uint8_t *body, size_t len, struct judgement *judgement)
+/* Does the call itself name its object, by a struct or by the key that libvirt goes by? */
+static bool
+names_object(const struct rpc_object *about)
+{
+	return about->from == RPC_FROM_ARG || about->from == RPC_FROM_BY_NAME || about->from == RPC_FROM_BY_PORTDEV;
+}
+
+static void
+decide(struct call *call, const uint8_t *body, size_t len, struct judgement *judgement)
 {
 	unsigned index = 0;
 	uint32_t flags = 0;
@@ -567,16 +610,8 @@ decide_call(struct call *call, const uint8_t *body, size_t len, struct judgement
 		judgement->verdict = DECIDE_ALLOW;
 		return;
 	}
-	if (call->proc->about.from == RPC_FROM_ARG && !visible(call->session, &judgement->about.object)) {
-		const struct vg_object *object = &judgement->about.object;
-		char key[300];
-
-		if (object->has_uuid) {
-			(void)missing_uuid(judgement, object->class, object->uuid, judgement->name);
-		} else {
-			(void)snprintf(key, sizeof(key), "'%s'", judgement->name);
-			(void)missing(judgement, object->class, "name", key);
-		}
+	if (names_object(&call->proc->about) && !visible(call->session, &judgement->about.object)) {
+		(void)hidden(call->session, judgement, &judgement->about.object);
 		return;
 	}
 	if (check_needs(call, judgement, body, len) != DECIDE_ALLOW)
@@ -584,4 +619,13 @@ decide_call(struct call *call, const uint8_t *body, size_t len, struct judgement
 	ask_for_results(call, judgement, body, len);
 	if (call->proc->sparse_mask != 0 && rpc_arg_u32(call->proc, body, len, "flags", &flags))
 		call->sparse = (flags & call->proc->sparse_mask) != 0;
+}
+
+void
+decide_call(struct call *call, const uint8_t *body, size_t len, struct judgement *judgement)
+{
+	decide(call, body, len, judgement);
+	/* Also where it was noticed that the call lies: the client cannot tell that from an object that is not there. */
+	if (judgement->verdict == DECIDE_MISSING || judgement->verdict == DECIDE_CONFLICT)
+		judgement->error.origin = decide_origin(call->session, judgement->error.origin);
 }

@@ -1,0 +1,43 @@
+/*
+ * matrix_expect.h: what must come of a call, worked out from libvirt's own annotations (tests/data), from the roles as
+ * the manual has them, and from lists kept here; not from proto/tables nor from the gate's code.
+ */
+#ifndef TESTS_MATRIX_EXPECT_H
+#define TESTS_MATRIX_EXPECT_H
+
+#include "tests/table/matrix_body.h"
+
+/* How a procedure says what it is about. */
+enum shape {
+	SHAPE_UNKNOWN,		/* nobody classified it: the build fails */
+	SHAPE_OWN,		/* never reaches the decision: answered or refused before */
+	SHAPE_HOST,		/* the host as a whole */
+	SHAPE_STRUCT,		/* an object struct in the arguments */
+	SHAPE_NAME,		/* a bare name in the arguments */
+	SHAPE_LOOKUP,		/* known from the reply, and judged then */
+	SHAPE_EVERYTHING	/* not to be known beforehand, or content nobody checks: "*" */
+};
+
+enum scope { SCOPE_NONE, SCOPE_WEB, SCOPE_ALL, NUM_SCOPES };
+
+extern const char *const role_names[];
+#define NUM_ROLES 6
+
+void facts_load(void);
+void facts_free(void);
+/* Names of permissions ("domain:start"), conditions and shape of one procedure. */
+enum shape shape_of(const struct rpc_proc *proc);
+/* Does the role allow it at all? */
+bool role_allows(const char *role, const char *permission);
+/* Values of the tested argument that make a difference, and its name (NULL: none). Returns how many. */
+size_t flag_values(const struct rpc_proc *proc, const char **arg, uint32_t values[], size_t max);
+/* Is a permission on the object not enough for this call, because nobody checks its content? */
+bool needs_everything(const struct rpc_proc *proc);
+
+struct expectation {
+	enum { EXPECT_ALLOW, EXPECT_DENY, EXPECT_MISSING } verdict;
+	uint64_t codes;		/* of MISSING: set of error codes, one of which it must be (code - 40 is the bit) */
+};
+void expect(const struct rpc_proc *proc, const char *role, enum scope scope, const struct body *body, struct expectation *expectation);
+
+#endif

@@ -1,0 +1,416 @@
+/*
+ * test_matrix.c: every call x every built-in role x what the role is bound on x whom the call is about x each condition
+ * on its flags, decided by the gate's own code and compared with what matrix_expect.c works out on its own. The gate
+ * runs in this process, without libvirtd: its domains are told to its inventory, and what libvirtd would answer to
+ * its look-ups stands in the call already.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gateway/gate/inventory.h"
+#include "tests/table/matrix_expect.h"
+
+#define MAX_FLAG_VALUES 32
+
+static struct gate gate;
+static struct session session;
+static struct policy *policies[NUM_ROLES][NUM_SCOPES];
+static size_t num_cases, num_pairs, num_wrong;
+static const struct rpc_proc *last_wrong;
+
+static const char *const scope_on[NUM_SCOPES] = {
+	[SCOPE_NONE] = "\"domain:nothing\"",
+	[SCOPE_WEB] = "\"domain:web-*\", \"network:web-*\", \"storage_pool:web-*\", \"secret:web-*\", \"interface:web-*\", "
+	    "\"node_device:web-*\", \"nwfilter:web-*\", \"nwfilter_binding:web-*\"",
+	[SCOPE_ALL] = "\"*\""
+};
+static const char *const scope_names[NUM_SCOPES] = { "nothing", "web-*", "*" };
+static const char *const variant_names[NUM_VARIANTS] = { "granted", "hidden", "absent", "forged", "forged and absent" };
+
+/* ---- the world ---- */
+
+static void
+learn(bool hidden)
+{
+	const char *name = hidden ? HIDDEN_NAME : GRANTED_NAME;
+	uint8_t uuid[VG_UUID_LEN];
+	struct xdr_object object = { .class = VG_CLASS_domain, .name = { (const uint8_t *)name, strlen(name) }, .uuid = uuid, .id = -1 };
+
+	object_uuid(VG_CLASS_domain, hidden, uuid);
+	inventory_learn(gate.inventories[0], &object);
+}
+
+static void
+hidden_domain_exists(bool exists)
+{
+	uint8_t uuid[VG_UUID_LEN];
+
+	object_uuid(VG_CLASS_domain, true, uuid);
+	if (exists)
+		learn(true);
+	else
+		inventory_forget(gate.inventories[0], uuid);
+}
+
+static void
+on_event(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
+static int
+setup(void **state)
+{
+	struct vg_error error;
+	char text[1024];
+
+	(void)state;
+	facts_load();
+	gate.base = event_base_new();
+	gate.settings = settings_parse("backend_socket = \"/nonexistent\"\nlog_level = 4\nlog_outputs = [ \"4:file:/dev/null\" ]\n",
+	    "matrix", &error);
+	assert_non_null(gate.settings);
+	TAILQ_INIT(&gate.sessions);
+	TAILQ_INIT(&gate.dead);
+	evtimer_assign(&gate.redial, gate.base, on_event, NULL);
+	gate.inventories[0] = inventory_create(&gate, "test:///default");
+	gate.num_inventories = 1;
+	assert_non_null(gate.inventories[0]);
+	learn(false);
+	learn(true);
+	session.gate = &gate;
+	session.identity.proofs = VG_PROOF_SASL;
+	session.identity.sasl_name = strdup("matrix");
+	session.inventory = gate.inventories[0];
+	session.uri = inventory_uri(session.inventory);
+	for (size_t role = 0; role < NUM_ROLES; role++) {
+		for (size_t scope = 0; scope < NUM_SCOPES; scope++) {
+			(void)snprintf(text, sizeof(text), "{ \"version\": 1, \"bindings\": [ { \"id\": \"b\", \"who\": [\"sasl:matrix\"], "
+			    "\"role\": \"%s\", \"on\": [ %s ] } ] }", role_names[role], scope_on[scope]);
+			policies[role][scope] = policy_parse(text, strlen(text), "matrix", NULL, NULL);
+			assert_non_null(policies[role][scope]);
+		}
+	}
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	for (size_t role = 0; role < NUM_ROLES; role++)
+		for (size_t scope = 0; scope < NUM_SCOPES; scope++)
+			policy_destroy(policies[role][scope]);
+	inventory_destroy(gate.inventories[0]);
+	event_del(&gate.redial);
+	settings_destroy(gate.settings);
+	event_base_free(gate.base);
+	free(session.identity.sasl_name);
+	facts_free();
+	return 0;
+}
+
+/* ---- one case ---- */
+
+struct one {
+	const struct rpc_proc *proc;
+	size_t role;
+	enum scope scope;
+	struct body body;
+	bool exists;		/* the hidden objects are there */
+};
+
+/* Told once for each procedure; the test fails in the end. */
+static void __attribute__((format(printf, 2, 3)))
+wrong(const struct one *one, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (one->proc == last_wrong)
+		return;
+	last_wrong = one->proc;
+	num_wrong++;
+	print_error("%s as %s on %s about a %s object (then %s, name %s), %s %#x, optionals %d: %s\n", one->proc->name, role_names[one->role],
+	    scope_names[one->scope], variant_names[one->body.variants[0]], variant_names[one->body.variants[1]],
+	    variant_names[one->body.key], one->body.flag_arg == NULL ? "-" : one->body.flag_arg, one->body.flags, one->body.optionals, text);
+}
+
+static void
+decide(struct one *one, struct judgement *judgement)
+{
+	struct call call = { .session = &session, .proc = one->proc };
+
+	memcpy(call.lookups, one->body.lookups, sizeof(call.lookups));
+	gate.policy = policies[one->role][one->scope];
+	decide_call(&call, one->body.data, one->body.len, judgement);
+	num_cases++;
+}
+
+static bool
+body_holds(const struct body *body, const void *data, size_t len)
+{
+	return memmem(body->data, body->len, data, len) != NULL;
+}
+
+/* I50: nothing that is hidden, unless the client said it himself. */
+static void
+check_text(const struct one *one, const char *message)
+{
+	uint8_t uuid[VG_UUID_LEN];
+	char text[VG_UUID_TEXT_LEN + 1];
+
+	if (one->scope == SCOPE_ALL)
+		return;		/* nothing is hidden */
+	if (strstr(message, HIDDEN_USAGE) != NULL || (strstr(message, HIDDEN_NAME) != NULL && !body_holds(&one->body, HIDDEN_NAME, 4)))
+		wrong(one, "the refusal names a hidden object: %s", message);
+	for (int class = VG_CLASS_connect; class < VG_NUM_CLASSES; class++) {
+		object_uuid((enum vg_class)class, true, uuid);
+		uuid_text(uuid, text);
+		if (strstr(message, text) != NULL && !body_holds(&one->body, uuid, sizeof(uuid)))
+			wrong(one, "the refusal tells a hidden UUID: %s", message);
+	}
+}
+
+/* Roles that only read; what they may do besides reading is listed here with its reason. */
+static bool
+only_reads(const char *role)
+{
+	return strcmp(role, "viewer") == 0 || strcmp(role, "auditor") == 0;
+}
+
+static void
+check_reader(const struct one *one)
+{
+	/* libvirt's read-only connections refuse these; the permission that libvirt's annotation asks for is one of reading. */
+	static const char *const harmless[] = { "node_get_sev_info", "domain_get_launch_security_info",
+		"connect_domain_monitor_event_deregister" };
+	const struct rpc_proc *proc = one->proc;
+	bool denied = proc->readonly == RPC_RO_DENIED;
+
+	if (proc->kind == RPC_KIND_CHANGE)
+		wrong(one, "I30: a role that only reads may change something");
+	if (proc->readonly == RPC_RO_DENIED_IF && one->body.flag_arg != NULL && strcmp(one->body.flag_arg, proc->readonly_arg) == 0)
+		denied = strcmp(proc->readonly_arg, "source") == 0 ? one->body.flags == proc->readonly_mask :
+		    (one->body.flags & proc->readonly_mask) != 0;
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+		denied = denied && strcmp(proc->name, harmless[i]) != 0;
+	if (denied)
+		wrong(one, "I30: libvirt does not allow this on a read-only connection");
+}
+
+static void
+check_case(struct one *one)
+{
+	struct expectation expectation;
+	struct judgement judgement;
+	const struct rpc_error *error = &judgement.error;
+
+	expect(one->proc, role_names[one->role], one->scope, &one->body, &expectation);
+	decide(one, &judgement);
+	switch (judgement.verdict) {
+	case DECIDE_ALLOW:
+		if (expectation.verdict != EXPECT_ALLOW)
+			wrong(one, "allowed, and should be %s", expectation.verdict == EXPECT_DENY ? "denied" : "missing");
+		if (only_reads(role_names[one->role]))
+			check_reader(one);
+		return;
+	case DECIDE_DENY:
+		if (expectation.verdict != EXPECT_DENY)
+			wrong(one, "%s, and should be %s", error->message, expectation.verdict == EXPECT_ALLOW ? "allowed" : "missing");
+		break;
+	case DECIDE_MISSING:
+	case DECIDE_CONFLICT:
+		if (expectation.verdict != EXPECT_MISSING)
+			wrong(one, "%s, and should be %s", error->message, expectation.verdict == EXPECT_ALLOW ? "allowed" : "denied");
+		if (error->code < 40 || error->code > 103 || (expectation.codes >> (error->code - 40) & 1) == 0)
+			wrong(one, "code %d is of something else: %s", error->code, error->message);
+		break;
+	default:
+		wrong(one, "neither yes nor no: %d %s", judgement.verdict, error->message);
+		return;
+	}
+	check_text(one, error->message);
+}
+
+static void
+build(struct one *one)
+{
+	const char *name = one->proc->name;
+
+	one->body.xml_class = strncmp(name, "network_port", 12) == 0 ? VG_CLASS_network_port :
+	    strncmp(name, "network", 7) == 0 ? VG_CLASS_network : strncmp(name, "storage_pool", 12) == 0 ? VG_CLASS_storage_pool :
+	    strncmp(name, "storage_vol", 11) == 0 ? VG_CLASS_storage_vol : strncmp(name, "secret", 6) == 0 ? VG_CLASS_secret :
+	    strncmp(name, "interface", 9) == 0 ? VG_CLASS_interface : strncmp(name, "nwfilter_binding", 16) == 0 ? VG_CLASS_nwfilter_binding :
+	    strncmp(name, "nwfilter", 8) == 0 ? VG_CLASS_nwfilter : strncmp(name, "node_device", 11) == 0 ? VG_CLASS_node_device :
+	    VG_CLASS_domain;
+	if (!body_build(&one->body, one->proc->args) || xdr_check(one->proc->args, one->body.data, one->body.len) != VG_OK)
+		wrong(one, "no valid body");
+}
+
+/* Whom the call is about: each kind of object in each place. */
+static void
+each_variant(struct one *one, void (*check)(struct one *one))
+{
+	for (int first = 0; first < NUM_VARIANTS; first++) {
+		for (int second = 0; second < NUM_VARIANTS; second++) {
+			/* In one world the hidden objects are all there or all not. */
+			if (first != THE_GRANTED && second != THE_GRANTED &&
+			    variant_exists((enum variant)first) != variant_exists((enum variant)second))
+				continue;
+			one->body.variants[0] = (enum variant)first;
+			one->body.variants[1] = one->body.variants[2] = (enum variant)second;
+			one->body.key = (enum variant)first;
+			one->exists = variant_exists((enum variant)first) && variant_exists((enum variant)second);
+			build(one);
+			if (one->body.num_objects < 2 && second != THE_GRANTED)
+				break;
+			hidden_domain_exists(one->exists);
+			check(one);
+		}
+	}
+	hidden_domain_exists(true);
+}
+
+static void
+each_case(void (*check)(struct one *one))
+{
+	uint32_t values[MAX_FLAG_VALUES];
+	struct one one = { 0 };
+
+	for (size_t i = 0; (one.proc = rpc_proc_at(i)) != NULL; i++) {
+		size_t num_values;
+
+		if (one.proc->kind == RPC_KIND_EVENT)
+			continue;
+		switch (shape_of(one.proc)) {
+		case SHAPE_UNKNOWN:
+			fail_msg("%s is not classified: say in matrix_expect.c what it is about", one.proc->name);
+			break;
+		case SHAPE_OWN:
+			continue;
+		default:
+			break;
+		}
+		num_values = flag_values(one.proc, &one.body.flag_arg, values, MAX_FLAG_VALUES);
+		for (one.role = 0; one.role < NUM_ROLES; one.role++) {
+			for (int scope = 0; scope < NUM_SCOPES; scope++) {
+				one.scope = (enum scope)scope;
+				for (size_t value = 0; value < num_values; value++) {
+					one.body.flags = values[value];
+					one.body.optionals = false;
+					each_variant(&one, check);
+					one.body.optionals = true;
+					each_variant(&one, check);
+				}
+			}
+		}
+	}
+}
+
+static void
+test_I23_I24_I25_I28_I30_I50_every_call_of_every_role(void **state)
+{
+	(void)state;
+	num_cases = num_wrong = 0;
+	last_wrong = NULL;
+	each_case(check_case);
+	assert_int_equal(num_wrong, 0);
+	print_message("%zu decisions as expected\n", num_cases);
+	assert_true(num_cases > 40000);
+}
+
+/* The same bytes in a world with the hidden objects, and in one without: the same answer, to the letter. */
+static void
+check_pair(struct one *one)
+{
+	struct judgement with, without;
+	struct body body = one->body;
+
+	if (one->scope == SCOPE_ALL || !one->exists ||
+	    (body.variants[0] == THE_GRANTED && body.variants[1] == THE_GRANTED && body.key == THE_GRANTED))
+		return;
+	decide(one, &with);
+	for (size_t i = 0; i < BODY_MAX_OBJECTS; i++)
+		body.variants[i] = body.variants[i] == THE_HIDDEN ? THE_ABSENT : body.variants[i] == THE_FORGED ? THE_FORGED_ABSENT :
+		    body.variants[i];
+	assert_true(body_build(&body, one->proc->args));
+	assert_int_equal(body.len, one->body.len);
+	assert_memory_equal(body.data, one->body.data, body.len);
+	memcpy(one->body.lookups, body.lookups, sizeof(body.lookups));
+	hidden_domain_exists(false);
+	decide(one, &without);
+	hidden_domain_exists(true);
+	num_pairs++;
+	if (with.verdict == DECIDE_CONFLICT)
+		with.verdict = DECIDE_MISSING;		/* recorded, but the client is not told */
+	if (without.verdict == DECIDE_CONFLICT)
+		without.verdict = DECIDE_MISSING;
+	if (with.verdict != without.verdict || with.error.code != without.error.code || with.error.origin != without.error.origin ||
+	    strcmp(with.error.message, without.error.message) != 0)
+		wrong(one, "tells whether a hidden object is there: %d %d '%s', without it %d %d '%s'", with.error.code, with.error.origin,
+		    with.error.message, without.error.code, without.error.origin, without.error.message);
+}
+
+static void
+test_I27_hidden_is_as_missing(void **state)
+{
+	(void)state;
+	num_pairs = num_wrong = 0;
+	last_wrong = NULL;
+	each_case(check_pair);
+	assert_int_equal(num_wrong, 0);
+	print_message("%zu answers about hidden objects are those about missing ones\n", num_pairs);
+	assert_true(num_pairs > 10000);
+}
+
+/* What is called reading must be called so for a reason. */
+static void
+test_I30_kinds(void **state)
+{
+	static const char *const words[] = { "_get_", "list_", "_num", "lookup", "_is_", "_has_", "_stats", "_event_", "_info", "close_callback" };
+	/* Not told by their names. */
+	static const char *const reads[] = { "connect_open", "connect_close", "connect_supports_feature", "auth_list", "auth_sasl_init",
+		"auth_sasl_start", "auth_sasl_step", "auth_polkit", "connect_compare_cpu", "connect_baseline_cpu", "domain_snapshot_current",
+		"domain_interface_addresses" };
+	const struct rpc_proc *proc;
+
+	(void)state;
+	for (size_t i = 0; (proc = rpc_proc_at(i)) != NULL; i++) {
+		bool known = false;
+
+		if (proc->kind != RPC_KIND_READ)
+			continue;
+		for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++)
+			known = known || strstr(proc->name, words[k]) != NULL;
+		for (size_t k = 0; k < sizeof(reads) / sizeof(reads[0]); k++)
+			known = known || strcmp(proc->name, reads[k]) == 0;
+		if (!known)
+			fail_msg("%s is of kind READ: is it?", proc->name);
+		if (proc->readonly == RPC_RO_DENIED)
+			fail_msg("%s is of kind READ, and libvirt does not allow it on a read-only connection", proc->name);
+		if (strstr(proc->name, "_set_") != NULL)
+			fail_msg("%s is of kind READ, and sets something", proc->name);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_I23_I24_I25_I28_I30_I50_every_call_of_every_role),
+		cmocka_unit_test(test_I27_hidden_is_as_missing),
+		cmocka_unit_test(test_I30_kinds),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
