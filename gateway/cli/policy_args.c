@@ -58,26 +58,13 @@ part_len(const char *user)
 	return strlen(user);
 }
 
-/* The one CN of a DN without escapes; a certificate with several has none to be known by. */
 static char *
 common_name(struct question *question, const char *dn)
 {
-	const char *found = NULL;
-	size_t len;
+	const char *cn;
+	size_t len = policy_dn_cn(dn, &cn);
 
-	if (strpbrk(dn, "\\\"+") != NULL)
-		return NULL;
-	for (const char *part = dn;; part += len + 1) {
-		len = strcspn(part, ",");
-		if (strncmp(part, "CN=", 3) == 0) {
-			if (found != NULL)
-				return NULL;
-			found = part + 3;
-		}
-		if (part[len] == '\0')
-			break;
-	}
-	return found != NULL ? keep(question, found, strcspn(found, ",")) : NULL;
+	return len > 0 ? keep(question, cn, len) : NULL;
 }
 
 static int

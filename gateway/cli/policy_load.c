@@ -91,7 +91,6 @@ policy_load(const char *file, struct mistakes *mistakes, int *status)
 	char *text = policy_load_text(file, &len, &error);
 
 	if (text == NULL) {
-		vg_hint(&error, "--policy FILE names another file");
 		*status = cli_fail(&error, CLI_USAGE);
 		return NULL;
 	}
@@ -111,6 +110,13 @@ policy_load_configured(const struct cli *cli, int *status)
 
 	if (file == NULL) {
 		*status = cli_fail(&error, CLI_USAGE);
+		return NULL;
+	}
+	if (access(file, R_OK) != 0) {
+		vg_fail(&error, "%s: %s", file, strerror(errno));
+		vg_hint(&error, "--policy FILE names another file");
+		*status = cli_fail(&error, CLI_USAGE);
+		free(file);
 		return NULL;
 	}
 	policy = policy_load(file, &mistakes, status);

@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 
+#include "gateway/policy/texts.h"
 #include "gateway/policy/weigh.h"
 
 /* A binding's own verdict. */
@@ -107,31 +108,6 @@ policy_explain(const struct policy *policy, const struct vg_identity *identity, 
 	return weighing_conclude(&weighing);
 }
 
-/* "from 10.0.0.0/8, hours Mon-Fri 08:00-18:00, until …", or "". */
-static void
-conditions_text(const struct when *when, char *buf, size_t size)
-{
-	char proofs[32];
-
-	snprintf(proofs, sizeof(proofs), "%s%s%s", (when->proofs & VG_PROOF_X509) != 0 ? " x509" : "",
-	    (when->proofs & VG_PROOF_SASL) != 0 ? " sasl" : "", (when->proofs & VG_PROOF_UNIX) != 0 ? " unix" : "");
-	snprintf(buf, size, "%s%s%s%s%s%s%s%s", when->from_text != NULL ? "; from " : "",
-	    when->from_text != NULL ? when->from_text : "", when->proofs != 0 ? "; proof" : "", proofs,
-	    when->hours_text != NULL ? "; hours " : "", when->hours_text != NULL ? when->hours_text : "",
-	    when->until_text != NULL ? "; until " : "", when->until_text != NULL ? when->until_text : "");
-}
-
-static void
-who_text(const struct who *who, char *buf, size_t size)
-{
-	static const char *const prefixes[] = {
-		[WHO_ANYONE] = "anyone", [WHO_SASL] = "sasl:", [WHO_X509] = "x509:", [WHO_X509_CN] = "x509-cn:",
-		[WHO_X509_SAN] = "x509-san:", [WHO_X509_SHA256] = "x509-sha256:", [WHO_UNIX] = "unix:", [WHO_GROUP] = "group:",
-	};
-
-	snprintf(buf, size, "%s%s", prefixes[who->kind], who->text != NULL ? who->text : "");
-}
-
 void
 policy_who_can(const struct policy *policy, enum vg_permission permission, const struct vg_object *object, time_t now,
     policy_who_cb *each, void *arg)
@@ -148,10 +124,10 @@ policy_who_can(const struct policy *policy, enum vg_permission permission, const
 		if (effect == EFFECT_NONE || (binding->when.ends && now >= binding->when.until) ||
 		    !binding_covers(binding, &request, effect == EFFECT_DENY))
 			continue;
-		conditions_text(&binding->when, conditions, sizeof(conditions));
+		conditions_text(&binding->when, 0, conditions, sizeof(conditions));
 		for (size_t j = 0; j < binding->num_who; j++) {
 			who_text(&binding->who[j], who, sizeof(who));
-			each(who, binding->id, verdicts[effect], conditions[0] != '\0' ? conditions + 2 : "", arg);
+			each(who, binding->id, verdicts[effect], conditions, arg);
 		}
 	}
 }

@@ -102,5 +102,7 @@ void policy_who_can(const struct policy *policy, enum vg_permission permission, 
 bool policy_parse_time(const char *text, time_t *result);
 /* "6695eb01-f6a4-8304-79aa-97f2502e193f" to bytes. False when it is not one. */
 bool policy_parse_uuid(const char *text, uint8_t uuid[VG_UUID_LEN]);
+/* The one CN of a DN without escapes: its length and beginning; 0 where there is none, or several. */
+size_t policy_dn_cn(const char *dn, const char **cn);
 
 #endif

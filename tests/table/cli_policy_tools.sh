@@ -98,5 +98,66 @@ expect "test: no table" 2 "" "*No such file*" policy test "$dir/none.table" $off
 expect "test: no policy" 2 "" "*No such file*" policy test "$dir/good.table" --policy "$dir/none.json"
 }
 
+# -- policy diff: one change each, from this policy
+cat >"$dir/old.json" <<'E'
+{
+  "version": 1,
+  "groups": { "team": ["sasl:ann", "x509-cn:ann", "x509-sha256:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"] },
+  "sets": { "web": { "domain": ["web-*"], "storage_pool": ["web"] } },
+  "roles": { "starter": { "allow": ["domain:start", "storage_vol:read"] }, "no-start": { "deny": ["domain:start"] } },
+  "bindings": [
+    { "id": "team", "who": ["group:team"], "role": "starter", "on": ["set:web"] },
+    { "id": "bob", "who": ["sasl:bob"], "role": "starter", "on": ["domain:*"], "when": { "proof": ["sasl"] } },
+    { "id": "eve", "who": ["sasl:eve"], "role": "starter", "on": ["domain:a-*"], "when": { "until": "2026-01-01T00:00:00Z" } }
+  ]
+}
+E
+# usage: changed NAME EXIT_CODE STDOUT_PATTERN SED_SCRIPT...   (the scripts make the new policy of the old one)
+changed()
+{
+	local name=$1 code=$2 pattern=$3 script scripts=()
+	shift 3
+	for script in "$@"; do
+		scripts+=(-e "$script")
+	done
+	sed "${scripts[@]}" "$dir/old.json" >"$dir/new.json"
+	if cmp -s "$dir/old.json" "$dir/new.json"; then
+		echo "the script changes nothing" >"$dir/told"
+		verdict "diff: $name" 1
+		return
+	fi
+	expect "diff: $name" "$code" "$pattern" "" policy diff "$dir/old.json" "$dir/new.json" --at 2026-11-23T12:00:00Z
+}
+last='"id": "eve"'	# before this binding others are put
+changed "layout, ids and order are no rights" 0 "=nobody gains or loses anything|" 's/"id": "bob"/"id": "bobby"/' 's/": /" : /'
+changed "a proof that he gives anyway is no condition" 0 "=nobody*|" 's/"when": { "proof": \["sasl"\] }/"description": "x"/'
+changed "what has ended is no right" 0 "=nobody*|" '/"id": "eve"/s/"domain:a-/"domain:z-/'
+changed "a group gains, told once, and not again for what its pattern covers" 1 \
+	"=group:team: sasl:ann, x509-cn:ann, x509-sha256:00112233*|  gains   domain:stop on domain:web-?|sasl:bob|  gains   domain:stop on ?|" \
+	's/"starter": { "allow": \[/&"domain:stop", /' 's/"sasl:bob"\], "role": "starter", "on": \["domain:\*"\]/"sasl:bob"], "role": "starter", "on": ["domain:*", "domain:bob"]/'
+changed "a new member gains what the group has" 1 \
+	"=sasl:zoe|  gains   domain:start on domain:web-?|  gains   storage_vol:read on storage_vol:web/?|" 's/"sasl:ann", /&"sasl:zoe", /'
+changed "a member who is gone loses it" 1 "=x509-cn:ann|  loses   domain:start on *|  loses   storage_vol:read on *|" 's/"x509-cn:ann", //'
+changed "a deny on one of many" 1 "=sasl:bob|  loses   domain:start on domain:core-1|" \
+	"s/{ $last/{ \"id\": \"n\", \"who\": [\"sasl:bob\"], \"role\": \"no-start\", \"on\": [\"domain:core-1\"] },\n&/"
+changed "a deny for part of the time" 1 "=sasl:bob|  loses   domain:start on ?|*was: allow|*now: allow, deny (hours 22:00-06:00)|" \
+	"s/{ $last/{ \"id\": \"n\", \"who\": [\"sasl:b?b\"], \"role\": \"no-start\", \"on\": [\"*\"], \"when\": {\"hours\": \"22:00-06:00\"} },\n&/"
+changed "a condition is a loss" 1 "=sasl:bob|  loses   domain:start on ?|*was: allow|*now: allow (from 10.0.0.0/8; proof x509)|" \
+	's/"proof": \["sasl"\]/"proof": ["sasl", "x509"], "from": ["10.0.0.0\/8"]/'
+changed "permissive: let through, and recorded" 1 \
+	"sasl:bob|  gains   connect:\\* on the host|          was: no|          now: would-deny|  gains   domain:getattr, *was: no|          now: would-deny|  gains   storage_vol:read on \\*|" \
+	'/"id": "bob"/s/"sasl"\] }/&, "mode": "permissive"/' '/"id": "bob"/s/domain:\*/*/'
+changed "a permissive deny: still let through, but recorded" 1 "*|  changes domain:start on \\*|          was: allow|          now: would-deny|" \
+	"s/{ $last/{ \"id\": \"n\", \"who\": [\"sasl:bob\"], \"role\": \"no-start\", \"on\": [\"domain:*\"], \"mode\": \"permissive\" },\n&/"
+changed "domain:monitor is told beside domain:*" 1 "=sasl:ray|  gains   domain:?, domain:monitor on ?|" \
+	"s/{ $last/{ \"id\": \"n\", \"who\": [\"sasl:ray\"], \"role\": \"raw\", \"on\": [\"*\"] },\n&/" \
+	's/"no-start": /"raw": { "allow": ["domain:*", "domain:monitor"] }, &/'
+sed "s/{ $last/{ \"id\": \"n\", \"who\": [\"sasl:sam\"], \"role\": \"s\", \"on\": [\"domain:web-*\"] },&/; s/\"no-start\": /\"s\": { \"allow\": [\"domain:stop\"] }, &/" \
+	"$dir/old.json" >"$dir/json.json"
+expect "diff: as JSON" 1 '{"old":*,"new":*,"differ":true,"people":\[{"who":\["sasl:sam"\],"changes":\[{"change":"gains","permissions":\["domain:stop"\],"object":"domain:web-\*","was":"no","now":"allow"}\],"groups":\[\]}\]}|' "" \
+	policy diff "$dir/old.json" "$dir/json.json" --json
+expect "diff: a policy and itself as JSON" 0 '*"differ":false,"people":\[\]}|' "" policy diff "$dir/old.json" "$dir/old.json" --json
+expect "diff: a broken policy" 2 "" "/dev/fd/*:1: not valid JSON*" policy diff "$dir/old.json" <(:)
+
 echo "1..$number"
 exit "$failed"
