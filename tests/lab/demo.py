@@ -213,7 +213,8 @@ def people(show, libvirtd, with_guest):
     show.step("virsh -c \"$BOB\" start web-1", "but starts nothing", code=1, has=["access denied: 'domain:start' on domain 'web-1'"])
 
     show.title("5. Others")
-    show.step("virsh -c \"$STRANGER\" list", "a certificate of another CA is refused", code=1, lacks=["web-1"])
+    # virsh may be writing when the gateway hangs up, and is then ended by SIGPIPE without a word: any failure will do.
+    show.step("virsh -c \"$STRANGER\" list", "a certificate of another CA is refused", code=None, lacks=["web-1"])
     show.step("virsh -c \"$GUESSER\" list", "so is a wrong password", code=1, has=["authentication failed"], lacks=["web-1"])
 
 
