@@ -85,6 +85,13 @@ def test_user_who_does_not_exist_is_told_the_same(sasl_gateway, sasl_users):
     assert nobody.returncode != 0 and nobody.stderr == wrong.stderr
 
 
+def test_I8_password_of_another_person_than_the_certificate(sasl_gateway, sasl_users):
+    """alice's certificate with bob's password is neither alice nor bob."""
+    result = sasl_gateway.virsh("alice", "list", authfile=sasl_users.authfile("bob"))
+    assert result.returncode != 0
+    assert "authentication failed" in result.stderr
+
+
 def test_I9_other_case_or_realm_is_another_person(sasl_gateway, sasl_users):
     for name in ("Alice", "alice@elsewhere", "ALICE", "alice "):
         result = sasl_gateway.virsh("alice", "list", authfile=sasl_users.authfile(name, sasl_users.passwords["alice"]))
