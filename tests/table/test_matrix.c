@@ -24,8 +24,8 @@ static const struct rpc_proc *last_wrong;
 
 static const char *const scope_on[NUM_SCOPES] = {
 	[SCOPE_NONE] = "\"domain:nothing\"",
-	[SCOPE_WEB] = "\"domain:web-*\", \"network:web-*\", \"storage_pool:web-*\", \"secret:web-*\", \"interface:web-*\", "
-	    "\"node_device:web-*\", \"nwfilter:web-*\", \"nwfilter_binding:web-*\"",
+	[SCOPE_WEB] = ("\"domain:web-*\", \"network:web-*\", \"storage_pool:web-*\", \"secret:web-*\", \"interface:web-*\", "
+	    "\"node_device:web-*\", \"nwfilter:web-*\", \"nwfilter_binding:web-*\""),
 	[SCOPE_ALL] = "\"*\""
 };
 static const char *const scope_names[NUM_SCOPES] = { "nothing", "web-*", "*" };
