@@ -10,52 +10,12 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "gateway/audit/reader.h"
 #include "gateway/cli/audit_match.h"
+#include "gateway/cli/audit_open.h"
 #include "gateway/cli/audit_view.h"
 #include "gateway/cli/cli.h"
-#include "gateway/core/settings.h"
 
-#define DEFAULT_DIR "/var/log/virtgate"
 #define DEFAULT_TAIL 20
-
-/* --dir, else audit_dir of the settings, else where it is by default. Freed by the caller; NULL with `error`. */
-static char *
-find_dir(const struct cli *cli, struct vg_error *error)
-{
-	const char *named = cli_option(cli, "dir", 0);
-	struct settings *settings;
-	char *dir;
-
-	if (named == NULL && cli->config == NULL && access(CLI_DEFAULT_CONFIG, F_OK) == -1)
-		named = DEFAULT_DIR;
-	if (named != NULL) {
-		dir = strdup(named);
-	} else {
-		settings = settings_load(cli->config != NULL ? cli->config : CLI_DEFAULT_CONFIG, error);
-		if (settings == NULL)
-			return NULL;
-		dir = strdup(settings->audit_dir);
-		settings_destroy(settings);
-	}
-	if (dir == NULL)
-		vg_fail(error, "out of memory");
-	return dir;
-}
-
-static struct audit_reader *
-open_trail(const struct cli *cli, const char *dir, unsigned back, struct vg_error *error)
-{
-	unsigned first, last;
-
-	(void)cli;
-	if (audit_reader_range(dir, &first, &last, NULL, error) == -1) {
-		vg_hint(error, errno == EACCES ? "the trail belongs to the gateway's user: ask as root" :
-		    "--dir names the directory of the trail, --config the settings that have audit_dir");
-		return NULL;
-	}
-	return audit_reader_open(dir, back > 0 && last > back ? last - back : 0, error);
-}
 
 /* All that is there now. -1 with `error`. */
 static int
@@ -104,13 +64,13 @@ verb_audit_search(const struct cli *cli)
 	struct vg_error error = { "", "" };
 	struct audit_view view = { .json = cli->json };
 	struct audit_reader *reader = NULL;
-	char *dir = find_dir(cli, &error);
+	char *dir = audit_open_dir(cli, &error);
 	int status = CLI_USAGE;
 
 	if (dir == NULL || audit_match_read(&view.match, cli, &error) == -1 ||
 	    read_number(cli, "limit", 0, &view.limit, &error) == -1 || audit_view_init(&view) == -1)
 		goto out;
-	reader = open_trail(cli, dir, 0, &error);
+	reader = audit_open(dir, 0, &error);
 	if (reader == NULL || read_lines(reader, &view, &error) == -1)
 		goto out;
 	audit_view_flush(&view, true);
@@ -143,11 +103,11 @@ verb_audit_show(const struct cli *cli)
 	struct vg_error error = { "", "" };
 	struct audit_reader *reader = NULL;
 	struct audit_line line;
-	char *dir = find_dir(cli, &error);
+	char *dir = audit_open_dir(cli, &error);
 	size_t found = 0;
 	int result = -1;
 
-	reader = dir != NULL ? open_trail(cli, dir, 0, &error) : NULL;
+	reader = dir != NULL ? audit_open(dir, 0, &error) : NULL;
 	if (reader == NULL)
 		goto out;
 	while ((result = audit_reader_next(reader, &line, &error)) == 1) {
@@ -206,7 +166,7 @@ verb_audit_tail(const struct cli *cli)
 	struct audit_view view = { .json = cli->json };
 	struct audit_reader *reader = NULL;
 	bool follows = cli_option(cli, "follow", 0) != NULL;
-	char *dir = find_dir(cli, &error);
+	char *dir = audit_open_dir(cli, &error);
 
 	if (cli->num_args > 0 && strcmp(cli->args[0], "-f") != 0)
 		vg_fail(&error, "'%s' is neither -f nor an option", cli->args[0]);
@@ -215,7 +175,7 @@ verb_audit_tail(const struct cli *cli)
 	if (error.what[0] != '\0' || read_number(cli, "lines", DEFAULT_TAIL, &view.limit, &error) == -1 ||
 	    audit_view_init(&view) == -1)
 		goto out;
-	reader = open_trail(cli, dir, 1, &error);
+	reader = audit_open(dir, 1, &error);
 	if (reader == NULL || read_lines(reader, &view, &error) == -1)
 		goto out;
 	audit_view_flush(&view, !follows);
@@ -271,7 +231,7 @@ verb_audit_verify(const struct cli *cli)
 	struct vg_error error = { "", "" };
 	struct audit_verdict verdict;
 	bool terminal = isatty(STDERR_FILENO) && !cli->json;
-	char *dir = cli->num_args > 0 ? strdup(cli->args[0]) : find_dir(cli, &error);
+	char *dir = cli->num_args > 0 ? strdup(cli->args[0]) : audit_open_dir(cli, &error);
 	int status;
 
 	if (dir == NULL || audit_verify(dir, &verdict, terminal ? show_progress : NULL, NULL, &error) == -1) {

@@ -57,6 +57,12 @@ harmless(const char *text, bool newlines, FILE *out)
 }
 
 void
+audit_view_put(FILE *out, const char *text)
+{
+	(void)harmless(text, false, out);
+}
+
+void
 audit_view_text(const char *text, bool newlines)
 {
 	(void)harmless(text, newlines, stdout);

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -36,5 +37,6 @@ void audit_view_record(json_t *record);
  * (U+10FE00 + byte in the record) is shown as \xHH too.
  */
 void audit_view_text(const char *text, bool newlines);
+void audit_view_put(FILE *out, const char *text);
 
 #endif

@@ -47,7 +47,7 @@ verb_policy_check(const struct cli *cli)
 		json_decref(mistakes.list);
 		return cli_fail(&error, CLI_USAGE);
 	}
-	policy = policy_load(file, &mistakes, &status);
+	policy = policy_load(file, NULL, &mistakes, &status);
 	if (policy == NULL && mistakes.num > 0)
 		status = CLI_NO;
 	if (cli->json && status != CLI_USAGE) {

@@ -185,27 +185,15 @@ whole_groups(json_t *const groups[2], json_t *who)
 	return names;
 }
 
-/* The member "groups" of a policy that was read well; an empty object when there is none. */
-static json_t *
-load_groups(const char *file)
-{
-	json_t *policy = json_load_file(file, 0, NULL), *groups = json_object_get(policy, "groups");
-
-	json_incref(groups);
-	json_decref(policy);
-	return groups != NULL ? groups : json_object();
-}
-
 static void
-name_groups(struct report *report, const char *before, const char *after)
+name_groups(struct report *report, json_t *before, json_t *after)
 {
-	json_t *groups[2] = { load_groups(before), load_groups(after) }, *people;
+	json_t *const groups[2] = { json_object_get(before, "groups"), json_object_get(after, "groups") };
+	json_t *people;
 	const char *key;
 
 	json_object_foreach(report->people, key, people)
 		json_object_set_new(people, "groups", whole_groups(groups, json_object_get(people, "who")));
-	json_decref(groups[0]);
-	json_decref(groups[1]);
 }
 
 /* ---- printing ---- */
@@ -324,7 +312,7 @@ verb_policy_diff(const struct cli *cli)
 	struct question question = { 0 };	/* for --at */
 	struct mistakes mistakes = { 0 };
 	struct vg_error error = { 0 };
-	json_t *people;
+	json_t *files[2] = { NULL, NULL }, *people;
 	const char *key;
 	int status = CLI_USAGE;
 
@@ -332,8 +320,8 @@ verb_policy_diff(const struct cli *cli)
 		status = cli_fail(&error, CLI_USAGE);
 		goto out;
 	}
-	before = policy_load(cli->args[0], &mistakes, &status);
-	after = before != NULL ? policy_load(cli->args[1], &mistakes, &status) : NULL;
+	before = policy_load(cli->args[0], &files[0], &mistakes, &status);
+	after = before != NULL ? policy_load(cli->args[1], &files[1], &mistakes, &status) : NULL;
 	if (after == NULL)
 		goto out;
 	if (policy_diff(before, after, question.now, take_change, &report) != 0)
@@ -344,7 +332,7 @@ verb_policy_diff(const struct cli *cli)
 		status = cli_fail(&error, CLI_USAGE);
 		goto out;
 	}
-	name_groups(&report, cli->args[0], cli->args[1]);
+	name_groups(&report, files[0], files[1]);
 	status = json_object_size(report.people) > 0 ? CLI_NO : CLI_DONE;
 	if (cli->json) {
 		status = cli_print_json(json_pack("{s:s, s:s, s:b, s:o}", "old", cli->args[0], "new", cli->args[1], "differ",
@@ -357,6 +345,8 @@ verb_policy_diff(const struct cli *cli)
 	}
 out:
 	json_decref(report.people);
+	json_decref(files[0]);
+	json_decref(files[1]);
 	policy_destroy(before);
 	policy_destroy(after);
 	question_clear(&question);

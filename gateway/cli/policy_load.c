@@ -83,7 +83,7 @@ policy_load_name(const struct cli *cli, struct vg_error *error)
 }
 
 struct policy *
-policy_load(const char *file, struct mistakes *mistakes, int *status)
+policy_load(const char *file, json_t **json, struct mistakes *mistakes, int *status)
 {
 	struct policy *policy;
 	struct vg_error error;
@@ -95,6 +95,12 @@ policy_load(const char *file, struct mistakes *mistakes, int *status)
 		return NULL;
 	}
 	policy = policy_parse(text, len, file, take_mistake, mistakes);
+	if (policy != NULL && json != NULL && (*json = json_loadb(text, len, 0, NULL)) == NULL) {
+		vg_fail(&error, "out of memory");
+		cli_fail(&error, CLI_USAGE);
+		policy_destroy(policy);
+		policy = NULL;
+	}
 	free(text);
 	*status = policy != NULL ? CLI_DONE : CLI_USAGE;
 	return policy;
@@ -119,7 +125,7 @@ policy_load_configured(const struct cli *cli, int *status)
 		free(file);
 		return NULL;
 	}
-	policy = policy_load(file, &mistakes, status);
+	policy = policy_load(file, NULL, &mistakes, status);
 	free(file);
 	return policy;
 }

@@ -22,8 +22,8 @@ struct mistakes {
 char *policy_load_text(const char *file, size_t *len, struct vg_error *error);
 /* The file of --policy, else the policy_file of the settings. Caller frees; NULL with `error`. */
 char *policy_load_name(const struct cli *cli, struct vg_error *error);
-/* NULL: told; *status is the exit code. */
-struct policy *policy_load(const char *file, struct mistakes *mistakes, int *status);
+/* NULL: told; *status is the exit code. `json` (may be NULL): the file as it stands, for the caller to drop. */
+struct policy *policy_load(const char *file, json_t **json, struct mistakes *mistakes, int *status);
 /* The one that policy_load_name names. */
 struct policy *policy_load_configured(const struct cli *cli, int *status);
 

@@ -159,5 +159,160 @@ expect "diff: as JSON" 1 '{"old":*,"new":*,"differ":true,"people":\[{"who":\["sa
 expect "diff: a policy and itself as JSON" 0 '*"differ":false,"people":\[\]}|' "" policy diff "$dir/old.json" "$dir/old.json" --json
 expect "diff: a broken policy" 2 "" "/dev/fd/*:1: not valid JSON*" policy diff "$dir/old.json" <(:)
 
+# -- policy suggest: records as the gate writes them
+mkdir "$dir/trail" "$dir/quiet"
+python3 - "$dir/trail" "$dir/quiet" <<'PY' || exit 1
+import json, sys
+UUID = "00000000-0000-0000-0000-0000000000%02x"
+ann = {"name": "ann", "sasl": "ann"}
+bob = {"name": "bob", "sasl": "bob", "x509": "CN=bob,O=Lab", "x509_sha256": "ab" * 32}
+star = {"name": "*", "sasl": "*"}
+glob = {"name": "b*b", "sasl": "b*b", "x509": "CN=b*b", "x509_sha256": "cd" * 32}
+seq = 0
+def write(out, user, permission, object, on, verdict="deny", stage="event", binding=None, permissions=None, why="", event="domain.create", **more):
+    global seq
+    seq += 1
+    decision = {"verdict": verdict, "permissions": permissions or [permission], "binding": binding, "rule": None}
+    record = {"seq": seq, "time": "2026-11-23T19:%02d:12.123456Z" % (seq % 60), "op": "01A%023d" % seq, "stage": stage, "code": "VG2009W",
+              "event": event, "user": user, "source": {"address": "10.0.0.7", "via": "rpc-tls"}, "object": object, "decision": decision}
+    if verdict == "deny":
+        record["result"] = {"status": "denied", "code": 88, "message": "access denied: '%s' on %s%s" % (permission, on, why)}
+    print(json.dumps(record | more, sort_keys=True, separators=(",", ":")), file=out)
+def domain(name, number=1):
+    return {"class": "domain", "name": name, "uuid": UUID % number}
+with open(sys.argv[1] + "/audit-000001.jsonl", "w", encoding="ascii") as out:
+    # ann: start and stop on two, start on a third; many with one beginning; a volume; the host
+    for name in ("db-1", "db-2"):
+        write(out, ann, "domain:start", domain(name), "domain '%s'" % name, permissions=["domain:getattr", "domain:start"])
+        write(out, ann, "domain:stop", domain(name), "domain '%s'" % name)
+    write(out, ann, "domain:start", domain("core"), "domain 'core'")
+    write(out, ann, "domain:start", domain("core"), "domain 'core'")
+    for number in range(7):
+        write(out, ann, "domain:suspend", domain("farm-%d" % number, number), "domain 'farm-%d'" % number)
+    write(out, ann, "storage_vol:resize", {"class": "storage_vol", "name": "disk/1", "parent": "pool"}, "storage volume 'pool/disk/1'")
+    write(out, ann, "connect:pm_control", {"class": "connect"}, "this host")
+    # what today's policy allows by now, and what it denies on purpose
+    write(out, ann, "domain:start", domain("web-1"), "domain 'web-1'")
+    write(out, ann, "domain:delete", domain("web-1"), "domain 'web-1'", binding="no-delete")
+    # bob, with two proofs: would-be denials, an intent with its outcome, and an access
+    write(out, bob, "", domain("bob-1"), "", "would-deny", "intent", "trial", ["domain:write", "domain:save"])
+    write(out, bob, "", domain("bob-1"), "", "would-deny", "outcome", "trial", ["domain:write", "domain:save"], result={"status": "ok"})
+    # raw, unchecked content, a bare count
+    write(out, ann, "domain:monitor", domain("db-1"), "domain 'db-1'")
+    write(out, ann, "domain:migrate", domain("db-1"), "domain 'db-1'", why=": the content of this call is not checked, it takes a binding on \"*\"")
+    write(out, ann, "network:getattr", {"class": "connect"}, "every network")
+    # names that would be globs: a person, a person with a certificate, an object with and one without a UUID
+    write(out, star, "domain:start", domain("x"), "domain 'x'")
+    write(out, glob, "domain:start", domain("x"), "domain 'x'")
+    write(out, ann, "domain:reset", domain("*", 9), "domain '*'")
+    write(out, ann, "interface:start", {"class": "interface", "name": "eth?"}, "interface 'eth?'")
+    write(out, {"name": "\U0010feff", "sasl": "\U0010feff"}, "domain:start", domain("x"), "domain 'x'")
+    # no wants: forged parts, a wrong password, a permission that does not exist, no record at all
+    write(out, ann, "domain:start", domain("forged"), "domain 'forged'", event="session.identity_conflict")
+    write(out, ann, "domain:frobnicate", domain("x"), "domain 'x'")
+    print('{"stage":"event","event":"session.login","user":{"name":"eve"},"result":{"status":"denied","message":"wrong password"}}', file=out)
+    print('garbage\n[1]\n{"stage":1,"decision":"deny","user":[],"object":7}\n{"stage":"event","decision":{"verdict":"would-deny","permissions":[1,null]}}', file=out)
+with open(sys.argv[2] + "/audit-000001.jsonl", "w", encoding="ascii") as out:
+    write(out, {"name": "e\u001b[31m\u202e", "sasl": "e\u001b[31m\u202e"}, "domain:start", domain("x"), "domain 'x'")
+PY
+cat >"$dir/today.json" <<'E'
+{
+  "version": 1,
+  "roles": { "starter": { "allow": ["domain:start"] }, "no-delete": { "deny": ["domain:delete"] }, "suggested-20261123-1": { "allow": ["domain:start"] } },
+  "bindings": [
+    { "id": "ann-web", "who": ["sasl:ann"], "role": "starter", "on": ["domain:web-*"] },
+    { "id": "no-delete", "who": ["anyone"], "role": "no-delete", "on": ["domain:web-*"] },
+    { "id": "trial", "who": ["sasl:bob"], "role": "viewer", "on": ["domain:bob-*"], "mode": "permissive" },
+    { "id": "suggested-20261123-1", "who": ["sasl:pat"], "role": "suggested-20261123-1", "on": ["domain:pat"] }
+  ]
+}
+E
+# usage: suggested NAME PYTHON...   (true or false of s, the suggestion; grants(who): set of permission on object)
+suggested()
+{
+	python3 - "$dir/out.json" "$2" >"$dir/told" 2>&1 <<'PY'
+import json, sys
+s = json.load(open(sys.argv[1], encoding="utf-8"))
+def grants(who, when=None):
+    return {(p, on) for b in s["bindings"] if b["who"] == [who] and b.get("when") == when for on in b["on"] for p in s["roles"][b["role"]]["allow"]}
+def names(permission):
+    return [b for b in s["bindings"] if permission in s["roles"][b["role"]]["allow"]]
+if not eval(sys.argv[2]):
+    sys.exit(json.dumps(s, indent=1))
+PY
+	verdict "suggest: $1" $?
+}
+"$virtgate" policy suggest --dir "$dir/trail" --policy "$dir/today.json" >"$dir/out.json" 2>"$dir/err.txt"
+echo "exit $?" >"$dir/told"
+cat "$dir/err.txt" >>"$dir/told"
+grep -q "^exit 0" "$dir/told"
+verdict "suggest: something" $?
+suggested "no more and no less for ann" 'grants("sasl:ann") == {
+    ("domain:start", "domain:db-1"), ("domain:stop", "domain:db-1"), ("domain:start", "domain:db-2"), ("domain:stop", "domain:db-2"),
+    ("domain:start", "domain:core"), ("domain:suspend", "domain:farm-*"), ("storage_vol:resize", "storage_vol:pool/disk/1"),
+    ("connect:pm_control", "*"), ("domain:monitor", "domain:db-1"), ("domain:migrate", "domain:*"), ("network:getattr", "network:*"),
+    ("domain:reset", "domain:uuid:00000000-0000-0000-0000-000000000009")}'
+suggested "both proofs of bob, and what was only recorded" 'grants("sasl:bob", {"proof": ["x509", "sasl"]}) == {("domain:write", "domain:bob-1"), ("domain:save", "domain:bob-1")}'
+suggested "nobody else, and no name that would be a glob" '{w for b in s["bindings"] for w in b["who"]} == {"sasl:ann", "sasl:bob", "x509:CN=b*b", "x509-sha256:" + "cd" * 32} - {"x509:CN=b*b"}'
+suggested "one binding for what is wanted alike" 'len([b for b in s["bindings"] if b["on"] == ["domain:db-1", "domain:db-2"]]) == 1'
+suggested "how often, and when last" 'names("storage_vol:resize")[0]["description"] == "lacked 1 times, last 2026-11-23T19:14:12.123456Z" and "lacked 7 times" in names("domain:suspend")[0]["description"]'
+suggested "names that are free" 'all(b["id"] != "suggested-20261123-1" and b["role"] != "suggested-20261123-1" and b["id"].startswith("suggested-20261123-") for b in s["bindings"])'
+suggested "raw ways in stay apart and say so" 'len(names("domain:monitor")) == 1 and names("domain:monitor")[0]["id"].endswith("-raw") and "DANGEROUS" in names("domain:monitor")[0]["description"] and s["roles"][names("domain:monitor")[0]["role"]]["allow"] == ["domain:monitor"]'
+cp "$dir/err.txt" "$dir/told"
+told()	# usage: told NAME PATTERN...
+{
+	local name=$1 pattern
+	shift
+	for pattern in "$@"; do
+		grep -qE -- "$pattern" "$dir/told" || { echo "no line like: $pattern" >>"$dir/told"; verdict "suggest: $name" 1; return; }
+	done
+	verdict "suggest: $name" 0
+}
+told "warns of raw ways in" "WARNING: DANGER: suggested-20261123-[0-9]+-raw gives sasl:ann domain:monitor"
+told "warns of globs and of whole classes" "on 'domain:farm-\*': 7 that were seen" "is on every domain:" "is on every network:"
+told "says what is left out, and why" "1 left out: binding 'no-delete' denies it" "1 left out: no policy can name '\*'" "no policy can name 'eth\?'" \
+	"1 left out: allowed by now" "2 left out: the record does not say" "2 lines are no records" "first missing permission only"
+expect "suggest: it is a policy" 0 "*: good|" "" policy check "$dir/out.json"
+python3 - "$dir" <<'PY' || exit 1
+import json, sys
+dir = sys.argv[1]
+today, more = json.load(open(dir + "/today.json")), json.load(open(dir + "/out.json"))
+today["roles"] |= more["roles"]
+today["bindings"] += more["bindings"]
+json.dump(today, open(dir + "/merged.json", "w"))
+PY
+cat >"$dir/merged.table" <<'E'
+sasl:ann | domain:start | domain:db-2 -> allow
+sasl:ann | domain:suspend | domain:farm-6 -> allow
+sasl:ann | domain:suspend | domain:core -> deny
+sasl:ann | domain:start | domain:db-3 -> deny
+sasl:ann | domain:delete | domain:web-1 -> deny no-delete
+sasl:ann | domain:migrate | domain:* -> allow
+sasl:ann+x509:CN=ann | storage_vol:resize | storage_vol:pool/disk/1 -> allow
+sasl:ann | domain:agent | domain:db-1 -> deny
+sasl:ann | domain:monitor | domain:db-2 -> deny
+sasl:bob+x509:CN=bob,O=Lab | domain:write | domain:bob-1 -> allow
+sasl:bob | domain:write | domain:bob-1 -> would-deny trial
+sasl:eve | domain:start | domain:x -> deny
+E
+expect "suggest: pasted, it allows what was refused and nothing else" 0 "=*: 12 rows, 12 as expected, 0 missed|" "" \
+	policy test "$dir/merged.table" --policy "$dir/merged.json"
+expect "suggest: pasted, there is nothing more to suggest but what has no name" 1 "" "*nothing to suggest*left out: allowed by now*" \
+	policy suggest --dir "$dir/trail" --policy "$dir/merged.json"
+expect "suggest: for one person" 0 '{"suggestion":*"who":\["sasl:bob"\]*"denied":0,"would_deny":1,*' "" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --user bo? --json
+expect "suggest: since" 1 "" "*nothing to suggest: 0 refusals*" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --since 2027-01-01
+expect "suggest: each by name" 0 '*"domain:farm-0"*"domain:farm-6"*' "*" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --exact
+expect "suggest: as JSON" 0 '{"suggestion":{"version":1,"roles":{*},"bindings":\[*\]},"denied":*,"would_deny":2,"warnings":\[*\],"notes":\[*\]}|' "" \
+	policy suggest --dir "$dir/trail" --policy "$dir/today.json" --json
+expect "suggest: a deny in a trial is not solved by an allow, and that is said" 0 "*" "*WARNING: this is not enough for sasl:bob, domain:write on domain:bob-1: recorded as would-be denied by binding trial*" \
+	policy suggest --dir "$dir/trail" --user bob --policy <(sed 's/"starter": /"no-write": { "deny": ["domain:write"] }, &/; /"trial"/s/viewer/no-write/' "$dir/today.json")
+expect "suggest: names of clients cannot harm the terminal" 1 "" '*no policy can name*e\\x1b\[31m\\u202e*' policy suggest --dir "$dir/quiet" --policy "$dir/today.json"
+expect "suggest: no trail" 2 "" "*No such file*" policy suggest --dir "$dir/none" --policy "$dir/today.json"
+expect "suggest: a time that is none" 2 "" "*--since: 'noon' is no time*" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --since noon
+expect "suggest: a broken policy" 2 "" "*:2: not valid JSON*" policy suggest --dir "$dir/trail" --policy <(echo '{')
+grep -q "\"access denied: '%s' on %s%s\"" gateway/gate/decide.c && grep -q 'it takes a binding on \\"\*\\""' gateway/gate/decide.c &&
+	grep -q '"every %s"' gateway/gate/decide.c
+verdict "suggest: refusals are worded as it reads them" $?
+
 echo "1..$number"
 exit "$failed"
