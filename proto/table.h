@@ -121,6 +121,11 @@ struct rpc_proc {
 	struct rpc_object returns;		/* the single object in the reply */
 	enum vg_permission filter;		/* asked for each object of a list, and of an event at delivery */
 	struct rpc_list list;
+	/*
+	 * Argument that limits the `names` of the reply, where libvirtd overruns its own array when there are more (seen with 9.0.0: any
+	 * reader ends it with 0). The gate asks for as many as the protocol allows and cuts the reply.
+	 */
+	const char *overrun;
 	enum rpc_stream stream;
 	uint32_t sparse_mask;			/* bits of `flags` that allow holes in the stream */
 	enum rpc_readonly readonly;

@@ -584,6 +584,35 @@ ask_for_results(struct call *call, struct judgement *judgement, const uint8_t *b
 	judgement->num_patches++;
 }
 
+static const struct xdr_field *
+find_array(const struct xdr_field *fields, const char *name)
+{
+	while (fields->name != NULL && strcmp(fields->name, name) != 0)
+		fields++;
+	return fields->name == NULL ? NULL : fields;
+}
+
+/* Where libvirtd does not keep to the room that the client has, it is given all the room there can be. */
+static void
+ask_for_all(struct call *call, struct judgement *judgement, const uint8_t *body, size_t len)
+{
+	const struct xdr_field *names = call->proc->overrun == NULL ? NULL : find_array(call->proc->ret, "names");
+	struct xdr_span span;
+	struct xdr_out out;
+	size_t n = judgement->num_patches;
+
+	if (names == NULL || n == sizeof(judgement->patches) / sizeof(judgement->patches[0]) ||
+	    !xdr_find(call->proc->args, body, len, call->proc->overrun, &span) || xdr_span_u32(span) >= names->max)
+		return;		/* a larger number libvirtd refuses itself */
+	call->cut = true;
+	call->cut_to = xdr_span_u32(span);
+	judgement->patches[n].span = span;
+	xdr_out_init(&out, judgement->patches[n].bytes, 4);
+	xdr_put_u32(&out, names->max);
+	judgement->patches[n].len = out.len;
+	judgement->num_patches++;
+}
+
 /* Does the call itself name its object, by a struct or by the key that libvirt goes by? */
 static bool
 names_object(const struct rpc_object *about)
@@ -617,6 +646,7 @@ decide(struct call *call, const uint8_t *body, size_t len, struct judgement *jud
 	if (check_needs(call, judgement, body, len) != DECIDE_ALLOW)
 		return;
 	ask_for_results(call, judgement, body, len);
+	ask_for_all(call, judgement, body, len);
 	if (call->proc->sparse_mask != 0 && rpc_arg_u32(call->proc, body, len, "flags", &flags))
 		call->sparse = (flags & call->proc->sparse_mask) != 0;
 }

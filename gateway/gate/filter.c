@@ -230,6 +230,34 @@ filter_list(struct call *call, const uint8_t *message, size_t len, uint8_t **out
 	return 0;
 }
 
+/* The first so many names of a reply that was asked for in full. */
+static int
+cut_names(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
+{
+	struct rpc_header header;
+	struct xdr_items items;
+	struct xdr_span item;
+	struct xdr_out copy;
+
+	if (!xdr_items(call->proc->ret, message + RPC_HEADER_LEN, len - RPC_HEADER_LEN, "names", &items))
+		return -1;
+	if (items.count <= call->cut_to)
+		return 0;
+	if ((*out = malloc(len)) == NULL)
+		return -1;
+	xdr_out_init(&copy, *out, len);
+	xdr_put_raw(&copy, message, (size_t)(items.whole.data - message));
+	xdr_put_u32(&copy, call->cut_to);
+	for (uint32_t i = 0; i < call->cut_to && xdr_items_next(&items, &item); i++)
+		xdr_put_raw(&copy, item.data, item.len);
+	xdr_put_raw(&copy, items.whole.data + items.whole.len, len - (size_t)(items.whole.data - message) - items.whole.len);
+	(void)rpc_header_get(*out, copy.len, &header);
+	header.length = (uint32_t)copy.len;
+	rpc_header_put(*out, &header);
+	*out_len = copy.len;
+	return 0;
+}
+
 /* What he asked for, as libvirt's text has it. */
 static void
 lookup_key(const struct call *call, char *how, size_t how_size, char *key, size_t key_size)
@@ -261,6 +289,37 @@ lookup_key(const struct call *call, char *how, size_t how_size, char *key, size_
 	}
 }
 
+/* "Not found" in the gate's own words, byte for byte the same for what is hidden and for what is not there. */
+static int
+put_missing(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
+{
+	char how[32], key[300];
+	struct rpc_error error;
+	struct rpc_header header;
+
+	lookup_key(call, how, sizeof(how), key, sizeof(key));
+	decide_missing(&error, call->proc->returns.class, how, key);
+	error.origin = decide_origin(call->session, error.origin);
+	*out = malloc(RPC_MAX_ERROR_LEN);
+	if (*out == NULL)
+		return -1;
+	(void)rpc_header_get(message, len, &header);
+	*out_len = rpc_put_error(*out, RPC_MAX_ERROR_LEN, &header, &error);
+	return 0;
+}
+
+int
+filter_error(struct call *call, const struct rpc_error *error, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
+{
+	struct rpc_error missing;
+
+	*out = NULL;
+	if (!decide_by_reply(call->proc))
+		return 0;
+	decide_missing(&missing, call->proc->returns.class, "name", "");
+	return error->code == missing.code ? put_missing(call, message, len, out, out_len) : 0;
+}
+
 /* A single object in the reply: when it is hidden, the whole reply becomes "not found". */
 static int
 filter_returned(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
@@ -272,9 +331,6 @@ filter_returned(struct call *call, const uint8_t *message, size_t len, uint8_t *
 		[VG_CLASS_nwfilter_binding] = VG_PERM_nwfilter_binding_getattr, [VG_CLASS_secret] = VG_PERM_secret_getattr,
 		[VG_CLASS_storage_pool] = VG_PERM_storage_pool_getattr, [VG_CLASS_storage_vol] = VG_PERM_storage_vol_getattr };
 	const struct rpc_object *returns = &call->proc->returns;
-	char how[32], key[300];
-	struct rpc_error error;
-	struct rpc_header header;
 	const struct xdr_field *field;
 	struct xdr_span span;
 
@@ -283,15 +339,7 @@ filter_returned(struct call *call, const uint8_t *message, size_t len, uint8_t *
 		return 0;		/* an optional object that is not there */
 	if (getattr[returns->class] != VG_PERM_NONE && filter_sees(call->session, getattr[returns->class], returns->class, span))
 		return 0;
-	lookup_key(call, how, sizeof(how), key, sizeof(key));
-	decide_missing(&error, returns->class, how, key);
-	error.origin = decide_origin(call->session, error.origin);
-	*out = malloc(RPC_MAX_ERROR_LEN);
-	if (*out == NULL)
-		return -1;
-	(void)rpc_header_get(message, len, &header);
-	*out_len = rpc_put_error(*out, RPC_MAX_ERROR_LEN, &header, &error);
-	return 0;
+	return put_missing(call, message, len, out, out_len);
 }
 
 int
@@ -300,6 +348,8 @@ filter_reply(struct call *call, const uint8_t *message, size_t len, uint8_t **ou
 	const struct rpc_proc *proc = call->proc;
 
 	*out = NULL;
+	if (call->cut)
+		return cut_names(call, message, len, out, out_len);
 	if (proc->list.form != RPC_LIST_NONE) {
 		/* Asked again now: his rights may have changed since the call went out. */
 		if (!call->need_results_was_0 && sees_everything(call->session, proc))

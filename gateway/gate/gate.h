@@ -177,6 +177,8 @@ struct call {
 	struct looked_up lookups[CALL_MAX_LOOKUPS];
 	uint64_t lookup_ticket, audit_ticket;
 	bool need_results_was_0;	/* we asked libvirtd for the list that he only wanted counted */
+	bool cut;			/* the reply is to have at most cut_to names; we asked libvirtd for all */
+	uint32_t cut_to;
 	bool sparse;			/* holes are allowed in the stream */
 	char op[ID_LEN + 1];		/* of the audit records; empty when there are none */
 	json_t *record;			/* of a change or access: members that intent and outcome share */
@@ -253,6 +255,8 @@ bool filter_sees(struct session *session, enum vg_permission permission, enum vg
  * -1: cannot be filtered, must not be passed on.
  */
 int filter_reply(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len);
+/* The same for an error that libvirtd answered with: what a look-up did not find is told as what is hidden. */
+int filter_error(struct call *call, const struct rpc_error *error, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len);
 
 /* ---- record.c: what the audit trail is told ---- */
 

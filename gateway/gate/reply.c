@@ -106,7 +106,13 @@ take_reply(struct call *call, const struct rpc_header *header, const uint8_t *me
 	}
 	if (failed) {
 		rpc_get_error(body, len - RPC_HEADER_LEN, &error);
-		finish(call, true, &error, message, len);
+		if (filter_error(call, &error, message, len, &filtered, &filtered_len) < 0)
+			return -1;
+		if (filtered != NULL)
+			finish(call, true, &error, filtered, filtered_len);
+		else
+			finish(call, true, &error, message, len);
+		free(filtered);
 		return 0;
 	}
 	if (call->proc->stream != RPC_STREAM_NONE) {
