@@ -114,6 +114,23 @@ put_object(struct body *body, struct xdr_out *out, enum vg_class class, bool in_
 	}
 }
 
+enum vg_class
+xml_class_of(const char *proc)
+{
+	/* The longer name before the one that it begins with. */
+	static const struct { const char *prefix; enum vg_class class; } prefixes[] = {
+		{ "network_port", VG_CLASS_network_port }, { "network", VG_CLASS_network }, { "storage_pool", VG_CLASS_storage_pool },
+		{ "storage_vol", VG_CLASS_storage_vol }, { "secret", VG_CLASS_secret }, { "interface", VG_CLASS_interface },
+		{ "nwfilter_binding", VG_CLASS_nwfilter_binding }, { "nwfilter", VG_CLASS_nwfilter },
+		{ "node_device", VG_CLASS_node_device }
+	};
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (strncmp(proc, prefixes[i].prefix, strlen(prefixes[i].prefix)) == 0)
+			return prefixes[i].class;
+	return VG_CLASS_domain;
+}
+
 static const char *
 xml_document(enum vg_class class)
 {

@@ -43,6 +43,8 @@ bool variant_exists(enum variant variant);
 /* The class and UUID of which an object struct type is; VG_CLASS_none when it is no object. */
 enum vg_class object_class(const struct xdr_type *type);
 void object_uuid(enum vg_class class, bool hidden, uint8_t uuid[VG_UUID_LEN]);
+/* Of what the XML documents are that a procedure of this name takes. */
+enum vg_class xml_class_of(const char *proc);
 /* Encodes the fields. False: something does not fit. */
 bool body_build(struct body *body, const struct xdr_field *fields);
 

@@ -245,14 +245,7 @@ check_case(struct one *one)
 static void
 build(struct one *one)
 {
-	const char *name = one->proc->name;
-
-	one->body.xml_class = strncmp(name, "network_port", 12) == 0 ? VG_CLASS_network_port :
-	    strncmp(name, "network", 7) == 0 ? VG_CLASS_network : strncmp(name, "storage_pool", 12) == 0 ? VG_CLASS_storage_pool :
-	    strncmp(name, "storage_vol", 11) == 0 ? VG_CLASS_storage_vol : strncmp(name, "secret", 6) == 0 ? VG_CLASS_secret :
-	    strncmp(name, "interface", 9) == 0 ? VG_CLASS_interface : strncmp(name, "nwfilter_binding", 16) == 0 ? VG_CLASS_nwfilter_binding :
-	    strncmp(name, "nwfilter", 8) == 0 ? VG_CLASS_nwfilter : strncmp(name, "node_device", 11) == 0 ? VG_CLASS_node_device :
-	    VG_CLASS_domain;
+	one->body.xml_class = xml_class_of(one->proc->name);
 	if (!body_build(&one->body, one->proc->args) || xdr_check(one->proc->args, one->body.data, one->body.len) != VG_OK)
 		wrong(one, "no valid body");
 }

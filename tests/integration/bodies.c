@@ -1,0 +1,64 @@
+/*
+ * bodies.c: prints a valid call of every procedure of the table, for tests that speak raw RPC: program, number, name,
+ * kind, value of its flags, and the body in hex. The object of a call is web-1; its UUID is the class as a byte, then
+ * 15 bytes 3e, which whoever sends it replaces.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/table/matrix_body.h"
+
+#define MAX_FLAGS 16
+
+/* 0, and each mask that a condition of the row names. */
+static size_t
+flags_of(const struct rpc_proc *proc, const char **arg, uint32_t flags[MAX_FLAGS])
+{
+	size_t n = 1;
+
+	*arg = "flags";
+	flags[0] = 0;
+	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE && n < MAX_FLAGS; need++) {
+		if (need->arg == NULL)
+			continue;
+		*arg = need->arg;
+		flags[n++] = need->value;
+	}
+	return n;
+}
+
+static int
+print_body(const struct rpc_proc *proc, const char *arg, uint32_t flags)
+{
+	static const char *const kinds[] = { "read", "change", "access" };
+	struct body body = { .flag_arg = arg, .flags = flags, .optionals = true, .xml_class = xml_class_of(proc->name) };
+
+	if (!body_build(&body, proc->args) || xdr_check(proc->args, body.data, body.len) != VG_OK) {
+		fprintf(stderr, "no valid body of %s\n", proc->name);
+		return -1;
+	}
+	printf("%u %u %s %s %u ", proc->program, proc->number, proc->name, kinds[proc->kind], flags);
+	for (size_t i = 0; i < body.len; i++)
+		printf("%02x", body.data[i]);
+	printf("\n");
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct rpc_proc *proc;
+	uint32_t flags[MAX_FLAGS];
+	const char *arg;
+
+	for (size_t i = 0; (proc = rpc_proc_at(i)) != NULL; i++) {
+		size_t n = flags_of(proc, &arg, flags);
+
+		if (proc->kind == RPC_KIND_EVENT)
+			continue;
+		for (size_t k = 0; k < n; k++)
+			if (print_body(proc, arg, flags[k]) < 0)
+				return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
