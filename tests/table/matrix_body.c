@@ -74,7 +74,7 @@ put_object(struct body *body, struct xdr_out *out, enum vg_class class, bool in_
 	case VG_CLASS_domain:
 		xdr_put_string(out, name);
 		xdr_put_raw(out, uuid, sizeof(uuid));
-		xdr_put_i32(out, -1);
+		xdr_put_i32(out, -1);	/* a handle from before it was started */
 		expect_lookup(body, class, variant, false);
 		break;
 	case VG_CLASS_network_port:
@@ -218,6 +218,34 @@ put_value(struct body *body, struct xdr_out *out, const struct xdr_field *field)
 	}
 }
 
+/* Of names, ids and UUIDs each item is about the variant of its place, as objects are. */
+static void
+put_items(struct body *body, struct xdr_out *out, const struct xdr_field *field)
+{
+	const struct xdr_field one = { field->name, field->type, XDR_ONE, 0 };
+	size_t num = body->no_items ? 0 : body->num_items == 0 ? 1 : body->num_items;
+	enum variant key = body->key;
+	char text[2 * VG_UUID_LEN + 1];
+	uint8_t uuid[VG_UUID_LEN];
+
+	xdr_put_u32(out, (uint32_t)num);
+	for (size_t i = 0; i < num; i++) {
+		if (body->num_items > 0)
+			body->key = body->variants[i];
+		if (strcmp(field->name, "ids") == 0) {
+			xdr_put_i32(out, body->key == THE_GRANTED ? GRANTED_ID : HIDDEN_ID);
+		} else if (strcmp(field->name, "uuids") == 0) {
+			object_uuid(VG_CLASS_secret, body->key != THE_GRANTED, uuid);
+			for (size_t k = 0; k < VG_UUID_LEN; k++)
+				(void)snprintf(text + 2 * k, 3, "%02x", uuid[k]);
+			xdr_put_string(out, text);
+		} else {
+			put_value(body, out, field->type->kind == XDR_STRUCT && object_class(field->type) != VG_CLASS_none ? field : &one);
+		}
+	}
+	body->key = key;
+}
+
 static void
 put_fields(struct body *body, struct xdr_out *out, const struct xdr_field *fields)
 {
@@ -236,8 +264,7 @@ put_fields(struct body *body, struct xdr_out *out, const struct xdr_field *field
 				put_params(body, out);
 				break;
 			}
-			xdr_put_u32(out, 1);
-			put_value(body, out, fields);
+			put_items(body, out, fields);
 			break;
 		case XDR_FIXED:
 			for (uint32_t i = 0; i < fields->max; i++)

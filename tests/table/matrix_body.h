@@ -11,6 +11,9 @@
 #define HIDDEN_NAME "db-1"
 /* What the world knows of a hidden secret, and no client says. */
 #define HIDDEN_USAGE "hidden-usage"
+/* Both domains run. */
+#define GRANTED_ID 1
+#define HIDDEN_ID 2
 
 enum variant {
 	THE_GRANTED,		/* web-1, which exists */
@@ -27,6 +30,8 @@ struct body {
 	const char *flag_arg;		/* argument that gets `flags`; every other number is 0 */
 	uint32_t flags;
 	bool optionals;			/* are optional values there? */
+	bool no_items;			/* arrays are empty; otherwise they have num_items, or one */
+	size_t num_items;
 	enum variant variants[BODY_MAX_OBJECTS];	/* of the object structs in order; the last one goes on */
 	enum variant key;		/* of names and keys outside of object structs */
 	enum vg_class xml_class;	/* of XML documents */

@@ -11,110 +11,14 @@
 
 #include <cmocka.h>
 
-#include "gateway/gate/inventory.h"
-#include "tests/table/matrix_expect.h"
+#include "tests/table/matrix_world.h"
 
 #define MAX_FLAG_VALUES 32
 
-static struct gate gate;
-static struct session session;
-static struct policy *policies[NUM_ROLES][NUM_SCOPES];
 static size_t num_cases, num_pairs, num_wrong;
 static const struct rpc_proc *last_wrong;
 
-static const char *const scope_on[NUM_SCOPES] = {
-	[SCOPE_NONE] = "\"domain:nothing\"",
-	[SCOPE_WEB] = ("\"domain:web-*\", \"network:web-*\", \"storage_pool:web-*\", \"secret:web-*\", \"interface:web-*\", "
-	    "\"node_device:web-*\", \"nwfilter:web-*\", \"nwfilter_binding:web-*\""),
-	[SCOPE_ALL] = "\"*\""
-};
-static const char *const scope_names[NUM_SCOPES] = { "nothing", "web-*", "*" };
 static const char *const variant_names[NUM_VARIANTS] = { "granted", "hidden", "absent", "forged", "forged and absent" };
-
-/* ---- the world ---- */
-
-static void
-learn(bool hidden)
-{
-	const char *name = hidden ? HIDDEN_NAME : GRANTED_NAME;
-	uint8_t uuid[VG_UUID_LEN];
-	struct xdr_object object = { .class = VG_CLASS_domain, .name = { (const uint8_t *)name, strlen(name) }, .uuid = uuid, .id = -1 };
-
-	object_uuid(VG_CLASS_domain, hidden, uuid);
-	inventory_learn(gate.inventories[0], &object);
-}
-
-static void
-hidden_domain_exists(bool exists)
-{
-	uint8_t uuid[VG_UUID_LEN];
-
-	object_uuid(VG_CLASS_domain, true, uuid);
-	if (exists)
-		learn(true);
-	else
-		inventory_forget(gate.inventories[0], uuid);
-}
-
-static void
-on_event(int fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-}
-
-static int
-setup(void **state)
-{
-	struct vg_error error;
-	char text[1024];
-
-	(void)state;
-	facts_load();
-	gate.base = event_base_new();
-	gate.settings = settings_parse("backend_socket = \"/nonexistent\"\nlog_level = 4\nlog_outputs = [ \"4:file:/dev/null\" ]\n",
-	    "matrix", &error);
-	assert_non_null(gate.settings);
-	TAILQ_INIT(&gate.sessions);
-	TAILQ_INIT(&gate.dead);
-	evtimer_assign(&gate.redial, gate.base, on_event, NULL);
-	gate.inventories[0] = inventory_create(&gate, "test:///default");
-	gate.num_inventories = 1;
-	assert_non_null(gate.inventories[0]);
-	learn(false);
-	learn(true);
-	session.gate = &gate;
-	session.identity.proofs = VG_PROOF_SASL;
-	session.identity.sasl_name = strdup("matrix");
-	session.inventory = gate.inventories[0];
-	session.uri = inventory_uri(session.inventory);
-	for (size_t role = 0; role < NUM_ROLES; role++) {
-		for (size_t scope = 0; scope < NUM_SCOPES; scope++) {
-			(void)snprintf(text, sizeof(text), "{ \"version\": 1, \"bindings\": [ { \"id\": \"b\", \"who\": [\"sasl:matrix\"], "
-			    "\"role\": \"%s\", \"on\": [ %s ] } ] }", role_names[role], scope_on[scope]);
-			policies[role][scope] = policy_parse(text, strlen(text), "matrix", NULL, NULL);
-			assert_non_null(policies[role][scope]);
-		}
-	}
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	for (size_t role = 0; role < NUM_ROLES; role++)
-		for (size_t scope = 0; scope < NUM_SCOPES; scope++)
-			policy_destroy(policies[role][scope]);
-	inventory_destroy(gate.inventories[0]);
-	event_del(&gate.redial);
-	settings_destroy(gate.settings);
-	event_base_free(gate.base);
-	free(session.identity.sasl_name);
-	facts_free();
-	return 0;
-}
 
 /* ---- one case ---- */
 
@@ -148,10 +52,10 @@ wrong(const struct one *one, const char *format, ...)
 static void
 decide(struct one *one, struct judgement *judgement)
 {
-	struct call call = { .session = &session, .proc = one->proc };
+	struct call call = { .session = &world_session, .proc = one->proc };
 
 	memcpy(call.lookups, one->body.lookups, sizeof(call.lookups));
-	gate.policy = policies[one->role][one->scope];
+	world_person(one->role, one->scope);
 	decide_call(&call, one->body.data, one->body.len, judgement);
 	num_cases++;
 }
@@ -267,11 +171,11 @@ each_variant(struct one *one, void (*check)(struct one *one))
 			build(one);
 			if (one->body.num_objects < 2 && second != THE_GRANTED)
 				break;
-			hidden_domain_exists(one->exists);
+			world_hidden_domain(one->exists);
 			check(one);
 		}
 	}
-	hidden_domain_exists(true);
+	world_hidden_domain(true);
 }
 
 static void
@@ -340,9 +244,9 @@ check_pair(struct one *one)
 	assert_int_equal(body.len, one->body.len);
 	assert_memory_equal(body.data, one->body.data, body.len);
 	memcpy(one->body.lookups, body.lookups, sizeof(body.lookups));
-	hidden_domain_exists(false);
+	world_hidden_domain(false);
 	decide(one, &without);
-	hidden_domain_exists(true);
+	world_hidden_domain(true);
 	num_pairs++;
 	if (with.verdict == DECIDE_CONFLICT)
 		with.verdict = DECIDE_MISSING;		/* recorded, but the client is not told */
@@ -405,5 +309,5 @@ main(void)
 		cmocka_unit_test(test_I30_kinds),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }
