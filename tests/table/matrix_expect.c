@@ -52,7 +52,7 @@ static const char *const unsafe[] = { "domain_attach_device*", "domain_update_de
 	"domain_block_commit", "domain_block_copy", "domain_snapshot_create_xml", "domain_backup_begin", "domain_rename",
 	"domain_managed_save_define_xml", "node_device_dettach", "node_device_re_attach", "node_device_reset",
 	"node_device_detach_flags", "node_device_update", "interface_undefine", "interface_create", "interface_destroy",
-	"nwfilter_undefine", NULL };
+	"nwfilter_undefine", "network_update", NULL };
 
 static const char *const lookups[] = { "domain_lookup_by_*", "network_lookup_by_*", "network_port_lookup_by_uuid",
 	"storage_pool_lookup_by_*", "storage_vol_lookup_by_*", "node_device_lookup_*", "interface_lookup_by_*", "secret_lookup_by_*",
