@@ -179,6 +179,8 @@ struct call {
 	bool need_results_was_0;	/* we asked libvirtd for the list that he only wanted counted */
 	bool cut;			/* the reply is to have at most cut_to names; we asked libvirtd for all */
 	uint32_t cut_to;
+	bool asks_feature;		/* connect_supports_feature: the answer is learned */
+	uint32_t feature;
 	bool sparse;			/* holes are allowed in the stream */
 	char op[ID_LEN + 1];		/* of the audit records; empty when there are none */
 	json_t *record;			/* of a change or access: members that intent and outcome share */

@@ -35,6 +35,7 @@ struct inventory {
 	char trouble[256];
 	struct inventory_domain *by_uuid[NUM_BUCKETS], *by_name[NUM_BUCKETS];
 	size_t num_domains;
+	uint64_t features_asked, features_there;	/* bit N: VIR_DRV_FEATURE N */
 	struct lookup *lookups;
 	uint64_t last_ticket;
 };
@@ -172,12 +173,32 @@ forget_all(struct inventory *inventory)
 	for (size_t i = 0; i < NUM_BUCKETS; i++)
 		while (inventory->by_uuid[i] != NULL)
 			inventory_forget(inventory, inventory->by_uuid[i]->uuid);
+	inventory->features_asked = inventory->features_there = 0;
 }
 
 const char *
 inventory_uri(const struct inventory *inventory)
 {
 	return inventory->uri;
+}
+
+bool
+inventory_feature(const struct inventory *inventory, uint32_t feature, int32_t *supported)
+{
+	if (!inventory->ready || feature >= 64 || (inventory->features_asked >> feature & 1) == 0)
+		return false;
+	*supported = (int32_t)(inventory->features_there >> feature & 1);
+	return true;
+}
+
+void
+inventory_learn_feature(struct inventory *inventory, uint32_t feature, int32_t supported)
+{
+	if (!inventory->ready || feature >= 64 || (supported != 0 && supported != 1))
+		return;
+	inventory->features_asked |= UINT64_C(1) << feature;
+	if (supported == 1)
+		inventory->features_there |= UINT64_C(1) << feature;
 }
 
 bool

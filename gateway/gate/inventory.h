@@ -34,6 +34,13 @@ void inventory_learn(struct inventory *inventory, const struct xdr_object *objec
 void inventory_forget(struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN]);
 
 /*
+ * What this libvirtd answers to "do you support feature N": asked by every client at its start, the same for all of
+ * them until libvirtd is replaced. False when it has not been asked yet.
+ */
+bool inventory_feature(const struct inventory *inventory, uint32_t feature, int32_t *supported);
+void inventory_learn_feature(struct inventory *inventory, uint32_t feature, int32_t supported);
+
+/*
  * Asks libvirtd about one object: class domain, network, storage_pool, secret, nwfilter by UUID, or storage_pool by
  * name. The callback comes later, never from within; `object` is NULL when there is none such, or no answer.
  * A domain found is learned, one not found is forgotten. Returns a ticket for inventory_cancel, 0 when impossible.

@@ -67,6 +67,8 @@ learn(struct call *call, const uint8_t *body, size_t len)
 	struct xdr_object object;
 	struct xdr_span span;
 
+	if (call->asks_feature && xdr_find(call->proc->ret, body, len, "supported", &span))
+		inventory_learn_feature(call->session->inventory, call->feature, xdr_span_i32(span));
 	if (returns->from == RPC_FROM_ARG && returns->class == VG_CLASS_domain &&
 	    xdr_find_field(call->proc->ret, body, len, returns->path, &span, &field) &&
 	    (field->form != XDR_OPTIONAL || xdr_span_present(span, &span)) && xdr_get_object(VG_CLASS_domain, span, &object))
