@@ -20,8 +20,8 @@ struct message {
 	size_t len;
 };
 
-/* How the scripted libvirtd misbehaves on domain_get_info, from now on. */
-enum mischief { BEHAVE, TRAILING_BYTES, SHORT_REPLY, WRONG_SERIAL, WRONG_PROCEDURE, REPLY_TWICE, CALL_TO_CLIENT, HANG_UP, STAY_SILENT };
+/* How the scripted libvirtd misbehaves on domain_get_info, from now on; or asks for polkit on its local socket, as real ones may. */
+enum mischief { BEHAVE, TRAILING_BYTES, SHORT_REPLY, WRONG_SERIAL, WRONG_PROCEDURE, REPLY_TWICE, CALL_TO_CLIENT, HANG_UP, STAY_SILENT, ASK_POLKIT };
 
 /* The domains it has: web-1 (running, id 1), web-2 (shut off), db-1 (running, id 3). */
 extern const uint8_t uuid_web1[16], uuid_web2[16], uuid_db1[16];

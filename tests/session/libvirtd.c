@@ -169,6 +169,7 @@ answer_info(int fd, struct rpc_header reply, enum mischief mischief)
 		return false;
 	case STAY_SILENT:
 		return true;
+	case ASK_POLKIT:
 	case BEHAVE:
 		break;
 	}
@@ -178,7 +179,7 @@ answer_info(int fd, struct rpc_header reply, enum mischief mischief)
 
 /* False: hang up. */
 static bool
-answer(int fd, const struct rpc_header *header, const uint8_t *body, size_t len)
+answer(int fd, const struct rpc_header *header, const uint8_t *body, size_t len, bool *authenticated)
 {
 	const char *proc = rpc_proc_find(header->program, (uint32_t)header->procedure)->name;
 	struct rpc_header reply = *header;
@@ -193,11 +194,19 @@ answer(int fd, const struct rpc_header *header, const uint8_t *body, size_t len)
 	if (strcmp(proc, "domain_get_info") == 0)
 		return answer_info(fd, reply, mischief);
 	if (strcmp(proc, "auth_list") == 0) {
-		write_message(fd, reply, "\0\0\0\1\0\0\0\0", 8);
+		*authenticated = mischief != ASK_POLKIT;
+		write_message(fd, reply, *authenticated ? "\0\0\0\1\0\0\0\0" : "\0\0\0\1\0\0\0\2", 8);
+	} else if (strcmp(proc, "auth_polkit") == 0) {
+		*authenticated = true;
+		write_message(fd, reply, "\0\0\0\1", 4);
+	} else if (!*authenticated) {
+		refuse(fd, header, RPC_ERR_RPC, "authentication required");
 	} else if (strcmp(proc, "connect_open") == 0 || strcmp(proc, "domain_create") == 0) {
 		write_message(fd, reply, NULL, 0);
 	} else if (strcmp(proc, "connect_domain_event_callback_register_any") == 0) {
 		write_message(fd, reply, "\0\0\0\7", 4);
+	} else if (strcmp(proc, "connect_supports_feature") == 0) {
+		write_message(fd, reply, "\0\0\0\1", 4);
 	} else if (strcmp(proc, "connect_list_all_domains") == 0) {
 		write_message(fd, reply, out, list_domains(out, sizeof(out), body[3] != 0));
 	} else if (strncmp(proc, "domain_lookup_by_", 17) == 0) {
@@ -239,7 +248,7 @@ serve(void *arg)
 {
 	int fd = (int)(intptr_t)arg;
 	uint8_t head[RPC_HEADER_LEN], *body = malloc(MAX_MESSAGE);
-	bool inventory = false, first = true;
+	bool inventory = false, first = true, authenticated = false;
 	struct rpc_header header;
 
 	while (body != NULL && read_all(fd, head, sizeof(head)) && rpc_header_get(head, sizeof(head), &header) == VG_OK &&
@@ -249,10 +258,10 @@ serve(void *arg)
 		/* The inventory counts its serials from 1; the gate logs in for a session with a high one. */
 		if (first)
 			inventory = header.serial == 1;
-		else if (!inventory && header.procedure != 1)
+		else if (!inventory && header.procedure != 1 && header.procedure != 70)
 			note_forwarded(&header, body, len);
 		first = false;
-		if (!answer(fd, &header, body, len))
+		if (!answer(fd, &header, body, len, &authenticated))
 			break;
 	}
 	free(body);

@@ -79,6 +79,38 @@ test_allowed_call_passes(void **state)
 }
 
 static void
+test_libvirtd_that_asks_for_polkit(void **state)
+{
+	int fd;
+
+	(void)state;
+	harness_mischief(ASK_POLKIT);
+	/* the first session finds out, the second knows */
+	for (int i = 0; i < 2; i++) {
+		fd = open_as("alice");
+		expect_info_works(fd, 2);
+		close(fd);
+	}
+}
+
+static void
+test_features_are_asked_once(void **state)
+{
+	struct message answer;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		int fd = open_as("alice");
+
+		client_call(fd, "connect_supports_feature", 2, "\0\0\0\16", 4, &answer);
+		expect_ok(&answer);
+		assert_memory_equal(answer.body, "\0\0\0\1", 4);
+		close(fd);
+	}
+	assert_int_equal(harness_num_forwarded(), 1);
+}
+
+static void
 test_denied_call_does_not_reach_libvirtd(void **state)
 {
 	struct message answer;
@@ -492,6 +524,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_allowed_call_passes),
+		TEST(test_libvirtd_that_asks_for_polkit),
+		TEST(test_features_are_asked_once),
 		TEST(test_denied_call_does_not_reach_libvirtd),
 		TEST(test_I27_hidden_is_missing),
 		TEST(test_I51_lists_and_counts_agree),
