@@ -19,6 +19,8 @@
 /* A group is closed at the latest when it has this many bytes, so that nobody waits for a sender that never pauses. */
 #define GROUP_BYTES	(512u * 1024u)
 #define GROUP_RECORDS	1024u
+/* Nobody waits for an event (a log-in, a refusal): it may wait that long for company, or go with the next change. */
+#define EVENT_WAIT_US	10000
 
 struct sender {
 	LIST_ENTRY(sender) entry;
@@ -39,6 +41,7 @@ struct writer {
 	struct intents intents;
 	LIST_HEAD(sender_list, sender) senders;
 	struct event *flush;		/* runs when no link has anything to read */
+	struct event *event_wait;	/* the same, after EVENT_WAIT_US */
 	struct event *retry;
 	bool broken;			/* nothing is taken until a new segment was begun */
 	unsigned retry_ms, next_retry_ms;
@@ -75,6 +78,15 @@ static void
 close_group_later(struct writer *writer)
 {
 	event_active(writer->flush, EV_TIMEOUT, 0);
+}
+
+static void
+close_group_soon(struct writer *writer)
+{
+	const struct timeval wait = { .tv_usec = EVENT_WAIT_US };
+
+	if (!evtimer_pending(writer->event_wait, NULL))
+		(void)event_add(writer->event_wait, &wait);
 }
 
 /* Into the group. False when memory is out: then the group is closed as failed. */
@@ -160,6 +172,7 @@ close_group(struct writer *writer)
 {
 	bool durable = false;
 
+	(void)event_del(writer->event_wait);
 	if (!writer->broken) {
 		add_due_outcomes(writer);
 		durable = commit_group(writer);
@@ -273,7 +286,10 @@ take_record(struct sender *sender, const uint8_t *body, size_t len)
 		return;
 	}
 	sender->received++;
-	close_group_later(writer);
+	if (record.stage == AUDIT_STAGE_EVENT && !writer->broken)
+		close_group_soon(writer);
+	else
+		close_group_later(writer);
 	if (writer->broken)
 		return;
 	if (recent_has(writer->recent, record.op, record.stage)) {
@@ -386,8 +402,9 @@ writer_create(struct event_base *base, const struct writer_options *options, str
 	TAILQ_INIT(&writer->intents);
 	LIST_INIT(&writer->senders);
 	writer->flush = event_new(base, -1, 0, on_flush, writer);
+	writer->event_wait = event_new(base, -1, 0, on_flush, writer);
 	writer->retry = event_new(base, -1, 0, on_retry, writer);
-	if (writer->flush == NULL || writer->retry == NULL ||
+	if (writer->flush == NULL || writer->event_wait == NULL || writer->retry == NULL ||
 	    event_priority_set(writer->flush, WRITER_PRIORITIES - 1) == -1) {
 		vg_fail(error, "the event loop does not take the audit writer's events");
 		goto fail;
@@ -420,6 +437,8 @@ writer_destroy(struct writer *writer)
 	}
 	if (writer->flush != NULL)
 		event_free(writer->flush);
+	if (writer->event_wait != NULL)
+		event_free(writer->event_wait);
 	if (writer->retry != NULL)
 		event_free(writer->retry);
 	if (writer->store != NULL)
