@@ -149,7 +149,8 @@ class Libvirtd:
     def seed(self):
         items = [f"{name},{uuid},{state}" for name, (uuid, state) in self.seeds.items()]
         self.holder = subprocess.Popen([PYTHON, "-c", HOLDER, self.direct(self.test_uri)] + items, stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, text=True, env=clean_environment(), preexec_fn=die_with_parent)
+                                       stdout=subprocess.PIPE, text=True, env=clean_environment(), preexec_fn=die_with_parent,
+                                       start_new_session=True)
         if self.holder.stdout.readline() != "seeded\n":
             raise LabError("the test driver's domains could not be defined")
 
