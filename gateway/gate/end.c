@@ -104,8 +104,10 @@ on_readable(int fd, short what, void *arg)
 	(void)fd;
 	if (end->fd < 0)
 		return;
-	if (is_client(end))
+	if (is_client(end)) {
 		end->session->heard = gate_now(end->session->gate);
+		end->session->unanswered = 0;
+	}
 	if (what & EV_TIMEOUT)		/* woken by session_update_reading: parse what waits already */
 		consume_rest(end);
 	else if (buf_len(&end->in) == 0)

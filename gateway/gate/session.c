@@ -299,10 +299,8 @@ keep_alive(struct session *session, time_t now)
 
 	if (!session->keepalive || settings->keepalive_interval <= 0 || session->state > SESSION_OPEN)
 		return;
-	if (now - session->heard < settings->keepalive_interval) {
-		session->unanswered = 0;
+	if (now - session->heard < settings->keepalive_interval)
 		return;
-	}
 	/* A client that does not read is not silent but slow: nothing more is queued for it. */
 	if ((now - session->heard) / settings->keepalive_interval <= session->unanswered || buf_len(&session->client.out) > 0)
 		return;

@@ -111,6 +111,30 @@ test_features_are_asked_once(void **state)
 }
 
 static void
+test_client_that_stays_silent_is_ended(void **state)
+{
+	uint8_t pong[RPC_HEADER_LEN];
+	struct message message;
+	int fd = open_as("alice");
+
+	(void)state;
+	/* only one that said it can answer is asked */
+	client_call(fd, "connect_supports_feature", 2, "\0\0\0\12", 4, &message);
+	expect_ok(&message);
+	assert_memory_equal(message.body, "\0\0\0\1", 4);
+	assert_true(client_receive(fd, &message));
+	assert_int_equal(message.header.program, RPC_PROGRAM_KEEPALIVE);
+	assert_int_equal(message.header.procedure, RPC_KEEPALIVE_PING);
+	rpc_put_keepalive(pong, RPC_KEEPALIVE_PONG);
+	client_send_raw(fd, pong, sizeof(pong));
+	expect_info_works(fd, 3);
+	assert_true(client_receive(fd, &message));
+	assert_int_equal(message.header.procedure, RPC_KEEPALIVE_PING);
+	client_expect_end(fd);
+	harness_expect_record("session.logout", "did not answer keepalive");
+}
+
+static void
 test_denied_call_does_not_reach_libvirtd(void **state)
 {
 	struct message answer;
@@ -526,6 +550,7 @@ main(void)
 		TEST(test_allowed_call_passes),
 		TEST(test_libvirtd_that_asks_for_polkit),
 		TEST(test_features_are_asked_once),
+		TEST(test_client_that_stays_silent_is_ended),
 		TEST(test_denied_call_does_not_reach_libvirtd),
 		TEST(test_I27_hidden_is_missing),
 		TEST(test_I51_lists_and_counts_agree),
