@@ -49,6 +49,8 @@ struct diff {
 	size_t num_subjects;
 	struct thing *things;
 	size_t num_things;
+	struct thing **own;		/* those that a pattern of this person's bindings tells from the rest of their class */
+	size_t num_own;
 	struct arena arena;		/* labels and names */
 	time_t now;
 	policy_change_cb *each;
@@ -81,12 +83,6 @@ witness(struct diff *diff, const char *glob)
 		}
 	}
 	return text;
-}
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
 static int
@@ -204,7 +200,8 @@ collect_things(struct diff *diff)
 		for (size_t i = 0; i < diff->sides[side].policy->num_bindings; i++)
 			num += 2 * diff->sides[side].policy->bindings[i].num_on;
 	diff->things = calloc(num, sizeof(*diff->things));
-	if (diff->things == NULL)
+	diff->own = calloc(num, sizeof(*diff->own));
+	if (diff->things == NULL || diff->own == NULL)
 		return -1;
 	num = 0;
 	for (unsigned class = VG_CLASS_none + 1; class < VG_NUM_CLASSES; class++) {
@@ -432,6 +429,40 @@ right_text(const struct right *right, unsigned given)
 
 /* ---- one person ---- */
 
+static bool
+covers(const struct pattern *pattern, const struct thing *thing)
+{
+	const struct binding binding = { .on = pattern, .num_on = 1 };
+	struct request request = request_make(NULL, VG_PERM_NONE, &thing->object, 0);
+
+	return binding_covers(&binding, &request, false);
+}
+
+static bool
+is_told_apart(const struct side *side, const struct thing *thing)
+{
+	for (size_t i = 0; i < side->num_mine; i++) {
+		for (size_t j = 0; j < side->mine[i]->num_on; j++) {
+			if (side->mine[i]->on[j].kind != PATTERN_ALL && covers(&side->mine[i]->on[j], thing))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Of whatever else there is he may the same as of everything of its class. */
+static void
+find_own(struct diff *diff)
+{
+	diff->num_own = 0;
+	for (size_t i = 0; i < diff->num_things; i++) {
+		struct thing *thing = &diff->things[i];
+
+		if (thing->pattern.kind == PATTERN_ALL || is_told_apart(&diff->sides[0], thing) || is_told_apart(&diff->sides[1], thing))
+			diff->own[diff->num_own++] = thing;
+	}
+}
+
 /* The bindings about him that have not ended. Conditions are terms of the right. */
 static int
 find_mine(struct side *side, const struct vg_identity *identity, time_t now)
@@ -478,26 +509,18 @@ compare_on(struct diff *diff, enum vg_permission permission, struct thing *thing
 	diff->out_of_memory = diff->out_of_memory || thing->was == NULL || thing->now == NULL;
 }
 
-static bool
-covers(const struct thing *wide, const struct thing *narrow, enum vg_permission permission)
-{
-	const struct binding binding = { .on = &wide->pattern, .num_on = 1 };
-	struct request request = request_make(NULL, permission, &narrow->object, 0);
-
-	return binding_covers(&binding, &request, false);
-}
 
 /* Does a wider pattern tell the same? */
 static bool
-is_implied(const struct diff *diff, const struct thing *thing, enum vg_permission permission)
+is_implied(const struct diff *diff, const struct thing *thing)
 {
-	for (size_t i = 0; i < diff->num_things; i++) {
-		const struct thing *other = &diff->things[i];
+	for (size_t i = 0; i < diff->num_own; i++) {
+		const struct thing *other = diff->own[i];
 
-		if (other == thing || other->was == NULL || other->now == NULL || !same_text(other->was, thing->was) ||
-		    !same_text(other->now, thing->now) || !covers(other, thing, permission))
+		if (other == thing || other->was == NULL || strcmp(other->was, thing->was) != 0 || strcmp(other->now, thing->now) != 0 ||
+		    !covers(&other->pattern, thing))
 			continue;
-		if (other < thing || !covers(thing, other, permission))
+		if (other < thing || !covers(&thing->pattern, other))
 			return true;
 	}
 	return false;
@@ -506,12 +529,13 @@ is_implied(const struct diff *diff, const struct thing *thing, enum vg_permissio
 static void
 tell_changes(struct diff *diff, const char *who, enum vg_permission permission)
 {
-	for (size_t i = 0; i < diff->num_things && !diff->out_of_memory; i++) {
-		const struct thing *thing = &diff->things[i];
+	for (size_t i = 0; i < diff->num_own && !diff->out_of_memory; i++) {
+		const struct thing *thing = diff->own[i];
 
-		if (thing->was == NULL || is_implied(diff, thing, permission))
+		if (thing->was == NULL || is_implied(diff, thing))
 			continue;
-		diff->each(&(struct policy_change){ who, permission, thing->label, thing->direction, thing->was, thing->now }, diff->arg);
+		diff->each(&(struct policy_change){ who, permission, thing->label, thing->direction, thing->was, thing->now },
+		    diff->arg);
 	}
 }
 
@@ -535,13 +559,13 @@ compare_permission(struct diff *diff, const char *who, enum vg_permission permis
 		forget(&host);
 		return;
 	}
-	for (size_t i = 0; i < diff->num_things; i++) {
-		if (diff->things[i].object.class == permission_class(permission))
-			compare_on(diff, permission, &diff->things[i], given);
+	for (size_t i = 0; i < diff->num_own; i++) {
+		if (diff->own[i]->object.class == permission_class(permission))
+			compare_on(diff, permission, diff->own[i], given);
 	}
 	tell_changes(diff, who, permission);
-	for (size_t i = 0; i < diff->num_things; i++)
-		forget(&diff->things[i]);
+	for (size_t i = 0; i < diff->num_own; i++)
+		forget(diff->own[i]);
 }
 
 static void
@@ -560,6 +584,7 @@ compare_subject(struct diff *diff, const struct who *who)
 		some |= find_mine(&diff->sides[side], &identity, diff->now);
 	if (some == 0)
 		return;
+	find_own(diff);
 	who_text(who, text, sizeof(text));
 	for (unsigned i = VG_PERM_NONE + 1; i < VG_NUM_PERMISSIONS && !diff->out_of_memory; i++) {
 		enum vg_permission permission = (enum vg_permission)i;
@@ -591,6 +616,7 @@ policy_diff(const struct policy *before, const struct policy *after, time_t now,
 	}
 	free(diff.subjects);
 	free(diff.things);
+	free(diff.own);
 	arena_free(&diff.arena);
 	return diff.out_of_memory ? -1 : 0;
 }
