@@ -27,6 +27,8 @@ void facts_load(void);
 void facts_free(void);
 /* Names of permissions ("domain:start"), conditions and shape of one procedure. */
 enum shape shape_of(const struct rpc_proc *proc);
+/* A role's name that stands for every permission but one: ROLE_BUT "domain:save". */
+#define ROLE_BUT "all but "
 /* Does the role allow it at all? */
 bool role_allows(const char *role, const char *permission);
 /* Values of the tested argument that make a difference, and its name (NULL: none). Returns how many. */
@@ -36,8 +38,9 @@ bool needs_everything(const struct rpc_proc *proc);
 
 struct expectation {
 	enum { EXPECT_ALLOW, EXPECT_DENY, EXPECT_MISSING } verdict;
-	uint64_t codes;		/* of MISSING: set of error codes, one of which it must be (code - 40 is the bit) */
+	uint64_t codes;		/* of MISSING: set of code_bit() of error codes, one of which it must be */
 };
+uint64_t code_bit(int code);
 void expect(const struct rpc_proc *proc, const char *role, enum scope scope, const struct body *body, struct expectation *expectation);
 
 #endif

@@ -14,6 +14,7 @@ const char *const scope_names[NUM_SCOPES] = { "nothing", "web-*", "*" };
 
 static struct gate gate;
 static struct policy *policies[NUM_ROLES][NUM_SCOPES];
+static struct policy *but;
 
 static const char *const scope_on[NUM_SCOPES] = {
 	[SCOPE_NONE] = "\"domain:nothing\"",
@@ -96,6 +97,7 @@ world_teardown(void **state)
 	for (size_t role = 0; role < NUM_ROLES; role++)
 		for (size_t scope = 0; scope < NUM_SCOPES; scope++)
 			policy_destroy(policies[role][scope]);
+	policy_destroy(but);
 	inventory_destroy(gate.inventories[0]);
 	event_del(&gate.redial);
 	settings_destroy(gate.settings);
@@ -109,4 +111,18 @@ void
 world_person(size_t role, enum scope scope)
 {
 	gate.policy = policies[role][scope];
+}
+
+void
+world_person_but(const char *permission)
+{
+	char text[512];
+
+	policy_destroy(but);
+	(void)snprintf(text, sizeof(text), "{ \"version\": 1, \"roles\": { \"r\": { \"allow\": [\"*\", \"domain:monitor\", \"domain:agent\"], "
+	    "\"deny\": [\"%s\"] } }, \"bindings\": [ { \"id\": \"b\", \"who\": [\"sasl:matrix\"], \"role\": \"r\", \"on\": [\"*\"] } ] }",
+	    permission);
+	but = policy_parse(text, strlen(text), "matrix", NULL, NULL);
+	assert_non_null(but);
+	gate.policy = but;
 }
