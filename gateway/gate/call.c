@@ -1,24 +1,12 @@
 /*
- * call.c: from client to backend. Header first: what is never passed on ends here. Then check, decide, record, forward,
- * in that order, each on the bytes that the next one sees.
+ * call.c: one call from its arguments to libvirtd: decide, record, forward, in that order, each on the bytes that the
+ * next one sees. take.c brings the calls, reply.c takes the answers.
  */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/core/log.h"
 #include "gateway/gate/inventory.h"
-
-/* VIR_DRV_FEATURE_*, libvirt src/internal.h: what the gate answers itself. */
-enum { FEATURE_FD_PASSING = 8, FEATURE_PROGRAM_KEEPALIVE = 10 };
-/* virConnectFlags, libvirt include/libvirt/libvirt-host.h */
-enum { CONNECT_RO = 1, CONNECT_NO_ALIASES = 2 };
-
-/* A refused program or procedure is recorded at most once in so many seconds per session: virt-manager probes a lot. */
-#define REFUSED_RECORD_SECONDS 10
-
-/* Arguments above this are not even collected before the header says that the call may be allowed. */
-#define LARGE_MESSAGE (64u * 1024u)
 
 /* ---- the slots ---- */
 
@@ -32,7 +20,7 @@ call_find(struct session *session, uint32_t serial)
 	return call;
 }
 
-static struct call *
+struct call *
 call_create(struct session *session, const struct rpc_proc *proc, const struct rpc_header *header)
 {
 	struct call *call = calloc(1, sizeof(*call));
@@ -50,8 +38,8 @@ call_create(struct session *session, const struct rpc_proc *proc, const struct r
 	return call;
 }
 
-static bool
-is_stream(const struct call *call)
+bool
+call_is_stream(const struct call *call)
 {
 	return call->state == CALL_STREAM || call->state == CALL_STREAM_ENDING;
 }
@@ -65,7 +53,7 @@ call_destroy(struct call *call)
 	while (*link != call)
 		link = &(*link)->next;
 	*link = call->next;
-	if (is_stream(call))
+	if (call_is_stream(call))
 		session->num_streams--;
 	else
 		session->num_calls--;
@@ -108,8 +96,8 @@ call_refuse(struct session *session, const struct rpc_header *header, int32_t co
 }
 
 /* An answer of the gate's own: one int. */
-static void
-answer_int(struct session *session, const struct rpc_header *header, int32_t value)
+void
+call_answer_int(struct session *session, const struct rpc_header *header, int32_t value)
 {
 	struct rpc_header reply = *header;
 	uint8_t message[RPC_HEADER_LEN + 4];
@@ -202,7 +190,7 @@ answer_feature(struct call *call, const uint8_t *body, size_t len)
 	call->asks_feature = rpc_arg_u32(call->proc, body, len, "feature", &call->feature);
 	if (!call->asks_feature || !inventory_feature(call->session->inventory, call->feature, &supported))
 		return false;
-	answer_int(call->session, &call->header, supported);
+	call_answer_int(call->session, &call->header, supported);
 	call_destroy(call);
 	return true;
 }
@@ -238,8 +226,8 @@ proceed(struct call *call, const struct judgement *judgement, const uint8_t *mes
 		on_intent(false, call);
 }
 
-static void
-settle(struct call *call, const struct judgement *judgement, const uint8_t *message, size_t len)
+void
+call_settle(struct call *call, const struct judgement *judgement, const uint8_t *message, size_t len)
 {
 	struct session *session = call->session;
 	const uint8_t *body = message + RPC_HEADER_LEN;
@@ -267,8 +255,8 @@ settle(struct call *call, const struct judgement *judgement, const uint8_t *mess
 }
 
 /* Decides a call whose whole message is at hand; it may be parked for a look-up and come here again. */
-static void
-judge(struct call *call, const uint8_t *message, size_t len)
+void
+call_judge(struct call *call, const uint8_t *message, size_t len)
 {
 	struct session *session = call->session;
 	struct judgement judgement;
@@ -283,7 +271,7 @@ judge(struct call *call, const uint8_t *message, size_t len)
 		return;
 	}
 	if (judgement.verdict != DECIDE_ALLOW) {
-		settle(call, &judgement, message, len);
+		call_settle(call, &judgement, message, len);
 		return;
 	}
 	if (apply_patches(&judgement, message, len, &patched, &patched_len) < 0) {
@@ -309,364 +297,10 @@ call_looked_up(struct call *call)
 	uint8_t *message = call->message;
 	size_t len = call->message_len;
 
-	/* judge() may park, forward or destroy the call: the message is held here meanwhile. */
+	/* call_judge() may park, forward or destroy the call: the message is held here meanwhile. */
 	call->message = NULL;
 	call->message_len = 0;
-	judge(call, message, len);
+	call_judge(call, message, len);
 	free(message);
 	session_update_reading(session);
-}
-
-/* ---- calls that the gate answers or drives itself ---- */
-
-static const char *
-allowed_uri(const struct session *session, struct xdr_span name)
-{
-	const struct gate *gate = session->gate;
-
-	for (size_t i = 0; i < gate->num_inventories; i++) {
-		const char *uri = inventory_uri(gate->inventories[i]);
-
-		if (strlen(uri) == name.len && memcmp(uri, name.data, name.len) == 0)
-			return uri;
-	}
-	return NULL;
-}
-
-static struct inventory *
-inventory_of(const struct gate *gate, const char *uri)
-{
-	for (size_t i = 0; i < gate->num_inventories; i++)
-		if (inventory_uri(gate->inventories[i]) == uri)
-			return gate->inventories[i];
-	return NULL;
-}
-
-/* The CONNECT_OPEN that libvirtd gets: our own text of the URI, and the read-only flag where his roles only read. */
-static int
-build_open(struct call *call)
-{
-	struct session *session = call->session;
-	size_t size = RPC_HEADER_LEN + 16 + strlen(session->uri) + 4;
-	struct rpc_header header = call->header;
-	struct xdr_out out;
-
-	call->message = malloc(size);
-	if (call->message == NULL)
-		return -1;
-	xdr_out_init(&out, call->message + RPC_HEADER_LEN, size - RPC_HEADER_LEN);
-	xdr_put_optional_string(&out, session->uri);
-	xdr_put_u32(&out, session->open_readonly ? CONNECT_RO : 0);
-	call->message_len = RPC_HEADER_LEN + out.len;
-	header.length = (uint32_t)call->message_len;
-	rpc_header_put(call->message, &header);
-	return 0;
-}
-
-static void
-take_open(struct session *session, const struct rpc_proc *proc, const struct rpc_header *header, const uint8_t *body, size_t len)
-{
-	const struct vg_object host = { .class = VG_CLASS_connect };
-	struct xdr_span span, name = { NULL, 0 };
-	uint32_t flags = 0;
-	struct call *call;
-
-	if (session->state != SESSION_NEW) {
-		call_refuse(session, header, RPC_ERR_INTERNAL, RPC_ORIGIN_RPC, "connection already open");
-		return;
-	}
-	(void)rpc_arg_u32(proc, body, len, "flags", &flags);
-	if (xdr_find(proc->args, body, len, "name", &span) && xdr_span_u32(span) == 1) {
-		span.data += 4;
-		span.len -= 4;
-		(void)xdr_span_string(span, &name);
-	}
-	session->uri = name.data == NULL ? NULL : allowed_uri(session, name);
-	if (session->uri == NULL || (flags & ~(uint32_t)(CONNECT_RO | CONNECT_NO_ALIASES)) != 0) {
-		record_session(session, AUDIT_REFUSED_PROGRAM, "URI '%.*s' with flags %#x is not allowed", (int)(name.len > 200 ? 200 : name.len),
-		    name.data == NULL ? "" : (const char *)name.data, flags);
-		call_refuse(session, header, RPC_ERR_ACCESS_DENIED, RPC_ORIGIN_ACCESS, "access denied: this gateway does not open '%.*s'",
-		    (int)(name.len > 200 ? 200 : name.len), name.data == NULL ? "" : (const char *)name.data);
-		session->uri = NULL;
-		return;
-	}
-	call = call_create(session, proc, header);
-	if (call == NULL) {
-		session_close(session, CLOSE_NO_MEMORY);
-		return;
-	}
-	session->inventory = inventory_of(session->gate, session->uri);
-	if (decide_one(session, VG_PERM_connect_getattr, &host).verdict == VERDICT_DENY) {
-		struct judgement judgement = { .verdict = DECIDE_DENY, .failed = VG_PERM_connect_getattr, .num_permissions = 1,
-			.permissions = { VG_PERM_connect_getattr }, .about = { .object = host } };
-
-		(void)snprintf(judgement.error.message, sizeof(judgement.error.message), "access denied: 'connect:getattr' on this host");
-		settle(call, &judgement, body - RPC_HEADER_LEN, len + RPC_HEADER_LEN);
-		return;
-	}
-	session->readonly = policy_only_reads(session->gate->policy, &session->identity, gate_now(session->gate));
-	session->open_readonly = session->readonly || (flags & CONNECT_RO) != 0;
-	if (build_open(call) < 0) {
-		session_close(session, CLOSE_NO_MEMORY);
-		return;
-	}
-	session_set_state(session, SESSION_INVENTORY);
-	session_dial(session);
-}
-
-static void
-refuse_never(struct session *session, const struct rpc_header *header, const struct rpc_proc *proc)
-{
-	time_t now = gate_now(session->gate);
-	const char *name = proc == NULL ? "unknown" : proc->name;
-
-	if (now - session->refused_at >= REFUSED_RECORD_SECONDS) {
-		session->refused_at = now;
-		record_session(session, AUDIT_REFUSED_PROGRAM, "program %#x procedure %d (%s) is never passed on", header->program,
-		    header->procedure, name);
-	}
-	/* Clients take this code with this text for "too old" and fall back to another call. */
-	call_refuse(session, header, RPC_ERR_RPC, RPC_ORIGIN_RPC, "unknown procedure: %d", header->procedure);
-}
-
-/* Calls that are handled here, whatever the policy says. True when it was one. */
-static bool
-take_own(struct session *session, const struct rpc_proc *proc, const struct rpc_header *header, const uint8_t *body, size_t len)
-{
-	uint32_t feature;
-
-	if (proc->before_auth) {
-		struct rpc_header reply = *header;
-		uint8_t message[RPC_HEADER_LEN + 8];
-		struct xdr_out out;
-
-		if (strcmp(proc->name, "auth_list") != 0) {
-			call_refuse(session, header, RPC_ERR_AUTH_FAILED, RPC_ORIGIN_RPC, "authentication failed: already authenticated");
-			session_close(session, CLOSE_CLIENT_PROTOCOL);
-			return true;
-		}
-		reply.length = sizeof(message);
-		reply.type = RPC_REPLY;
-		rpc_header_put(message, &reply);
-		xdr_out_init(&out, message + RPC_HEADER_LEN, 8);
-		xdr_put_u32(&out, 1);
-		xdr_put_u32(&out, 0);		/* REMOTE_AUTH_NONE: the front did it */
-		end_send(&session->client, message, sizeof(message));
-		return true;
-	}
-	if (strcmp(proc->name, "connect_open") == 0) {
-		take_open(session, proc, header, body, len);
-		return true;
-	}
-	if (strcmp(proc->name, "connect_supports_feature") == 0 && rpc_arg_u32(proc, body, len, "feature", &feature) &&
-	    (feature == FEATURE_PROGRAM_KEEPALIVE || feature == FEATURE_FD_PASSING)) {
-		/* Keepalive is between client and gate; descriptors do not pass. */
-		session->keepalive = session->keepalive || feature == FEATURE_PROGRAM_KEEPALIVE;
-		answer_int(session, header, feature == FEATURE_PROGRAM_KEEPALIVE);
-		return true;
-	}
-	return false;
-}
-
-/* ---- taking messages ---- */
-
-static bool
-never_passed(const struct rpc_proc *proc)
-{
-	return proc == NULL || proc->kind == RPC_KIND_EVENT || proc->program == RPC_PROGRAM_LXC || proc->descriptors ||
-	    strcmp(proc->name, "connect_set_identity") == 0;
-}
-
-static void
-take_call(struct session *session, const struct rpc_header *header, const uint8_t *message)
-{
-	const struct rpc_proc *proc = header->version == RPC_VERSION ? rpc_proc_find(header->program, (uint32_t)header->procedure) : NULL;
-	const uint8_t *body = message + RPC_HEADER_LEN;
-	size_t len = header->length - RPC_HEADER_LEN;
-	struct call *call;
-
-	if (call_find(session, header->serial) != NULL) {
-		record_session(session, AUDIT_PROTOCOL, "serial %u is in flight already", header->serial);
-		session_close(session, CLOSE_CLIENT_PROTOCOL);
-		return;
-	}
-	if (never_passed(proc)) {
-		refuse_never(session, header, proc);
-		return;
-	}
-	if (xdr_check(proc->args, body, len) != VG_OK) {
-		record_session(session, AUDIT_PROTOCOL, "arguments of %s do not decode", proc->name);
-		session_close(session, CLOSE_CLIENT_PROTOCOL);
-		return;
-	}
-	if (take_own(session, proc, header, body, len))
-		return;
-	if (session->state != SESSION_OPEN) {
-		call_refuse(session, header, RPC_ERR_INTERNAL, RPC_ORIGIN_RPC, "connection not open");
-		return;
-	}
-	if (proc->stream != RPC_STREAM_NONE && session->num_streams >= SESSION_MAX_STREAMS) {
-		call_refuse(session, header, RPC_ERR_SYSTEM, RPC_ORIGIN_RPC, "too many open streams: %d is the limit of one session",
-		    SESSION_MAX_STREAMS);
-		return;
-	}
-	call = call_create(session, proc, header);
-	if (call == NULL)
-		session_close(session, CLOSE_NO_MEMORY);
-	else
-		judge(call, message, header->length);
-}
-
-static void
-take_message(struct session *session, const struct rpc_header *header, const uint8_t *message)
-{
-	uint8_t pong[RPC_HEADER_LEN];
-
-	if (header->program != RPC_PROGRAM_KEEPALIVE) {
-		take_call(session, header, message);
-	} else if (header->procedure == RPC_KEEPALIVE_PING) {
-		rpc_put_keepalive(pong, RPC_KEEPALIVE_PONG);
-		end_send(&session->client, pong, sizeof(pong));
-	}
-}
-
-/* virNetStreamHole: int64 length, uint32 flags; libvirt src/rpc/virnetprotocol.x. No flag is defined. */
-#define HOLE_LEN 12
-
-static bool
-hole_is_sane(const uint8_t body[HOLE_LEN])
-{
-	const struct xdr_span flags = { body + 8, 4 };
-
-	return (body[0] & 0x80) == 0 && xdr_span_u32(flags) == 0;
-}
-
-/* A stream packet: judged by its header against the open streams, then passed through as it comes. -1: broke the rules. */
-static int
-take_stream_packet(struct session *session, const struct rpc_header *header, const uint8_t *message, size_t len)
-{
-	struct call *call = call_find(session, header->serial);
-	bool hole = header->type == RPC_STREAM_HOLE;
-
-	if (call == NULL || !is_stream(call) || call->proc->program != header->program ||
-	    call->proc->number != (uint32_t)header->procedure) {
-		/* libvirtd ended the stream while this was under way: it would drop it as silently. */
-		session->client.skip = header->length;
-		return 0;
-	}
-	if (call->state == CALL_STREAM_ENDING)
-		return -1;
-	if (header->status != RPC_STATUS_CONTINUE) {
-		if (hole || header->length != RPC_HEADER_LEN)
-			return -1;
-		call->state = CALL_STREAM_ENDING;
-	} else {
-		if (call->proc->stream == RPC_STREAM_READ || (hole && !call->sparse))
-			return -1;
-		if (hole && header->length != RPC_HEADER_LEN + HOLE_LEN)
-			return -1;
-		if (hole && len < header->length)
-			return 1;
-		if (hole && !hole_is_sane(message + RPC_HEADER_LEN))
-			return -1;
-		call->stream_bytes += header->length - RPC_HEADER_LEN;
-	}
-	session->client.pass = header->length;
-	return 0;
-}
-
-/* Before a large message is collected: could it be allowed at all? Otherwise it is refused by its header. */
-static bool
-worth_collecting(struct session *session, const struct rpc_header *header)
-{
-	const struct rpc_proc *proc = rpc_proc_find(header->program, (uint32_t)header->procedure);
-
-	if (header->length <= LARGE_MESSAGE || header->type != RPC_CALL || proc == NULL || session->state != SESSION_OPEN)
-		return header->length <= LARGE_MESSAGE || session->state == SESSION_OPEN;
-	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++)
-		if (need->test == RPC_TEST_ALWAYS &&
-		    !policy_may_ever(session->gate->policy, &session->identity, need->permission, gate_now(session->gate)))
-			return false;
-	return true;
-}
-
-static void
-refuse_uncollected(struct session *session, const struct rpc_header *header)
-{
-	const struct rpc_proc *proc = rpc_proc_find(header->program, (uint32_t)header->procedure);
-
-	session->client.skip = header->length;
-	call_refuse(session, header, RPC_ERR_ACCESS_DENIED, RPC_ORIGIN_ACCESS, "access denied: '%s' on any object",
-	    proc == NULL || proc->needs[0].permission == VG_PERM_NONE ? "connect:getattr" : permission_name(proc->needs[0].permission));
-}
-
-static bool
-may_go_on(const struct session *session)
-{
-	return (session->state == SESSION_NEW || session->state == SESSION_OPEN) &&
-	    session->num_calls < (unsigned)session->gate->settings->max_client_requests &&
-	    buf_len(&session->client.out) <= END_HIGH_WATER && buf_len(&session->backend.out) <= END_HIGH_WATER + END_READ_SIZE;
-}
-
-size_t
-call_consume(struct session *session, const uint8_t *data, size_t len)
-{
-	struct end *client = &session->client;
-	size_t at = 0, run = 0;		/* data[run..at) goes on unchanged, in one write */
-
-	while (at < len && may_go_on(session)) {
-		struct rpc_header header;
-		enum vg_parse parse;
-		size_t n;
-		int r;
-
-		if (client->pass > 0) {
-			n = client->pass < len - at ? client->pass : len - at;
-			client->pass -= n;
-			at += n;
-			continue;
-		}
-		if (client->skip > 0) {
-			end_send(&session->backend, data + run, at - run);
-			n = client->skip < len - at ? client->skip : len - at;
-			client->skip -= n;
-			at += n;
-			run = at;
-			continue;
-		}
-		parse = rpc_header_get(data + at, len - at, &header);
-		if (parse == VG_MORE)
-			break;
-		if (parse == VG_OK && header.type != RPC_STREAM && header.type != RPC_STREAM_HOLE) {
-			end_send(&session->backend, data + run, at - run);
-			run = at;
-		}
-		if (parse == VG_BAD || rpc_check_client(&header) == VG_BAD) {
-			record_session(session, AUDIT_PROTOCOL, "message header is not one that a client may send");
-			session_close(session, CLOSE_CLIENT_PROTOCOL);
-			break;
-		}
-		if (header.type == RPC_STREAM || header.type == RPC_STREAM_HOLE) {
-			r = take_stream_packet(session, &header, data + at, len - at);
-			if (r > 0)
-				break;
-			if (r < 0) {
-				record_session(session, AUDIT_PROTOCOL, "stream packet that the stream does not allow");
-				session_close(session, CLOSE_CLIENT_PROTOCOL);
-			}
-			continue;
-		}
-		if (header.length > len - at) {
-			if (worth_collecting(session, &header))
-				break;
-			refuse_uncollected(session, &header);
-			continue;
-		}
-		take_message(session, &header, data + at);
-		at += header.length;
-		run = at;
-	}
-	if (session->state <= SESSION_OPEN)
-		end_send(&session->backend, data + run, at - run);
-	return at;
 }

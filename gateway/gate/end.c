@@ -45,7 +45,7 @@ gone(struct end *end)
 static size_t
 consume(struct end *end, const uint8_t *data, size_t len)
 {
-	return is_client(end) ? call_consume(end->session, data, len) : reply_consume(end->session, data, len);
+	return is_client(end) ? take_consume(end->session, data, len) : reply_consume(end->session, data, len);
 }
 
 /* Bytes straight from the scratch buffer; a rest that is not a whole message moves to `in`. */

@@ -3,7 +3,7 @@
  * and writes no log. A session is two ends, client (a stream from a front) and backend (a socket to libvirtd), and what
  * is in flight between them.
  *
- *   client end ──► call.c: parse, decide.c: may he, record.c: intent ──► backend end
+ *   client end ──► take.c: parse, call.c: decide.c: may he, record.c: intent ──► backend end
  *   client end ◄── reply.c: check, filter.c: what he may see, record.c: outcome ◄── backend end
  */
 #ifndef GATE_GATE_H
@@ -30,6 +30,7 @@
 struct inventory;
 struct session;
 struct call;
+struct judgement;
 
 /*
  * Memory of one session is bounded by: one message being received from each side (RPC_MAX_LEN each), what waits to be
@@ -146,7 +147,7 @@ struct end *end_other(struct end *end);
 /* Sets reading according to how full the other side is and what the state allows. */
 void session_update_reading(struct session *session);
 
-/* ---- call.c: from client to backend ---- */
+/* ---- call.c: one call, from its arguments to libvirtd ---- */
 
 enum call_state {
 	CALL_RESOLVING,		/* the inventory looks an object up */
@@ -189,8 +190,15 @@ struct call {
 	uint64_t stream_bytes;
 };
 
-/* Parses and handles messages from the client; returns the bytes eaten. */
-size_t call_consume(struct session *session, const uint8_t *data, size_t len);
+/* A slot for a new call; NULL when memory is out. */
+struct call *call_create(struct session *session, const struct rpc_proc *proc, const struct rpc_header *header);
+/* Decides a call whose whole message is at hand; it may be parked for a look-up and decided again. */
+void call_judge(struct call *call, const uint8_t *message, size_t len);
+/* Answers and records a call that the judgement does not allow, and ends it. */
+void call_settle(struct call *call, const struct judgement *judgement, const uint8_t *message, size_t len);
+bool call_is_stream(const struct call *call);
+/* An answer of the gate's own: one int. */
+void call_answer_int(struct session *session, const struct rpc_header *header, int32_t value);
 struct call *call_find(struct session *session, uint32_t serial);
 /* Undoes everything a call holds and frees its slot. */
 void call_destroy(struct call *call);
@@ -201,6 +209,11 @@ void call_refuse(struct session *session, const struct rpc_header *header, int32
     __attribute__((format(printf, 5, 6)));
 /* Continues a parked call whose lookup came back. */
 void call_looked_up(struct call *call);
+
+/* ---- take.c: what the client sends ---- */
+
+/* Parses and handles messages from the client; returns the bytes eaten. */
+size_t take_consume(struct session *session, const uint8_t *data, size_t len);
 
 /* ---- reply.c: from backend to client ---- */
 
