@@ -63,6 +63,7 @@ find_row(json_t *changes, const struct policy_change *change, const char *object
 
 	json_array_foreach(changes, i, row) {
 		if (strcmp(member(row, "change"), directions[change->direction]) == 0 && strcmp(member(row, "object"), object) == 0 &&
+		    strcmp(member(row, "except"), change->except) == 0 &&
 		    strcmp(member(row, "was"), change->was) == 0 && strcmp(member(row, "now"), change->now) == 0)
 			return row;
 	}
@@ -83,8 +84,8 @@ take_change(const struct policy_change *change, void *arg)
 	}
 	row = find_row(report->changes, change, object);
 	if (row == NULL) {
-		row = json_pack("{s:s, s:[], s:s, s:s, s:s}", "change", directions[change->direction], "permissions", "object", object,
-		    "was", change->was, "now", change->now);
+		row = json_pack("{s:s, s:[], s:s, s:s, s:s, s:s}", "change", directions[change->direction], "permissions", "object",
+		    object, "except", change->except, "was", change->was, "now", change->now);
 		if (json_array_append_new(report->changes, row) != 0)
 			row = NULL;
 	}
@@ -286,6 +287,8 @@ print_people(json_t *people)
 		printf("  %-7s ", member(row, "change"));
 		put_permissions(&list, json_object_get(row, "permissions"));
 		printf(" on %s", member(row, "object"));
+		if (*member(row, "except") != '\0')
+			printf("\n          but as before on: %s", member(row, "except"));
 		if (!plain)
 			printf("\n          was: %s\n          now: %s", was, now);
 		printf("\n");

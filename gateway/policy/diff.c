@@ -9,6 +9,7 @@
 #include "gateway/policy/weigh.h"
 
 #define TEXT_MAX 1024
+#define MOST_EXCEPTIONS 20
 #define NOBODY "\001\001\001\001\001\001\001"	/* stands for what only a '*' matches; no name has it */
 
 static const uint8_t no_uuid[VG_UUID_LEN] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
@@ -510,20 +511,49 @@ compare_on(struct diff *diff, enum vg_permission permission, struct thing *thing
 }
 
 
-/* Does a wider pattern tell the same? */
+/* Does the next wider pattern tell the same? */
 static bool
 is_implied(const struct diff *diff, const struct thing *thing)
 {
+	const struct thing *next = NULL;
+
 	for (size_t i = 0; i < diff->num_own; i++) {
 		const struct thing *other = diff->own[i];
 
-		if (other == thing || other->was == NULL || strcmp(other->was, thing->was) != 0 || strcmp(other->now, thing->now) != 0 ||
-		    !covers(&other->pattern, thing))
+		if (other == thing || other->object.class != thing->object.class || !covers(&other->pattern, thing) ||
+		    (other > thing && covers(&thing->pattern, other)))
 			continue;
-		if (other < thing || !covers(&thing->pattern, other))
-			return true;
+		if (next == NULL || covers(&next->pattern, other))
+			next = other;
 	}
-	return false;
+	return next != NULL && next->was != NULL && strcmp(next->was, thing->was) == 0 && strcmp(next->now, thing->now) == 0;
+}
+
+/* What the pattern covers and yet stays as it is. NULL when memory is out. */
+static char *
+except_text(const struct diff *diff, const struct thing *thing)
+{
+	char *text = NULL;
+	size_t len = 0, num = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (out == NULL)
+		return NULL;
+	for (size_t i = 0; i < diff->num_own; i++) {
+		const struct thing *other = diff->own[i];
+
+		if (other->was != NULL || other->object.class != thing->object.class || !covers(&thing->pattern, other))
+			continue;
+		if (num++ < MOST_EXCEPTIONS)
+			fprintf(out, "%s%s", num > 1 ? ", " : "", other->label);
+	}
+	if (num > MOST_EXCEPTIONS)
+		fprintf(out, " and %zu more", num - MOST_EXCEPTIONS);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
 }
 
 static void
@@ -531,11 +561,17 @@ tell_changes(struct diff *diff, const char *who, enum vg_permission permission)
 {
 	for (size_t i = 0; i < diff->num_own && !diff->out_of_memory; i++) {
 		const struct thing *thing = diff->own[i];
+		char *except;
 
 		if (thing->was == NULL || is_implied(diff, thing))
 			continue;
-		diff->each(&(struct policy_change){ who, permission, thing->label, thing->direction, thing->was, thing->now },
-		    diff->arg);
+		except = except_text(diff, thing);
+		if (except != NULL)
+			diff->each(&(struct policy_change){ who, permission, thing->label, thing->direction, except, thing->was,
+			    thing->now }, diff->arg);
+		else
+			diff->out_of_memory = true;
+		free(except);
 	}
 }
 
@@ -555,7 +591,7 @@ compare_permission(struct diff *diff, const char *who, enum vg_permission permis
 	if (class_is_host(permission_class(permission))) {
 		compare_on(diff, permission, &host, given);
 		if (host.was != NULL && !diff->out_of_memory)
-			diff->each(&(struct policy_change){ who, permission, NULL, host.direction, host.was, host.now }, diff->arg);
+			diff->each(&(struct policy_change){ who, permission, NULL, host.direction, "", host.was, host.now }, diff->arg);
 		forget(&host);
 		return;
 	}

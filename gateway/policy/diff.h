@@ -19,6 +19,7 @@ struct policy_change {
 	enum vg_permission permission;
 	const char *object;		/* "domain:web-*"; "*" for all that nothing narrower names; NULL: the host */
 	enum policy_direction direction;
+	const char *except;		/* narrower patterns where nothing changes: "domain:web-1, domain:web-2", or "" */
 	const char *was, *now;		/* "no", "allow", "allow (from 10.0.0.0/8)", "allow, deny (hours 22:00-06:00)" */
 };
 typedef void policy_change_cb(const struct policy_change *change, void *arg);

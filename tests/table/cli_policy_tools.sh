@@ -138,6 +138,9 @@ changed "a group gains, told once, and not again for what its pattern covers" 1 
 changed "a new member gains what the group has" 1 \
 	"=sasl:zoe|  gains   domain:start on domain:web-?|  gains   storage_vol:read on storage_vol:web/?|" 's/"sasl:ann", /&"sasl:zoe", /'
 changed "a member who is gone loses it" 1 "=x509-cn:ann|  loses   domain:start on *|  loses   storage_vol:read on *|" 's/"x509-cn:ann", //'
+changed "what stays is told too" 1 "=sasl:bob|  loses   domain:start on ?|*but as before on: domain:core-1|sasl:bob2|  gains   domain:start on ?|" \
+	's/{ "id": "bob", "who": \["sasl:bob"\].*"when"/{ "id": "bob", "who": ["sasl:bob2"], "role": "starter", "on": ["domain:*"], "when"/' \
+	's/{ "id": "eve"/{ "id": "core", "who": ["sasl:bob"], "role": "starter", "on": ["domain:core-1"] }, &/'
 changed "a deny on one of many" 1 "=sasl:bob|  loses   domain:start on domain:core-1|" \
 	"s/{ $last/{ \"id\": \"n\", \"who\": [\"sasl:bob\"], \"role\": \"no-start\", \"on\": [\"domain:core-1\"] },\n&/"
 changed "a deny for part of the time" 1 "=sasl:bob|  loses   domain:start on ?|*was: allow|*now: allow, deny (hours 22:00-06:00)|" \
@@ -154,10 +157,69 @@ changed "domain:monitor is told beside domain:*" 1 "=sasl:ray|  gains   domain:?
 	's/"no-start": /"raw": { "allow": ["domain:*", "domain:monitor"] }, &/'
 sed "s/{ $last/{ \"id\": \"n\", \"who\": [\"sasl:sam\"], \"role\": \"s\", \"on\": [\"domain:web-*\"] },&/; s/\"no-start\": /\"s\": { \"allow\": [\"domain:stop\"] }, &/" \
 	"$dir/old.json" >"$dir/json.json"
-expect "diff: as JSON" 1 '{"old":*,"new":*,"differ":true,"people":\[{"who":\["sasl:sam"\],"changes":\[{"change":"gains","permissions":\["domain:stop"\],"object":"domain:web-\*","was":"no","now":"allow"}\],"groups":\[\]}\]}|' "" \
+expect "diff: as JSON" 1 '{"old":*,"new":*,"differ":true,"people":\[{"who":\["sasl:sam"\],"changes":\[{"change":"gains","permissions":\["domain:stop"\],"object":"domain:web-\*","except":"","was":"no","now":"allow"}\],"groups":\[\]}\]}|' "" \
 	policy diff "$dir/old.json" "$dir/json.json" --json
 expect "diff: a policy and itself as JSON" 0 '*"differ":false,"people":\[\]}|' "" policy diff "$dir/old.json" "$dir/old.json" --json
 expect "diff: a broken policy" 2 "" "/dev/fd/*:1: not valid JSON*" policy diff "$dir/old.json" <(:)
+
+# Random pairs of policies: what diff tells is what the two answer.
+python3 - "$virtgate" "$dir" >"$dir/told" 2>&1 <<'PY'
+import json, random, subprocess, sys
+virtgate, dir = sys.argv[1:]
+who, perms = ["sasl:a", "sasl:ab", "x509-cn:c"], ["domain:start", "domain:stop", "storage_vol:read", "connect:write"]
+objects = {"domain:abc": ["domain:abc", "domain:ab*", "domain:a*", "*"], "domain:ab1": ["domain:ab*", "domain:a*", "*"],
+           "domain:a1": ["domain:a*", "*"], "domain:x": ["*"], "storage_vol:web/d1": ["storage_vol:web/d*", "storage_vol:web/*", "*"],
+           "storage_vol:web/x": ["storage_vol:web/*", "*"], "storage_vol:y/x": ["*"]}
+def make(rng, file):
+    roles = {"r%d" % i: {"allow": rng.sample(perms, rng.randint(1, 3)), "deny": rng.sample(perms, rng.choice([0, 0, 0, 1]))} for i in range(4)}
+    on = ["*", "domain:*", "domain:a*", "domain:ab*", "domain:abc", "storage_pool:web", "storage_vol:web/d*"]
+    bindings = [{"id": "b%d" % i, "who": rng.sample(who + ["anyone", "sasl:a*", "group:g"], rng.randint(1, 2)), "role": "r%d" % rng.randint(0, 3),
+                 "on": rng.sample(on, rng.randint(1, 2)), "mode": rng.choice(["enforce"] * 4 + ["permissive"])} for i in range(rng.randint(1, 7))]
+    for role in roles.values():
+        if not role["deny"]:
+            del role["deny"]
+    json.dump({"version": 1, "groups": {"g": rng.sample(who, 2)}, "roles": roles, "bindings": bindings}, open(file, "w"))
+rows = [(w, p, o) for w in who for p in perms for o in objects if p.split(":")[0] in (o.split(":")[0], "connect") and (p != "connect:write" or o == "domain:x")]
+with open(dir + "/all.table", "w") as out:
+    for w, p, o in rows:
+        print("%s | %s | %s -> deny" % (w, p, "*" if p == "connect:write" else o), file=out)
+def ask(file):
+    run = subprocess.run([virtgate, "policy", "test", dir + "/all.table", "--policy", file, "--json"], capture_output=True)
+    got = {miss["line"]: miss["verdict"] for miss in json.loads(run.stdout)["misses"]}
+    return [got.get(line, "deny") for line in range(1, len(rows) + 1)]
+changes = 0
+for seed in range(60):
+    rng = random.Random(seed)
+    files = [dir + "/r1.json", dir + "/r2.json"]
+    for file in files:
+        make(rng, file)
+    told = {}
+    diff = json.loads(subprocess.run([virtgate, "policy", "diff", *files, "--json"], capture_output=True).stdout)
+    for people in diff["people"]:
+        for change in people["changes"]:
+            for w in people["who"]:
+                for p in change["permissions"]:
+                    told.setdefault((w, p), {})[change["object"]] = (change["was"], change["now"], change["except"].split(", "))
+    policies = [json.load(open(file)) for file in files]
+    named = {w for policy in policies for b in policy["bindings"] for n in b["who"] for w in (policy["groups"]["g"] if n == "group:g" else [n])}
+    for (w, p, o), was, now in zip(rows, ask(files[0]), ask(files[1])):
+        if w not in named:
+            continue
+        row, chain, got = told.get((w, p), {}), ["the host"] if p == "connect:write" else objects[o], None
+        for pattern in chain:
+            if pattern in row:
+                got = row[pattern][:2]
+                break
+            if any(pattern in other[2] for other in row.values()):
+                break
+        want = tuple({"deny": "no"}.get(v, v) for v in (was, now)) if was != now else None
+        changes += want is not None
+        if got != want:
+            sys.exit("seed %d: %s %s on %s: told %s, is %s" % (seed, w, p, o, got, want))
+if changes < 100:
+    sys.exit("only %d changes" % changes)
+PY
+verdict "diff: 60 random pairs of policies: what it tells is what they answer" $?
 
 # -- policy suggest: records as the gate writes them
 mkdir "$dir/trail" "$dir/quiet"
