@@ -298,7 +298,7 @@ put_missing(struct call *call, const uint8_t *message, size_t len, uint8_t **out
 	struct rpc_header header;
 
 	lookup_key(call, how, sizeof(how), key, sizeof(key));
-	decide_missing(&error, call->proc->returns.class, how, key);
+	resolve_missing(&error, call->proc->returns.class, how, key);
 	error.origin = decide_origin(call->session, error.origin);
 	*out = malloc(RPC_MAX_ERROR_LEN);
 	if (*out == NULL)
@@ -316,7 +316,7 @@ filter_error(struct call *call, const struct rpc_error *error, const uint8_t *me
 	*out = NULL;
 	if (!decide_by_reply(call->proc))
 		return 0;
-	decide_missing(&missing, call->proc->returns.class, "name", "");
+	resolve_missing(&missing, call->proc->returns.class, "name", "");
 	return error->code == missing.code ? put_missing(call, message, len, out, out_len) : 0;
 }
 

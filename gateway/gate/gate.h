@@ -255,7 +255,7 @@ struct decision decide_one(struct session *session, enum vg_permission permissio
 /* Is the object of this call only known from its reply, which filter.c then judges? (look-ups) */
 bool decide_by_reply(const struct rpc_proc *proc);
 /* The error that libvirtd gives for an object that is not there. `key` is what was asked for. */
-void decide_missing(struct rpc_error *error, enum vg_class class, const char *how, const char *key);
+void resolve_missing(struct rpc_error *error, enum vg_class class, const char *how, const char *key);
 /* The origin of such an error as the driver behind this session's URI has it. */
 int32_t decide_origin(const struct session *session, int32_t usual);
 

@@ -1,0 +1,466 @@
+/*
+ * resolve.c: which object is a call about? The one that libvirt will resolve (a domain by its UUID, a volume by the name of
+ * its pool, …), looked up in the gate's own record; name, UUID and id that do not belong together are a conflict, and what
+ * is forwarded says what the record says.
+ */
+#include "gateway/gate/resolve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/gate/inventory.h"
+
+/* Per class: what makes an object visible, and what libvirt says of one that is not there (its drivers and src/util/virerror.c). */
+static const struct class_facts {
+	enum vg_permission getattr;
+	int32_t code, origin;
+	const char *missing, *noun;
+} class_facts[VG_NUM_CLASSES] = {
+	[VG_CLASS_domain] = { VG_PERM_domain_getattr, RPC_ERR_NO_DOMAIN, RPC_ORIGIN_QEMU, "Domain not found: no domain", "domain" },
+	[VG_CLASS_network] = { VG_PERM_network_getattr, RPC_ERR_NO_NETWORK, RPC_ORIGIN_NETWORK, "Network not found: no network", "network" },
+	[VG_CLASS_network_port] = { VG_PERM_network_port_getattr, RPC_ERR_NO_NETWORK_PORT, RPC_ORIGIN_NETWORK,
+	    "network port not found: Network port", "network port" },
+	[VG_CLASS_storage_pool] = { VG_PERM_storage_pool_getattr, RPC_ERR_NO_STORAGE_POOL, RPC_ORIGIN_STORAGE,
+	    "Storage pool not found: no storage pool", "storage pool" },
+	[VG_CLASS_storage_vol] = { VG_PERM_storage_vol_getattr, RPC_ERR_NO_STORAGE_VOL, RPC_ORIGIN_STORAGE,
+	    "Storage volume not found: no storage vol", "storage volume" },
+	[VG_CLASS_secret] = { VG_PERM_secret_getattr, RPC_ERR_NO_SECRET, RPC_ORIGIN_SECRET, "Secret not found: no secret", "secret" },
+	[VG_CLASS_node_device] = { VG_PERM_node_device_getattr, RPC_ERR_NO_NODE_DEVICE, RPC_ORIGIN_NODEDEV,
+	    "Node device not found: no node device", "node device" },
+	[VG_CLASS_interface] = { VG_PERM_interface_getattr, RPC_ERR_NO_INTERFACE, RPC_ORIGIN_INTERFACE,
+	    "Interface not found: no interface", "interface" },
+	[VG_CLASS_nwfilter] = { VG_PERM_nwfilter_getattr, RPC_ERR_NO_NWFILTER, RPC_ORIGIN_NWFILTER,
+	    "Network filter not found: no nwfilter", "network filter" },
+	[VG_CLASS_nwfilter_binding] = { VG_PERM_nwfilter_binding_getattr, RPC_ERR_NO_NWFILTER_BINDING, RPC_ORIGIN_NWFILTER,
+	    "Network filter binding not found: no nwfilter binding", "network filter binding" },
+};
+
+void
+resolve_missing(struct rpc_error *error, enum vg_class class, const char *how, const char *key)
+{
+	const struct class_facts *facts = &class_facts[class];
+
+	error->code = facts->code;
+	error->origin = facts->origin;
+	if (class == VG_CLASS_network_port)
+		(void)snprintf(error->message, sizeof(error->message), "%s with UUID %s does not exist", facts->missing, key);
+	else
+		(void)snprintf(error->message, sizeof(error->message), "%s with matching %s %s", facts->missing, how, key);
+}
+
+const char *
+resolve_noun(enum vg_class class)
+{
+	return class_facts[class].noun;
+}
+
+bool
+resolve_sees(struct session *session, const struct vg_object *object)
+{
+	enum vg_permission getattr = class_facts[object->class].getattr;
+
+	return getattr == VG_PERM_NONE || decide_visible(session, getattr, object);
+}
+
+/* Copies a string of the message into a terminated buffer. False: too long to be a name that libvirt has. */
+static bool
+take_name(struct xdr_span span, char *name, size_t size)
+{
+	if (span.len >= size)
+		return false;
+	memcpy(name, span.data == NULL ? (const uint8_t *)"" : span.data, span.len);
+	name[span.len] = '\0';
+	return true;
+}
+
+static enum decide_verdict
+malformed(struct judgement *judgement, const char *what)
+{
+	(void)snprintf(judgement->error.message, sizeof(judgement->error.message), "%s", what);
+	return judgement->verdict = DECIDE_MALFORMED;
+}
+
+static enum decide_verdict
+missing(struct judgement *judgement, enum vg_class class, const char *how, const char *key)
+{
+	resolve_missing(&judgement->error, class, how, key);
+	return judgement->verdict = DECIDE_MISSING;
+}
+
+static enum decide_verdict
+missing_uuid(struct judgement *judgement, enum vg_class class, const uint8_t *uuid, const char *name)
+{
+	char text[VG_UUID_TEXT_LEN + 1], key[VG_UUID_TEXT_LEN + 300];
+
+	uuid_text(uuid, text);
+	(void)snprintf(key, sizeof(key), class == VG_CLASS_network_port ? "%s" : class == VG_CLASS_secret ? "'%s'" : "'%s' (%s)", text,
+	    name == NULL ? "" : name);
+	return missing(judgement, class, "uuid", key);
+}
+
+static enum decide_verdict
+missing_name(struct judgement *judgement, enum vg_class class, const char *name)
+{
+	char key[300];
+
+	(void)snprintf(key, sizeof(key), "'%s'", name);
+	return missing(judgement, class, "name", key);
+}
+
+/* The answer about an object that he may not see; what is in a pool or network that he may not see is missing with it. */
+static enum decide_verdict
+hidden(struct session *session, struct judgement *judgement, const struct vg_object *object)
+{
+	struct vg_object parent = { .class = object->class == VG_CLASS_storage_vol ? VG_CLASS_storage_pool : VG_CLASS_network,
+		.name = object->parent, .has_uuid = object->has_parent_uuid };
+
+	memcpy(parent.uuid, object->parent_uuid, VG_UUID_LEN);
+	if (object->parent != NULL && !resolve_sees(session, &parent))
+		return parent.class == VG_CLASS_storage_pool ? missing_name(judgement, parent.class, parent.name) :
+		    missing_uuid(judgement, parent.class, parent.uuid, parent.name);
+	return object->has_uuid ? missing_uuid(judgement, object->class, object->uuid, object->name) :
+	    missing_name(judgement, object->class, object->name);
+}
+
+/*
+ * The parts of the message do not belong to one object. The client is told what libvirt would tell for an object that
+ * is not there: he cannot learn which part was wrong.
+ */
+static enum decide_verdict
+conflict(struct judgement *judgement, enum vg_class class, const uint8_t *uuid, const char *name)
+{
+	(void)missing_uuid(judgement, class, uuid, name);
+	return judgement->verdict = DECIDE_CONFLICT;
+}
+
+/* ---- look-ups ---- */
+
+static void
+on_found(const struct xdr_object *object, void *arg)
+{
+	struct call *call = arg;
+	struct looked_up *slot = call->lookups;
+
+	call->lookup_ticket = 0;
+	while (slot->done)
+		slot++;
+	slot->done = true;
+	slot->found = object != NULL;
+	if (object != NULL) {
+		if (object->uuid != NULL)
+			memcpy(slot->uuid, object->uuid, VG_UUID_LEN);
+		slot->name = strndup(object->name.len == 0 ? "" : (const char *)object->name.data, object->name.len);
+		slot->found = slot->name != NULL;
+	}
+	call_looked_up(call);
+}
+
+/* The answer of look-up number `index` of this call; NULL when it was only now asked for (DECIDE_WAIT) or cannot be (MISSING). */
+static const struct looked_up *
+look_up(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class, const uint8_t *uuid, const char *name)
+{
+	struct inventory *inventory = call->session->inventory;
+	struct looked_up *slot = &call->lookups[*index];
+
+	if (*index >= CALL_MAX_LOOKUPS) {
+		(void)malformed(judgement, "too many objects in one call");
+		return NULL;
+	}
+	(*index)++;
+	if (slot->done)
+		return slot;
+	call->lookup_ticket = uuid != NULL ? inventory_lookup_uuid(inventory, class, uuid, on_found, call) :
+	    inventory_lookup_name(inventory, class, name, on_found, call);
+	if (call->lookup_ticket == 0)
+		(void)missing(judgement, class, "name", "(libvirtd is away)");
+	else
+		judgement->verdict = DECIDE_WAIT;
+	return NULL;
+}
+
+/* As hidden(), in the time that it takes to find that there is none: of a domain the gate would know it at once. */
+enum decide_verdict
+resolve_hide(struct call *call, struct judgement *judgement, unsigned *index, const struct vg_object *object)
+{
+	bool known = object->class == VG_CLASS_domain && object->has_uuid && *index == 0;
+
+	if (known && look_up(call, judgement, index, VG_CLASS_domain, object->uuid, NULL) == NULL)
+		return judgement->verdict;
+	return hidden(call->session, judgement, object);
+}
+
+/* ---- object structs in the arguments ---- */
+
+/* The struct as the gate's record has it replaces the client's, where they differ. */
+static enum decide_verdict
+replace_domain(struct judgement *judgement, struct xdr_span span, const struct inventory_domain *domain)
+{
+	struct xdr_out out;
+	size_t n = judgement->num_patches;
+
+	if (n == sizeof(judgement->patches) / sizeof(judgement->patches[0]))
+		return malformed(judgement, "too many objects in one call");
+	xdr_out_init(&out, judgement->patches[n].bytes, sizeof(judgement->patches[n].bytes));
+	xdr_put_string(&out, domain->name);
+	xdr_put_raw(&out, domain->uuid, VG_UUID_LEN);
+	xdr_put_i32(&out, domain->id);
+	if (out.failed)
+		return malformed(judgement, "name of a domain is too long");
+	if (out.len == span.len && memcmp(out.buf, span.data, span.len) == 0)
+		return DECIDE_ALLOW;
+	judgement->patches[n].span = span;
+	judgement->patches[n].len = out.len;
+	judgement->num_patches++;
+	return DECIDE_ALLOW;
+}
+
+static enum decide_verdict
+resolve_domain(struct call *call, struct judgement *judgement, unsigned *index, struct xdr_span span, const struct xdr_object *object,
+    const char *name, struct target *target)
+{
+	struct inventory *inventory = call->session->inventory;
+	const struct inventory_domain *domain = inventory_by_uuid(inventory, object->uuid), *other;
+
+	/* Unknown, or known by another name: the inventory may be a moment behind. Ask before judging. */
+	if (domain == NULL || strcmp(domain->name, name) != 0) {
+		const struct looked_up *answer = look_up(call, judgement, index, VG_CLASS_domain, object->uuid, NULL);
+
+		if (answer == NULL)
+			return judgement->verdict;
+		domain = inventory_by_uuid(inventory, object->uuid);
+	}
+	if (domain == NULL)
+		return missing_uuid(judgement, VG_CLASS_domain, object->uuid, name);
+	if (strcmp(domain->name, name) != 0)
+		return conflict(judgement, VG_CLASS_domain, object->uuid, name);
+	/* An old id of the same domain is a handle from before it was started or stopped; another's id is a lie. */
+	other = object->id == domain->id ? NULL : inventory_by_id(inventory, object->id);
+	if (other != NULL && other != domain)
+		return conflict(judgement, VG_CLASS_domain, object->uuid, name);
+	target->object.has_uuid = true;
+	memcpy(target->object.uuid, domain->uuid, VG_UUID_LEN);
+	target->object.name = domain->name;
+	target->id = domain->id;
+	target->span = span;
+	return replace_domain(judgement, span, domain);
+}
+
+/* Network, pool, filter, secret: libvirt goes by UUID; name and UUID must agree, then the bytes are right as they are. */
+static enum decide_verdict
+resolve_by_uuid(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class, const uint8_t *uuid, const char *name,
+    struct target *target)
+{
+	const struct looked_up *answer = look_up(call, judgement, index, class, uuid, NULL);
+
+	if (answer == NULL)
+		return judgement->verdict;
+	if (!answer->found)
+		return missing_uuid(judgement, class, uuid, name);
+	if (class != VG_CLASS_secret && strcmp(answer->name, name) != 0)
+		return conflict(judgement, class, uuid, name);
+	target->object.has_uuid = true;
+	memcpy(target->object.uuid, uuid, VG_UUID_LEN);
+	target->object.name = answer->name;
+	return DECIDE_ALLOW;
+}
+
+/* A volume: libvirt looks for the pool by NAME. */
+static enum decide_verdict
+resolve_volume(struct call *call, struct judgement *judgement, unsigned *index, const char *pool, const char *name, struct target *target)
+{
+	const struct looked_up *answer = look_up(call, judgement, index, VG_CLASS_storage_pool, NULL, pool);
+
+	if (answer == NULL)
+		return judgement->verdict;
+	if (!answer->found)
+		return missing_name(judgement, VG_CLASS_storage_pool, pool);
+	target->object.name = name;
+	target->object.parent = answer->name;
+	target->object.has_parent_uuid = true;
+	memcpy(target->object.parent_uuid, answer->uuid, VG_UUID_LEN);
+	return DECIDE_ALLOW;
+}
+
+static enum decide_verdict
+resolve_port(struct call *call, struct judgement *judgement, unsigned *index, const struct xdr_object *object, const char *network,
+    struct target *target)
+{
+	struct target parent = { .object = { .class = VG_CLASS_network } };
+	enum decide_verdict verdict = resolve_by_uuid(call, judgement, index, VG_CLASS_network, object->parent_uuid, network, &parent);
+
+	if (verdict != DECIDE_ALLOW)
+		return verdict;
+	target->object.has_uuid = object->uuid != NULL;
+	if (object->uuid != NULL)
+		memcpy(target->object.uuid, object->uuid, VG_UUID_LEN);
+	target->object.parent = parent.object.name;
+	target->object.has_parent_uuid = true;
+	memcpy(target->object.parent_uuid, parent.object.uuid, VG_UUID_LEN);
+	return DECIDE_ALLOW;
+}
+
+/* An object struct in the message to the gate's record of it. `name` and `parent` lend the room for what is not kept elsewhere. */
+static enum decide_verdict
+resolve_struct(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class, struct xdr_span span, char *name,
+    char *parent, size_t size, struct target *target)
+{
+	struct xdr_object object;
+
+	memset(target, 0, sizeof(*target));
+	target->object.class = class;
+	target->id = -1;
+	if (!xdr_get_object(class, span, &object))
+		return malformed(judgement, "object does not decode");
+	if (!take_name(object.name, name, size) || !take_name(object.parent, parent, size))
+		return malformed(judgement, "name is longer than 255 bytes");
+	switch (class) {
+	case VG_CLASS_domain:
+		return resolve_domain(call, judgement, index, span, &object, name, target);
+	case VG_CLASS_network:
+	case VG_CLASS_storage_pool:
+	case VG_CLASS_nwfilter:
+	case VG_CLASS_secret:
+		return resolve_by_uuid(call, judgement, index, class, object.uuid, name, target);
+	case VG_CLASS_storage_vol:
+		return resolve_volume(call, judgement, index, parent, name, target);
+	case VG_CLASS_network_port:
+		return resolve_port(call, judgement, index, &object, parent, target);
+	default:		/* interface, node device, binding: the name is the key */
+		target->object.name = name;
+		return DECIDE_ALLOW;
+	}
+}
+
+/* ---- finding the object of a call ---- */
+
+static bool
+find_span(const struct call *call, const uint8_t *body, size_t len, const char *path, struct xdr_span *span)
+{
+	const struct xdr_field *field;
+
+	if (!xdr_find_field(call->proc->args, body, len, path, span, &field))
+		return false;
+	return field->form != XDR_ARRAY && (field->form != XDR_OPTIONAL || xdr_span_present(*span, span));
+}
+
+static enum decide_verdict
+resolve_xml(struct call *call, struct judgement *judgement, const struct xdr_span span, struct target *target)
+{
+	struct xml_identity identity;
+	struct vg_error error;
+	struct xdr_span xml;
+
+	/* Nobody who could not be allowed makes us parse a document. */
+	for (const struct rpc_need *need = call->proc->needs; need->permission != VG_PERM_NONE; need++) {
+		if (need->test == RPC_TEST_ALWAYS && !policy_may_ever(call->session->gate->policy, &call->session->identity, need->permission,
+		    gate_now(call->session->gate)))
+			return DECIDE_ALLOW;	/* the permission check below refuses it, naming no object */
+	}
+	if (!xdr_span_string(span, &xml))
+		return malformed(judgement, "XML argument does not decode");
+	if (xml_identify((const char *)xml.data, xml.len, call->proc->about.class, &identity, &error) < 0) {
+		judgement->error.code = 27;	/* VIR_ERR_XML_ERROR */
+		judgement->error.origin = 20;	/* VIR_FROM_DOMAIN */
+		(void)snprintf(judgement->error.message, sizeof(judgement->error.message), "XML error: %.480s", error.what);
+		return judgement->verdict = DECIDE_CONFLICT;
+	}
+	(void)snprintf(judgement->name, sizeof(judgement->name), "%s", identity.name);
+	target->object.name = judgement->name;
+	target->object.has_uuid = identity.has_uuid;
+	memcpy(target->object.uuid, identity.uuid, VG_UUID_LEN);
+	return DECIDE_ALLOW;
+}
+
+enum decide_verdict
+resolve_about(struct call *call, struct judgement *judgement, unsigned *index, const uint8_t *body, size_t len)
+{
+	const struct rpc_object *about = &call->proc->about;
+	struct target *target = &judgement->about;
+	struct xdr_span span, name;
+
+	target->object.class = about->class;
+	target->id = -1;
+	switch (about->from) {
+	case RPC_FROM_NOWHERE:
+	case RPC_FROM_CONNECTION:
+		return DECIDE_ALLOW;
+	case RPC_FROM_ARG:
+		if (!find_span(call, body, len, about->path, &span))
+			return malformed(judgement, "the object is not there");
+		return resolve_struct(call, judgement, index, about->class, span, judgement->name, judgement->parent,
+		    sizeof(judgement->name), target);
+	case RPC_FROM_XML:
+		if (!find_span(call, body, len, about->path, &span))
+			return malformed(judgement, "the XML document is not there");
+		return resolve_xml(call, judgement, span, target);
+	case RPC_FROM_BY_NAME:
+	case RPC_FROM_BY_PORTDEV:
+		if (!find_span(call, body, len, about->path, &span) || !xdr_span_string(span, &name) ||
+		    !take_name(name, judgement->name, sizeof(judgement->name)))
+			return malformed(judgement, "name is missing or too long");
+		target->object.name = judgement->name;
+		return DECIDE_ALLOW;
+	default:
+		/* By UUID, id, path, …: the reply says which object it is, and is judged then; anything else needs "*". */
+		target->object.any = true;
+		return DECIDE_ALLOW;
+	}
+}
+
+/* The pool of a new volume and the like. It must be visible, and lends the object its parent. */
+enum decide_verdict
+resolve_parent(struct call *call, struct judgement *judgement, unsigned *index, const uint8_t *body, size_t len)
+{
+	const struct rpc_object *parent = &call->proc->parent;
+	char ignored[8];
+	struct target target;
+	struct xdr_span span;
+	enum decide_verdict verdict;
+
+	if (parent->from != RPC_FROM_ARG)
+		return DECIDE_ALLOW;
+	if (!find_span(call, body, len, parent->path, &span))
+		return malformed(judgement, "the pool or network is not there");
+	verdict = resolve_struct(call, judgement, index, parent->class, span, judgement->parent, ignored, sizeof(judgement->parent), &target);
+	if (verdict != DECIDE_ALLOW)
+		return verdict;
+	if (!resolve_sees(call->session, &target.object))
+		return hidden(call->session, judgement, &target.object);
+	judgement->about.object.parent = target.object.name;
+	judgement->about.object.has_parent_uuid = target.object.has_uuid;
+	memcpy(judgement->about.object.parent_uuid, target.object.uuid, VG_UUID_LEN);
+	return DECIDE_ALLOW;
+}
+
+/*
+ * Further objects that libvirt itself does not check: each must exist as the client says, and be visible. A volume that
+ * a change names is one whose content is copied: that is reading it.
+ */
+enum decide_verdict
+resolve_others(struct call *call, struct judgement *judgement, unsigned *index, const uint8_t *body, size_t len)
+{
+	for (size_t i = 0; i < RPC_MAX_OTHERS; i++) {
+		const struct rpc_object *other = &call->proc->others[i];
+		char name[256], parent[256];
+		struct target target;
+		struct xdr_span span;
+		enum decide_verdict verdict;
+
+		/* A list of objects only narrows a reply that is filtered item by item. */
+		if (other->from != RPC_FROM_ARG || !find_span(call, body, len, other->path, &span))
+			continue;
+		verdict = resolve_struct(call, judgement, index, other->class, span, name, parent, sizeof(name), &target);
+		if (verdict != DECIDE_ALLOW)
+			return verdict;
+		if (!resolve_sees(call->session, &target.object))
+			return resolve_hide(call, judgement, index, &target.object);
+		if (call->proc->kind == RPC_KIND_CHANGE && other->class == VG_CLASS_storage_vol) {
+			struct decision decision = decide_one(call->session, VG_PERM_storage_vol_data_read, &target.object);
+
+			if (decision.verdict == VERDICT_DENY)
+				return decide_deny(judgement, VG_PERM_storage_vol_data_read, &target.object, decision, "");
+		}
+	}
+	return DECIDE_ALLOW;
+}
