@@ -281,7 +281,8 @@ print_people(json_t *people)
 	printf("\n");
 	json_array_foreach(json_object_get(people, "changes"), i, row) {
 		const char *was = member(row, "was"), *now = member(row, "now");
-		bool plain = (strcmp(was, "no") == 0 && strcmp(now, "allow") == 0) || (strcmp(was, "allow") == 0 && strcmp(now, "no") == 0);
+		bool plain = (strcmp(was, "no") == 0 && strcmp(now, "allow") == 0) ||
+		    (strcmp(was, "allow") == 0 && strcmp(now, "no") == 0);
 
 		list = (struct list){ .indent = 10, .column = 10 };
 		printf("  %-7s ", member(row, "change"));

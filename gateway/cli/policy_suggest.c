@@ -77,23 +77,22 @@ compare_want(const void *a, const void *b)
 static json_t *
 find_group(json_t *groups, const struct want *want, json_t *permissions)
 {
-	char *text = json_dumps(permissions, JSON_COMPACT), key[2048];
-	json_t *group;
+	char *text = json_dumps(permissions, JSON_COMPACT), *key = NULL;
+	json_t *group = NULL;
 
-	snprintf(key, sizeof(key), "%u %s ", want->proofs, want->who);
-	if (text == NULL || strlen(key) + strlen(text) >= sizeof(key)) {
+	if (text == NULL || asprintf(&key, "%u %s %s", want->proofs, want->who, text) < 0) {
 		free(text);
 		return NULL;
 	}
-	strncat(key, text, sizeof(key) - strlen(key) - 1);
 	group = json_object_get(groups, key);
 	if (group == NULL) {
-		group = json_pack("{s:s, s:i, s:O, s:s, s:{}, s:i, s:s}", "who", want->who, "proofs", (int)want->proofs, "permissions", permissions,
-		    "key", text, "on", "count", 0, "last", "");
+		group = json_pack("{s:s, s:i, s:O, s:s, s:{}, s:i, s:s}", "who", want->who, "proofs", (int)want->proofs,
+		    "permissions", permissions, "key", text, "on", "count", 0, "last", "");
 		if (json_object_set_new(groups, key, group) != 0)
 			group = NULL;
 	}
 	free(text);
+	free(key);
 	return group;
 }
 
@@ -190,8 +189,8 @@ fold(struct suggestion *suggestion, json_t *objects, const char *id)
 		} else if (seen >= FOLD_LEAST) {
 			snprintf(glob, sizeof(glob), "%s*", stem);
 			json_array_append_new(list, json_string(glob));
-			tell(suggestion->warnings, "%s is on '%s': %lld that were seen stand for every other whose name begins so (--exact names "
-			    "each)", id, glob, (long long)seen);
+			tell(suggestion->warnings, "%s is on '%s': %lld that were seen stand for every other whose name begins so "
+			    "(--exact names each)", id, glob, (long long)seen);
 			json_object_set_new(stems, stem, json_integer(-1));
 		}
 		free(stem);
@@ -235,7 +234,8 @@ role_for(struct suggestion *suggestion, const char *key, json_t *permissions)
 	if (known != NULL)
 		return known;
 	do {
-		snprintf(name, sizeof(name), "%s-%u%s", suggestion->prefix, ++suggestion->next_role, is_raw(permissions) ? "-raw" : "");
+		snprintf(name, sizeof(name), "%s-%u%s", suggestion->prefix, ++suggestion->next_role,
+		    is_raw(permissions) ? "-raw" : "");
 	} while (json_object_get(json_object_get(suggestion->policy, "roles"), name) != NULL);
 	len = (size_t)snprintf(meaning, sizeof(meaning), "%s", is_raw(permissions) ? "DANGEROUS: " : "");
 	json_array_foreach(permissions, i, item) {
@@ -262,24 +262,26 @@ add_binding(struct suggestion *suggestion, json_t *group)
 		snprintf(id, sizeof(id), "%s-%u%s", suggestion->prefix, ++suggestion->next_binding, raw ? "-raw" : "");
 	} while (has_binding(json_object_get(suggestion->policy, "bindings"), id));
 	on = fold(suggestion, json_object_get(group, "on"), id);
-	snprintf(description, sizeof(description), "%slacked %lld times, last %s", raw ? "DANGEROUS, past every other rule of this policy; " : "",
+	snprintf(description, sizeof(description), "%slacked %lld times, last %s",
+	    raw ? "DANGEROUS, past every other rule of this policy; " : "",
 	    (long long)json_integer_value(json_object_get(group, "count")), json_string_value(json_object_get(group, "last")));
-	binding = json_pack("{s:s, s:s, s:[s], s:s?, s:O}", "id", id, "description", description, "who", who, "role", role, "on", on);
+	binding = json_pack("{s:s, s:s, s:[s], s:s?, s:O}", "id", id, "description", description, "who", who, "role", role,
+	    "on", on);
 	if (json_integer_value(json_object_get(group, "proofs")) != 0)
 		json_object_set_new(binding, "when", json_pack("{s:[ss]}", "proof", "x509", "sasl"));
 	if (json_array_append_new(suggestion->bindings, binding) != 0)
 		suggestion->wants.out_of_memory = true;
 	json_array_foreach(permissions, i, item) {
 		if (raw)
-			tell(suggestion->warnings, "DANGER: %s gives %s %s: %s. This goes straight to QEMU or into the guest, past every other rule. "
-			    "Leave it out unless you mean it", id, who, json_string_value(item),
+			tell(suggestion->warnings, "DANGER: %s gives %s %s: %s. This goes straight to QEMU or into the guest, past "
+			    "every other rule. Leave it out unless you mean it", id, who, json_string_value(item),
 			    permission_meaning(permission_find(json_string_value(item))));
 	}
 	json_array_foreach(on, i, item) {
 		star = strstr(json_string_value(item), ":*");
 		if (star != NULL && star[2] == '\0')
-			tell(suggestion->warnings, "%s is on every %.*s: a call that was refused needs that, because its content is not checked or it "
-			    "names no object", id, (int)(star - json_string_value(item)), json_string_value(item));
+			tell(suggestion->warnings, "%s is on every %.*s: a call that was refused needs that, because its content is "
+			    "not checked or it names no object", id, (int)(star - json_string_value(item)), json_string_value(item));
 	}
 	json_decref(on);
 }
@@ -294,8 +296,10 @@ make_bindings(struct suggestion *suggestion)
 		if (strcmp(suggestion->wants.list[i].last, last) > 0)
 			last = suggestion->wants.list[i].last;
 	}
-	snprintf(suggestion->prefix, sizeof(suggestion->prefix), "suggested-%.4s%.2s%.2s", last, strlen(last) >= 10 ? last + 5 : "",
-	    strlen(last) >= 10 ? last + 8 : "");
+	if (strlen(last) >= 10)
+		snprintf(suggestion->prefix, sizeof(suggestion->prefix), "suggested-%.4s%.2s%.2s", last, last + 5, last + 8);
+	else
+		snprintf(suggestion->prefix, sizeof(suggestion->prefix), "suggested");
 	groups = group_wants(&suggestion->wants);
 	json_object_foreach(groups, key, group)
 		add_binding(suggestion, group);
@@ -344,9 +348,10 @@ check(struct suggestion *suggestion, struct vg_error *error)
 
 		if (decision.verdict == VERDICT_ALLOW)
 			continue;
-		tell(suggestion->warnings, "this is not enough for %s, %s on %s: %s%s%s", want->who, permission_name(want->permission), want->on,
-		    decision.verdict == VERDICT_DENY ? "denied" : "recorded as would-be denied", decision.binding != NULL ? " by binding " : "",
-		    decision.binding != NULL ? decision.binding : "");
+		tell(suggestion->warnings, "this is not enough for %s, %s on %s: %s%s%s", want->who,
+		    permission_name(want->permission), want->on,
+		    decision.verdict == VERDICT_DENY ? "denied" : "recorded as would-be denied",
+		    decision.binding != NULL ? " by binding " : "", decision.binding != NULL ? decision.binding : "");
 	}
 	policy_destroy(policy);
 	return 0;
@@ -364,7 +369,8 @@ add_notes(struct suggestion *suggestion)
 	if (wants->policy == NULL)
 		tell(notes, "today's policy is not known (--policy FILE): what it allows by now may be among these");
 	json_object_foreach(wants->on_purpose, name, num)
-		tell(notes, "%lld left out: binding '%s' denies it, and an allow does not change that", (long long)json_integer_value(num), name);
+		tell(notes, "%lld left out: binding '%s' denies it, and an allow does not change that",
+		    (long long)json_integer_value(num), name);
 	json_object_foreach(wants->no_names, name, num)
 		tell(notes, "%lld left out: no policy can name '%s' exactly", (long long)json_integer_value(num), name);
 	if (wants->allowed_now > 0)
@@ -448,12 +454,13 @@ static int
 print_suggestion(const struct cli *cli, struct suggestion *suggestion)
 {
 	int status = json_array_size(suggestion->bindings) > 0 ? CLI_DONE : CLI_NO;
-	json_t *fragment = json_pack("{s:i, s:O, s:O}", "version", 1, "roles", suggestion->roles, "bindings", suggestion->bindings);
+	json_t *fragment = json_pack("{s:i, s:O, s:O}", "version", 1, "roles", suggestion->roles, "bindings",
+	    suggestion->bindings);
 
 	if (cli->json)
 		return cli_print_json(json_pack("{s:o?, s:I, s:I, s:O, s:O}", "suggestion", fragment, "denied",
-		    (json_int_t)suggestion->wants.denied, "would_deny", (json_int_t)suggestion->wants.would_deny, "warnings", suggestion->warnings,
-		    "notes", suggestion->notes), status);
+		    (json_int_t)suggestion->wants.denied, "would_deny", (json_int_t)suggestion->wants.would_deny, "warnings",
+		    suggestion->warnings, "notes", suggestion->notes), status);
 	if (status == CLI_DONE) {
 		json_dumpf(fragment, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		putchar('\n');

@@ -227,7 +227,8 @@ test_text(struct table *table, char *text)
 int
 verb_policy_test(const struct cli *cli)
 {
-	struct table table = { .file = cli->args[0], .otherwise = { "", cli_option(cli, "from", 0), cli_option(cli, "at", 0), NULL } };
+	struct table table = { .file = cli->args[0],
+		.otherwise = { "", cli_option(cli, "from", 0), cli_option(cli, "at", 0), NULL } };
 	struct vg_error error = { 0 };
 	struct policy *policy = NULL;
 	size_t len = 0;
@@ -235,7 +236,8 @@ verb_policy_test(const struct cli *cli)
 	int status = CLI_USAGE;
 
 	if (text != NULL && (len > POLICY_LOAD_MAX || strlen(text) != len))
-		vg_fail(&error, "%s: %s", table.file, len > POLICY_LOAD_MAX ? "too large for a table" : "is no text: it has NUL bytes");
+		vg_fail(&error, "%s: %s", table.file,
+		    len > POLICY_LOAD_MAX ? "too large for a table" : "is no text: it has NUL bytes");
 	if (error.what[0] != '\0') {
 		status = cli_fail(&error, CLI_USAGE);
 		goto out;
@@ -259,8 +261,8 @@ verb_policy_test(const struct cli *cli)
 		    "passed", (json_int_t)(table.rows - table.missed), "missed", (json_int_t)table.missed, "broken",
 		    (json_int_t)table.broken, "misses", table.misses), status);
 	else
-		printf("%s: %zu rows, %zu as expected, %zu missed%s\n", table.file, table.rows, table.rows - table.missed, table.missed,
-		    table.broken > 0 ? ", some could not be read" : "");
+		printf("%s: %zu rows, %zu as expected, %zu missed%s\n", table.file, table.rows, table.rows - table.missed,
+		    table.missed, table.broken > 0 ? ", some could not be read" : "");
 out:
 	policy_destroy(policy);
 	free(text);

@@ -152,14 +152,16 @@ name_object(json_t *record, struct want *want, char *on, size_t size)
 		snprintf(on, size, "*");
 		return;
 	}
-	want->whole = want->whole || strcmp(audit_member(record, "object", "class"), class_name(class)) != 0 || (*name == '\0' && *uuid == '\0');
+	want->whole = want->whole || strcmp(audit_member(record, "object", "class"), class_name(class)) != 0 ||
+	    (*name == '\0' && *uuid == '\0');
 	if (want->whole) {
 		snprintf(on, size, "%s:*", class_name(class));
 		return;
 	}
 	if (is_plain(name) && strncmp(name, "uuid:", 5) != 0 &&
 	    (!in_parent || (is_plain(parent) && strchr(parent, '/') == NULL && strncmp(parent, "uuid:", 5) != 0)) &&
-	    (size_t)snprintf(on, size, "%s:%s%s%s", class_name(class), in_parent ? parent : "", in_parent ? "/" : "", name) < size) {
+	    (size_t)snprintf(on, size, "%s:%s%s%s", class_name(class), in_parent ? parent : "", in_parent ? "/" : "",
+	    name) < size) {
 		want->name = strlen(on) - strlen(name);
 		return;
 	}
@@ -173,11 +175,14 @@ name_object(json_t *record, struct want *want, char *on, size_t size)
 static void
 keep(struct wants *wants, json_t *record, struct want *want, const char *who, const char *on)
 {
+	const char *time = audit_member(record, "time", NULL);
 	char key[4096];
 	json_t *place;
 	struct want *kept;
+	time_t ignored;
 
-	snprintf(key, sizeof(key), "%u %s %s%s\n%s", want->proofs, permission_name(want->permission), want->whole ? "whole " : "", who, on);
+	snprintf(key, sizeof(key), "%u %s %s%s\n%s", want->proofs, permission_name(want->permission),
+	    want->whole ? "whole " : "", who, on);
 	place = json_object_get(wants->index, key);
 	if (place == NULL) {
 		if (wants->num == wants->room) {
@@ -198,15 +203,16 @@ keep(struct wants *wants, json_t *record, struct want *want, const char *who, co
 		kept->record = json_incref(record);
 		kept->count = 0;
 		kept->last[0] = '\0';
-		if (json_object_set_new(wants->index, key, json_integer((json_int_t)wants->num)) != 0 || kept->who == NULL || kept->on == NULL)
+		if (json_object_set_new(wants->index, key, json_integer((json_int_t)wants->num)) != 0 || kept->who == NULL ||
+		    kept->on == NULL)
 			wants->out_of_memory = true;
 		wants->num++;
 	} else {
 		kept = &wants->list[json_integer_value(place)];
 	}
 	kept->count++;
-	if (strcmp(kept->last, audit_member(record, "time", NULL)) < 0)
-		snprintf(kept->last, sizeof(kept->last), "%s", audit_member(record, "time", NULL));
+	if (strlen(time) < sizeof(kept->last) && policy_parse_time(time, &ignored) && strcmp(kept->last, time) < 0)
+		snprintf(kept->last, sizeof(kept->last), "%s", time);
 }
 
 static void
@@ -243,7 +249,8 @@ add_permission(struct wants *wants, json_t *record, enum vg_permission permissio
 static enum vg_permission
 missing_permission(json_t *record, bool *whole)
 {
-	const char *quote = strchr(audit_member(record, "result", "message"), '\''), *end = quote != NULL ? strchr(quote + 1, '\'') : NULL;
+	const char *quote = strchr(audit_member(record, "result", "message"), '\'');
+	const char *end = quote != NULL ? strchr(quote + 1, '\'') : NULL;
 	json_t *list = json_object_get(json_object_get(record, "decision"), "permissions");
 	const char *last = json_string_value(json_array_get(list, json_array_size(list) - 1));
 	enum vg_permission permission = VG_PERM_NONE;

@@ -159,7 +159,8 @@ fill_thing(struct diff *diff, struct thing *thing, const struct pattern *pattern
 
 	thing->pattern = *pattern;
 	*object = (struct vg_object){ .class = class, .has_uuid = true, .name = NOBODY,
-		.parent = class_parent(class) != VG_CLASS_none ? NOBODY : NULL, .has_parent_uuid = class_parent(class) != VG_CLASS_none };
+		.parent = class_parent(class) != VG_CLASS_none ? NOBODY : NULL,
+		.has_parent_uuid = class_parent(class) != VG_CLASS_none };
 	memcpy(object->uuid, no_uuid, VG_UUID_LEN);
 	memcpy(object->parent_uuid, no_uuid, VG_UUID_LEN);
 	if (pattern->kind == PATTERN_UUID)
@@ -294,7 +295,8 @@ same_condition(const struct when *a, const struct when *b, unsigned given)
 	for (size_t i = 0; i < a->num_from; i++) {
 		const struct network *x = &a->from[i], *y = &b->from[i];
 
-		if (x->family != y->family || x->prefix != y->prefix || memcmp(x->bytes, y->bytes, x->family == AF_INET ? 4 : 16) != 0)
+		if (x->family != y->family || x->prefix != y->prefix ||
+		    memcmp(x->bytes, y->bytes, x->family == AF_INET ? 4 : 16) != 0)
 			return false;
 	}
 	return true;
@@ -419,7 +421,8 @@ right_text(const struct right *right, unsigned given)
 		fprintf(out, "%s", right->base == EFFECT_NONE ? "no" : effect_word(right->base));
 	for (size_t i = 0; i < right->num; i++) {
 		conditions_text(right->terms[i].when, given, condition, sizeof(condition));
-		fprintf(out, "%s%s (%s)", i > 0 || right->base != EFFECT_NONE ? ", " : "", effect_word(right->terms[i].effect), condition);
+		fprintf(out, "%s%s (%s)", i > 0 || right->base != EFFECT_NONE ? ", " : "",
+		    effect_word(right->terms[i].effect), condition);
 	}
 	if (fclose(out) != 0) {
 		free(text);

@@ -369,6 +369,16 @@ expect "suggest: as JSON" 0 '{"suggestion":{"version":1,"roles":{*},"bindings":\
 expect "suggest: a deny in a trial is not solved by an allow, and that is said" 0 "*" "*WARNING: this is not enough for sasl:bob, domain:write on domain:bob-1: recorded as would-be denied by binding trial*" \
 	policy suggest --dir "$dir/trail" --user bob --policy <(sed 's/"starter": /"no-write": { "deny": ["domain:write"] }, &/; /"trial"/s/viewer/no-write/' "$dir/today.json")
 expect "suggest: names of clients cannot harm the terminal" 1 "" '*no policy can name*e\\x1b\[31m\\u202e*' policy suggest --dir "$dir/quiet" --policy "$dir/today.json"
+mkdir "$dir/long"
+python3 - "$dir/long" "$("$virtgate" policy permissions "domain:*" | cut -d" " -f1 | tr '\n' ' ')" <<'PY' || exit 1
+import json, sys
+record = {"stage": "event", "time": "2026-11-23T19:00:00.000000Z", "user": {"name": "u", "unix": "u" * 1000}, "object": {"class": "domain", "name": "x" * 1000},
+          "decision": {"verdict": "would-deny", "permissions": sys.argv[2].split()}}
+with open(sys.argv[1] + "/audit-000001.jsonl", "w") as out:
+    print(json.dumps(record), file=out)
+    print(json.dumps(record | {"time": "\u00e9" * 100}), file=out)
+PY
+expect "suggest: long names, every permission, and a time that is none" 0 '*"domain:write"*"domain:view_graphics"*"domain:monitor"*' "*DANGER*domain:agent*" policy suggest --dir "$dir/long" --policy "$dir/today.json"
 expect "suggest: no trail" 2 "" "*No such file*" policy suggest --dir "$dir/none" --policy "$dir/today.json"
 expect "suggest: a time that is none" 2 "" "*--since: 'noon' is no time*" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --since noon
 expect "suggest: a broken policy" 2 "" "*:2: not valid JSON*" policy suggest --dir "$dir/trail" --policy <(echo '{')
