@@ -225,8 +225,13 @@ audit_view_line(struct audit_view *view, const char *line, size_t len)
 		return;
 	}
 	if (view->json || view->match.stage != NULL) {
-		if (audit_match(&view->match, record))
+		if (audit_match(&view->match, record)) {
+			/* One stage by itself: that its outcome is not shown does not make it unknown. */
+			if (!view->json && strcmp(audit_member(record, "stage", NULL), "intent") == 0)
+				(void)json_object_set_new(record, "result", json_pack("{s:s, s:s}", "status", "intent",
+				    "message", "its outcome is a record of its own"));
 			show(view, view->json ? json_stringn(line, len) : json_incref(record));
+		}
 	} else {
 		pair(view, record);
 	}
