@@ -132,6 +132,30 @@ inventory_forget(struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN])
 	free(domain);
 }
 
+/* libvirt counts ids from 1 and gives none out twice. */
+static void
+set_id(struct inventory_domain *domain, int32_t id)
+{
+	if (domain->id == id)
+		return;
+	if (domain->id > 0) {
+		memmove(domain->former_ids + 1, domain->former_ids, sizeof(domain->former_ids) - sizeof(domain->former_ids[0]));
+		domain->former_ids[0] = domain->id;
+	}
+	domain->id = id;
+}
+
+bool
+inventory_has_id(const struct inventory_domain *domain, int32_t id)
+{
+	if (id == -1 || id == domain->id)
+		return true;
+	for (size_t i = 0; i < sizeof(domain->former_ids) / sizeof(domain->former_ids[0]); i++)
+		if (id != 0 && domain->former_ids[i] == id)
+			return true;
+	return false;
+}
+
 void
 inventory_learn(struct inventory *inventory, const struct xdr_object *object)
 {
@@ -143,7 +167,7 @@ inventory_learn(struct inventory *inventory, const struct xdr_object *object)
 		return;
 	known = inventory_by_uuid(inventory, object->uuid);
 	if (known != NULL && strlen(known->name) == object->name.len && memcmp(known->name, object->name.data, object->name.len) == 0) {
-		((struct inventory_domain *)(uintptr_t)known)->id = object->id;
+		set_id((struct inventory_domain *)(uintptr_t)known, object->id);
 		return;
 	}
 	inventory_forget(inventory, object->uuid);

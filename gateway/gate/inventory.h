@@ -11,6 +11,7 @@ struct inventory_domain {
 	uint8_t uuid[VG_UUID_LEN];
 	char *name;
 	int32_t id;				/* -1: not running */
+	int32_t former_ids[4];			/* of earlier runs, newest first: what old handles still carry; 0: none */
 	struct inventory_domain *next_uuid, *next_name;
 };
 
@@ -26,6 +27,8 @@ const char *inventory_trouble(const struct inventory *inventory);
 const struct inventory_domain *inventory_by_uuid(const struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN]);
 const struct inventory_domain *inventory_by_name(const struct inventory *inventory, const char *name);
 const struct inventory_domain *inventory_by_id(const struct inventory *inventory, int32_t id);
+/* Is this the id of the domain now, or was it? -1 always is. */
+bool inventory_has_id(const struct inventory_domain *domain, int32_t id);
 size_t inventory_num_domains(const struct inventory *inventory);
 void inventory_each(const struct inventory *inventory, void (*each)(const struct inventory_domain *domain, void *arg), void *arg);
 

@@ -220,10 +220,10 @@ resolve_domain(struct call *call, struct judgement *judgement, unsigned *index, 
     const char *name, struct target *target)
 {
 	struct inventory *inventory = call->session->inventory;
-	const struct inventory_domain *domain = inventory_by_uuid(inventory, object->uuid), *other;
+	const struct inventory_domain *domain = inventory_by_uuid(inventory, object->uuid);
 
-	/* Unknown, or known by another name: the inventory may be a moment behind. Ask before judging. */
-	if (domain == NULL || strcmp(domain->name, name) != 0) {
+	/* Unknown, or known by another name or id: the inventory may be a moment behind. Ask before judging. */
+	if (domain == NULL || strcmp(domain->name, name) != 0 || !inventory_has_id(domain, object->id)) {
 		const struct looked_up *answer = look_up(call, judgement, index, VG_CLASS_domain, object->uuid, NULL);
 
 		if (answer == NULL)
@@ -234,9 +234,11 @@ resolve_domain(struct call *call, struct judgement *judgement, unsigned *index, 
 		return missing_uuid(judgement, VG_CLASS_domain, object->uuid, name);
 	if (strcmp(domain->name, name) != 0)
 		return conflict(judgement, VG_CLASS_domain, object->uuid, name);
-	/* An old id of the same domain is a handle from before it was started or stopped; another's id is a lie. */
-	other = object->id == domain->id ? NULL : inventory_by_id(inventory, object->id);
-	if (other != NULL && other != domain)
+	/*
+	 * An old id of the same domain is a handle from before it was started or stopped. Any other is a lie, whether another
+	 * domain has it or none: the answer must not tell which ids are in use.
+	 */
+	if (!inventory_has_id(domain, object->id))
 		return conflict(judgement, VG_CLASS_domain, object->uuid, name);
 	target->object.has_uuid = true;
 	memcpy(target->object.uuid, domain->uuid, VG_UUID_LEN);

@@ -41,6 +41,8 @@ void harness_last_forwarded(struct message *last);
 char *harness_reload(const char *policy);
 /* libvirtd sends a lifecycle event of this domain to every connection. */
 void harness_event(const char *name, const uint8_t uuid[16]);
+/* The same with another id than 1. */
+void harness_event_id(const char *name, const uint8_t uuid[16], int32_t id);
 
 /* A client of user "sasl:NAME", handed over as a front does it. Returns the stream. */
 int client_connect(const char *user);

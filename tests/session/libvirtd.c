@@ -289,10 +289,16 @@ accept_all(void *arg)
 void
 harness_event(const char *name, const uint8_t uuid[16])
 {
+	harness_event_id(name, uuid, 1);
+}
+
+void
+harness_event_id(const char *name, const uint8_t uuid[16], int32_t id)
+{
 	const struct rpc_proc *proc = rpc_proc_by_name("domain_event_callback_lifecycle");
 	struct rpc_header header = { .program = proc->program, .version = 1, .procedure = (int32_t)proc->number, .type = RPC_EVENT };
 	uint8_t body[1100] = { 0, 0, 0, 7 };
-	size_t len = 4 + put_domain(body + 4, name, uuid, 1);
+	size_t len = 4 + put_domain(body + 4, name, uuid, id);
 
 	memcpy(body + len, "\0\0\0\4\0\0\0\0", 8);	/* resumed */
 	pthread_mutex_lock(&lock);

@@ -194,16 +194,19 @@ test_I51_lists_and_counts_agree(void **state)
 static void
 test_I25_name_uuid_and_id_of_one_object(void **state)
 {
-	struct message answer;
+	struct message answer, unused;
 	int fd = open_as("alice");
 
 	(void)state;
 	/* the name he may touch with the UUID he may not */
 	domain_call(fd, "domain_create", 2, "web-1", uuid_db1, -1, &answer);
 	expect_error(&answer, RPC_ERR_NO_DOMAIN, "");
-	/* his own domain with another's id */
+	/* his own domain with another's id, and with one that nobody has: no difference tells which ids are in use */
 	domain_call(fd, "domain_create", 3, "web-1", uuid_web1, 3, &answer);
 	expect_error(&answer, RPC_ERR_NO_DOMAIN, "");
+	domain_call(fd, "domain_create", 3, "web-1", uuid_web1, 4711, &unused);
+	assert_int_equal(unused.len, answer.len);
+	assert_memory_equal(unused.body, answer.body, answer.len);
 	assert_int_equal(harness_num_forwarded(), 0);
 	harness_expect_record("session.identity_conflict", "\"verdict\":\"deny\"");
 	close(fd);
@@ -226,6 +229,12 @@ test_I26_forwarded_object_is_the_gates_own(void **state)
 	assert_int_equal(forwarded.len, len);
 	assert_memory_equal(forwarded.body, expected, len);
 	assert_int_equal(forwarded.header.serial, 2);
+	/* started again meanwhile, as an event tells: the handle's id was its own once */
+	harness_event_id("web-1", uuid_web1, 9);
+	assert_true(client_receive(fd, &answer));
+	assert_int_equal(answer.header.type, RPC_EVENT);
+	domain_call(fd, "domain_get_info", 3, "web-1", uuid_web1, 1, &answer);
+	expect_ok(&answer);
 	close(fd);
 }
 
