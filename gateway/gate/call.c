@@ -113,7 +113,7 @@ call_answer_int(struct session *session, const struct rpc_header *header, int32_
 
 /* ---- deciding and forwarding ---- */
 
-/* The message as libvirtd shall see it: pieces replaced by the gate's own record. Returns a new allocation, or NULL with *len 0 when nothing is to be replaced. -1 in *len when memory is out. */
+/* The message as libvirtd shall see it, in a new allocation; `out` stays NULL when nothing is to be replaced. -1: out of memory. */
 static int
 apply_patches(const struct judgement *judgement, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
 {
@@ -230,8 +230,8 @@ void
 call_settle(struct call *call, const struct judgement *judgement, const uint8_t *message, size_t len)
 {
 	struct session *session = call->session;
-	const uint8_t *body = message + RPC_HEADER_LEN;
-	size_t body_len = len - RPC_HEADER_LEN;
+	const uint8_t *body = message == NULL ? NULL : message + RPC_HEADER_LEN;
+	size_t body_len = message == NULL ? 0 : len - RPC_HEADER_LEN;
 	char op[ID_LEN + 1];
 
 	switch (judgement->verdict) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/resolve.h"
 
 static bool
 sees_everything(struct session *session, const struct rpc_proc *proc)
@@ -324,20 +325,15 @@ filter_error(struct call *call, const struct rpc_error *error, const uint8_t *me
 static int
 filter_returned(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
 {
-	static const enum vg_permission getattr[VG_NUM_CLASSES] = {
-		[VG_CLASS_domain] = VG_PERM_domain_getattr, [VG_CLASS_interface] = VG_PERM_interface_getattr,
-		[VG_CLASS_network] = VG_PERM_network_getattr, [VG_CLASS_network_port] = VG_PERM_network_port_getattr,
-		[VG_CLASS_node_device] = VG_PERM_node_device_getattr, [VG_CLASS_nwfilter] = VG_PERM_nwfilter_getattr,
-		[VG_CLASS_nwfilter_binding] = VG_PERM_nwfilter_binding_getattr, [VG_CLASS_secret] = VG_PERM_secret_getattr,
-		[VG_CLASS_storage_pool] = VG_PERM_storage_pool_getattr, [VG_CLASS_storage_vol] = VG_PERM_storage_vol_getattr };
 	const struct rpc_object *returns = &call->proc->returns;
+	enum vg_permission getattr = resolve_getattr(returns->class);
 	const struct xdr_field *field;
 	struct xdr_span span;
 
 	if (!xdr_find_field(call->proc->ret, message + RPC_HEADER_LEN, len - RPC_HEADER_LEN, returns->path, &span, &field) ||
 	    (field->form == XDR_OPTIONAL && !xdr_span_present(span, &span)))
 		return 0;		/* an optional object that is not there */
-	if (getattr[returns->class] != VG_PERM_NONE && filter_sees(call->session, getattr[returns->class], returns->class, span))
+	if (getattr != VG_PERM_NONE && filter_sees(call->session, getattr, returns->class, span))
 		return 0;
 	return put_missing(call, message, len, out, out_len);
 }

@@ -194,7 +194,7 @@ struct call {
 struct call *call_create(struct session *session, const struct rpc_proc *proc, const struct rpc_header *header);
 /* Decides a call whose whole message is at hand; it may be parked for a look-up and decided again. */
 void call_judge(struct call *call, const uint8_t *message, size_t len);
-/* Answers and records a call that the judgement does not allow, and ends it. */
+/* Answers and records a call that the judgement does not allow, and ends it. `message` is NULL when it was not collected. */
 void call_settle(struct call *call, const struct judgement *judgement, const uint8_t *message, size_t len);
 bool call_is_stream(const struct call *call);
 /* An answer of the gate's own: one int. */
@@ -275,7 +275,7 @@ int filter_error(struct call *call, const struct rpc_error *error, const uint8_t
 
 /* ---- record.c: what the audit trail is told ---- */
 
-/* Members of a call's records: user, source, session, connection, call, object, args, decision. */
+/* `body` is NULL when the arguments were not collected. Members of a call's records: user, source, session, connection, call, object, args, decision. */
 json_t *record_call(struct call *call, const struct judgement *judgement, const uint8_t *body, size_t len);
 /* Sends a denial as one event; returns its op in `op`. */
 void record_denial(struct call *call, const struct judgement *judgement, const uint8_t *body, size_t len, char op[ID_LEN + 1]);

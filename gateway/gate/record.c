@@ -197,7 +197,8 @@ record_call(struct call *call, const struct judgement *judgement, const uint8_t 
 	(void)json_object_set_new(record, "connection", connection_json(session));
 	(void)json_object_set_new(record, "call", json_string(call->proc->name));
 	(void)json_object_set_new(record, "object", object_json(&judgement->about.object));
-	(void)json_object_set_new(record, "args", args_json(call->proc, body, len));
+	if (body != NULL)
+		(void)json_object_set_new(record, "args", args_json(call->proc, body, len));
 	(void)json_object_set_new(record, "decision", decision_json(judgement));
 	return record;
 }

@@ -49,6 +49,12 @@ resolve_missing(struct rpc_error *error, enum vg_class class, const char *how, c
 		(void)snprintf(error->message, sizeof(error->message), "%s with matching %s %s", facts->missing, how, key);
 }
 
+enum vg_permission
+resolve_getattr(enum vg_class class)
+{
+	return class_facts[class].getattr;
+}
+
 const char *
 resolve_noun(enum vg_class class)
 {

@@ -15,6 +15,8 @@ enum decide_verdict resolve_others(struct call *call, struct judgement *judgemen
 /* The answer about an object that he may not see: as for one that is not there, and as fast. */
 enum decide_verdict resolve_hide(struct call *call, struct judgement *judgement, unsigned *index, const struct vg_object *object);
 bool resolve_sees(struct session *session, const struct vg_object *object);
+/* The permission that makes an object of this class visible; VG_PERM_NONE for classes without objects. */
+enum vg_permission resolve_getattr(enum vg_class class);
 /* "storage volume"; NULL for classes without objects. */
 const char *resolve_noun(enum vg_class class);
 

@@ -276,29 +276,57 @@ take_stream_packet(struct session *session, const struct rpc_header *header, con
 	return 0;
 }
 
-/* Before a large message is collected: could it be allowed at all? Otherwise it is refused by its header. */
+/* A permission that the call needs and that this session can have on nothing; VG_PERM_NONE: it may be allowed. */
+static enum vg_permission
+hopeless(struct session *session, const struct rpc_proc *proc)
+{
+	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++)
+		if (need->test == RPC_TEST_ALWAYS &&
+		    !policy_may_ever(session->gate->policy, &session->identity, need->permission, gate_now(session->gate)))
+			return need->permission;
+	return VG_PERM_NONE;
+}
+
+/* Refused by its header, and on record like any other refusal; its arguments are dropped as they come. */
+static void
+refuse_uncollected(struct session *session, const struct rpc_header *header, const struct rpc_proc *proc, enum vg_permission failed)
+{
+	struct judgement judgement = { .verdict = DECIDE_DENY, .failed = failed, .num_permissions = 1, .permissions = { failed },
+		.about = { .object = { .class = proc->about.class, .any = true } } };
+	struct call *call = call_find(session, header->serial) != NULL ? NULL : call_create(session, proc, header);
+
+	if (call == NULL) {
+		record_session(session, AUDIT_PROTOCOL, "serial %u is in flight already, or out of memory", header->serial);
+		session_close(session, CLOSE_CLIENT_PROTOCOL);
+		return;
+	}
+	session->client.skip = header->length;
+	(void)snprintf(judgement.error.message, sizeof(judgement.error.message), "access denied: '%s' on any object", permission_name(failed));
+	call_settle(call, &judgement, NULL, 0);
+}
+
+/*
+ * A message whose end has not come. True: it is worth waiting for. A large one is so only when it may be allowed at all,
+ * and before CONNECT_OPEN none is.
+ */
 static bool
 worth_collecting(struct session *session, const struct rpc_header *header)
 {
 	const struct rpc_proc *proc = rpc_proc_find(header->program, (uint32_t)header->procedure);
+	enum vg_permission failed;
 
-	if (header->length <= LARGE_MESSAGE || header->type != RPC_CALL || proc == NULL || session->state != SESSION_OPEN)
-		return header->length <= LARGE_MESSAGE || session->state == SESSION_OPEN;
-	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++)
-		if (need->test == RPC_TEST_ALWAYS &&
-		    !policy_may_ever(session->gate->policy, &session->identity, need->permission, gate_now(session->gate)))
-			return false;
-	return true;
-}
-
-static void
-refuse_uncollected(struct session *session, const struct rpc_header *header)
-{
-	const struct rpc_proc *proc = rpc_proc_find(header->program, (uint32_t)header->procedure);
-
-	session->client.skip = header->length;
-	call_refuse(session, header, RPC_ERR_ACCESS_DENIED, RPC_ORIGIN_ACCESS, "access denied: '%s' on any object",
-	    proc == NULL || proc->needs[0].permission == VG_PERM_NONE ? "connect:getattr" : permission_name(proc->needs[0].permission));
+	if (header->length <= LARGE_MESSAGE)
+		return true;
+	if (session->state != SESSION_OPEN) {
+		record_session(session, AUDIT_PROTOCOL, "a message of %u bytes before CONNECT_OPEN", header->length);
+		session_close(session, CLOSE_CLIENT_PROTOCOL);
+		return false;
+	}
+	failed = header->type != RPC_CALL || proc == NULL ? VG_PERM_NONE : hopeless(session, proc);
+	if (failed == VG_PERM_NONE)
+		return true;
+	refuse_uncollected(session, header, proc, failed);
+	return false;
 }
 
 static bool
@@ -360,7 +388,6 @@ take_consume(struct session *session, const uint8_t *data, size_t len)
 		if (header.length > len - at) {
 			if (worth_collecting(session, &header))
 				break;
-			refuse_uncollected(session, &header);
 			continue;
 		}
 		take_message(session, &header, data + at);

@@ -487,6 +487,7 @@ test_I37_large_document_of_somebody_who_may_not(void **state)
 	client_send_raw(fd, head, sizeof(head));
 	assert_true(client_receive(fd, &answer));
 	expect_error(&answer, RPC_ERR_ACCESS_DENIED, "access denied");
+	harness_expect_record("\"verdict\":\"deny\"", "domain_define_xml_flags");
 	client_send_raw(fd, rest, 1024 * 1024 - RPC_HEADER_LEN);
 	expect_info_works(fd, 3);
 	free(rest);
