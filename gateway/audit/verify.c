@@ -155,7 +155,10 @@ check_end(struct verify *verify)
 	if (left > 0)
 		note(verify, "%s: an unfinished record of %llu bytes at the end (the writer is at work, or was stopped there)",
 		    end.file, (unsigned long long)left);
-	if (verify->has_head && verify->head_seq > verdict->last_seq)
+	/* The last segment may hold no record yet; the writer leaves no other one empty. */
+	if (verify->last_segment > verify->segment + 1)
+		bad(verify, &end, verdict->last_seq + 1, "audit-%06u.jsonl holds no record, and others follow it", verify->segment + 1);
+	else if (verify->has_head && verify->head_seq > verdict->last_seq)
 		bad(verify, &end, verdict->last_seq + 1, "records were cut from the end: %s notes %llu as durable, the trail "
 		    "ends at %llu", AUDIT_HEAD_FILE, (unsigned long long)verify->head_seq,
 		    (unsigned long long)verdict->last_seq);
