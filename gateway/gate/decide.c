@@ -112,8 +112,12 @@ check_needs(struct call *call, struct judgement *judgement, const uint8_t *body,
 	    proc->about.from == RPC_FROM_HOST_PID || proc->about.from == RPC_FROM_INCOMING_MIGRATION;
 
 	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++) {
-		if (rpc_need_applies(proc, need, body, len) && check_need(call, judgement, need->permission, unchecked) != DECIDE_ALLOW)
+		if (!rpc_need_applies(proc, need, body, len))
+			continue;
+		if (check_need(call, judgement, need->permission, unchecked) != DECIDE_ALLOW)
 			return judgement->verdict;
+		if (need->permission == VG_PERM_domain_read_secure)
+			call->secure = true;
 	}
 	/* A bare count cannot be filtered; that of domains is computed from the inventory. */
 	if (proc->list.form == RPC_LIST_COUNT && proc->list.class != VG_CLASS_domain) {

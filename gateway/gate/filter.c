@@ -7,6 +7,7 @@
 
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/resolve.h"
+#include "gateway/gate/secrets.h"
 
 static bool
 sees_everything(struct session *session, const struct rpc_proc *proc)
@@ -355,5 +356,5 @@ filter_reply(struct call *call, const uint8_t *message, size_t len, uint8_t **ou
 	}
 	if (proc->kind == RPC_KIND_READ && proc->returns.from == RPC_FROM_ARG)
 		return filter_returned(call, message, len, out, out_len);
-	return 0;
+	return secrets_filter(call, message, len, out, out_len);
 }

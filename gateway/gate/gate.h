@@ -182,6 +182,7 @@ struct call {
 	uint32_t cut_to;
 	bool asks_feature;		/* connect_supports_feature: the answer is learned */
 	uint32_t feature;
+	bool secure;			/* asked for with read_secure: passwords may be in the answer */
 	bool sparse;			/* holes are allowed in the stream */
 	char op[ID_LEN + 1];		/* of the audit records; empty when there are none */
 	json_t *record;			/* of a change or access: members that intent and outcome share */

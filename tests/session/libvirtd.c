@@ -129,6 +129,19 @@ looked_up(const char *proc, const uint8_t *body, size_t len)
 	return -1;
 }
 
+/* As versions of libvirt did that wrote passwords whether they were asked for or not. */
+static size_t
+put_leaky_xml(uint8_t *body, size_t size)
+{
+	struct xdr_out out;
+
+	xdr_out_init(&out, body, size);
+	xdr_put_string(&out, "<domain type='test'><metadata><app:keep xmlns:app='urn:app' passwd='of-the-app'/></metadata><devices>"
+	    "<disk><source protocol='https'><cookies><cookie name='c'>secret-cookie</cookie></cookies></source></disk>"
+	    "<graphics type='vnc' passwd='secret-vnc' port='5900'/></devices></domain>");
+	return out.len;
+}
+
 static void
 refuse(int fd, const struct rpc_header *header, int code, const char *text)
 {
@@ -209,6 +222,8 @@ answer(int fd, const struct rpc_header *header, const uint8_t *body, size_t len,
 		write_message(fd, reply, "\0\0\0\1", 4);
 	} else if (strcmp(proc, "connect_list_all_domains") == 0) {
 		write_message(fd, reply, out, list_domains(out, sizeof(out), body[3] != 0));
+	} else if (strcmp(proc, "domain_get_xml_desc") == 0) {
+		write_message(fd, reply, out, put_leaky_xml(out, sizeof(out)));
 	} else if (strncmp(proc, "domain_lookup_by_", 17) == 0) {
 		i = looked_up(proc, body, len);
 		if (i < 0)

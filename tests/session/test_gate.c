@@ -78,6 +78,51 @@ test_allowed_call_passes(void **state)
 	harness_expect_record("session.logout", "client went away");
 }
 
+static bool
+body_has(const struct message *answer, const char *text)
+{
+	return memmem(answer->body, answer->len, text, strlen(text)) != NULL;
+}
+
+static void
+get_xml(int fd, uint32_t serial, uint32_t flags, struct message *answer)
+{
+	uint8_t body[1024];
+	struct xdr_out out;
+	size_t len = put_domain(body, "web-1", uuid_web1, 1);
+
+	xdr_out_init(&out, body + len, sizeof(body) - len);
+	xdr_put_u32(&out, flags);
+	client_call(fd, "domain_get_xml_desc", serial, body, len + 4, answer);
+}
+
+/* The scripted libvirtd writes passwords into every document, as some versions did (CVE-2014-7823, CVE-2020-14301). */
+static void
+test_i29_passwords_reach_only_who_may_read_secure(void **state)
+{
+	struct message answer;
+	int fd = open_as("alice");
+
+	(void)state;
+	get_xml(fd, 2, 0, &answer);
+	expect_ok(&answer);
+	assert_false(body_has(&answer, "secret-"));
+	assert_true(body_has(&answer, "<graphics type=\"vnc\" port=\"5900\"/>"));
+	assert_true(body_has(&answer, "of-the-app"));
+	get_xml(fd, 3, 1, &answer);
+	expect_error(&answer, RPC_ERR_ACCESS_DENIED, "'domain:read_secure'");
+	close(fd);
+	/* Who may, and did not ask for them, does not get them by accident either. */
+	fd = open_as("root");
+	get_xml(fd, 2, 0, &answer);
+	assert_false(body_has(&answer, "secret-"));
+	get_xml(fd, 3, 1, &answer);
+	expect_ok(&answer);
+	assert_true(body_has(&answer, "secret-vnc"));
+	assert_true(body_has(&answer, "secret-cookie"));
+	close(fd);
+}
+
 static void
 test_libvirtd_that_asks_for_polkit(void **state)
 {
@@ -558,6 +603,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_allowed_call_passes),
+		TEST(test_i29_passwords_reach_only_who_may_read_secure),
 		TEST(test_libvirtd_that_asks_for_polkit),
 		TEST(test_features_are_asked_once),
 		TEST(test_client_that_stays_silent_is_ended),

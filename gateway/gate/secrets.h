@@ -1,0 +1,19 @@
+/*
+ * secrets.h: passwords out of the documents that libvirtd answers with.
+ */
+#ifndef GATE_SECRETS_H
+#define GATE_SECRETS_H
+
+#include "gateway/gate/gate.h"
+
+/*
+ * The document without the passwords and cookies that libvirt writes into one (attribute passwd, element cookies; what other software
+ * keeps below metadata stays). `out` is a new allocation, or NULL when there was nothing to take out. -1: does not parse, or out of
+ * memory; then it must not be passed on.
+ */
+int secrets_strip(const char *xml, size_t len, char **out, size_t *out_len);
+
+/* The same for the document in a reply of libvirtd, as filter_reply(): passed as it is when it was asked for with read_secure. */
+int secrets_filter(const struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len);
+
+#endif
