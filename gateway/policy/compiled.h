@@ -89,6 +89,8 @@ struct policy {
 	struct arena arena;
 	const struct binding *bindings;
 	size_t num_bindings;
+	bool permissive;		/* the gateway only watches */
+	const struct role *roles;	/* all, the last one first; the built-in ones are the last */
 	struct permset reads;		/* permissions that a read-only connection of libvirt can serve */
 };
 

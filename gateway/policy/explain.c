@@ -31,7 +31,7 @@ object_text(const struct request *request, char *buf, size_t size)
 /* Why a binding does not apply, or what it says when it does. */
 static void
 explain_finding(const struct binding *binding, const struct request *request, enum finding finding, enum effect effect,
-    char *why, size_t size)
+    bool watched, char *why, size_t size)
 {
 	const char *permission = permission_name(request->permission);
 	const char *role = binding->role->name;
@@ -64,7 +64,7 @@ explain_finding(const struct binding *binding, const struct request *request, en
 	}
 	switch (effect) {
 	case EFFECT_DENY:
-		snprintf(why, size, "its role '%s' denies %s", role, permission);
+		snprintf(why, size, "its role '%s' denies %s%s", role, permission, watched ? ", but the whole policy is permissive" : "");
 		return;
 	case EFFECT_SOFT_DENY:
 		snprintf(why, size, "its role '%s' denies %s, but its mode is permissive", role, permission);
@@ -99,13 +99,14 @@ policy_explain(const struct policy *policy, const struct vg_identity *identity, 
 		const struct binding *binding = &policy->bindings[i];
 		enum effect effect = binding_effect(binding, &request);
 		enum finding finding = effect_look(&effect, binding, &request);
+		enum verdict verdict = softened(policy, &request, verdicts[effect]);
 
-		explain_finding(binding, &request, finding, effect, why, sizeof(why));
+		explain_finding(binding, &request, finding, effect, verdict != verdicts[effect], why, sizeof(why));
 		if (finding == APPLIES && effect != EFFECT_NONE)
 			weigh(&weighing, effect, binding);
-		each(binding->id, finding == APPLIES && effect != EFFECT_NONE, verdicts[effect], why, arg);
+		each(binding->id, finding == APPLIES && effect != EFFECT_NONE, verdict, why, arg);
 	}
-	return weighing_conclude(&weighing);
+	return weighing_conclude(&weighing, policy, &request);
 }
 
 void
@@ -127,7 +128,7 @@ policy_who_can(const struct policy *policy, enum vg_permission permission, const
 		conditions_text(&binding->when, 0, conditions, sizeof(conditions));
 		for (size_t j = 0; j < binding->num_who; j++) {
 			who_text(&binding->who[j], who, sizeof(who));
-			each(who, binding->id, verdicts[effect], conditions, arg);
+			each(who, binding->id, softened(policy, &request, verdicts[effect]), conditions, arg);
 		}
 	}
 }

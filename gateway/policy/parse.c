@@ -265,6 +265,28 @@ get_string(struct parse *parse, const struct at *at, const json_t *object, const
 	return json_string_value(value);
 }
 
+int
+get_choice(struct parse *parse, const struct at *at, const json_t *object, const char *key, const char *const *known,
+    size_t num)
+{
+	struct at here = { .up = at, .key = key };
+	const char *text = get_string(parse, at, object, key, false);
+	struct advice advice;
+	char kind[16];
+
+	if (text == NULL)
+		return 0;
+	snprintf(kind, sizeof(kind), "%ss", key);
+	advice_start(&advice, text, kind);
+	for (size_t i = 0; i < num; i++) {
+		if (strcmp(known[i], text) == 0)
+			return (int)i;
+		advice_offer(&advice, known[i]);
+	}
+	problem(parse, &here, advice_text(&advice), "unknown %s '%.*s'", key, (int)POLICY_MAX_NAME, text);
+	return -1;
+}
+
 static void
 parse_version(struct parse *parse, const struct at *at, const json_t *root)
 {
@@ -290,16 +312,19 @@ parse_document(struct parse *parse, json_t *root)
 		{ "groups", parse_groups }, { "sets", parse_sets }, { "roles", parse_roles },
 		{ "bindings", parse_bindings }, { "admission", parse_admission },
 	};
+	static const char *const modes[] = { "enforce", "permissive" };
 	struct at top = { 0 };
 
-	if (!is_object(parse, &top, root, "a policy", "version groups sets roles bindings admission description"))
+	if (!is_object(parse, &top, root, "a policy", "version mode groups sets roles bindings admission description"))
 		return;
 	parse_version(parse, &top, root);
+	parse->policy->permissive = get_choice(parse, &top, root, "mode", modes, 2) == 1;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		struct at here = { .up = &top, .key = parts[i].key };
 
 		parts[i].read(parse, &here, json_object_get(root, parts[i].key));
 	}
+	parse->policy->roles = parse->roles;
 }
 
 /* The parser's own complaint, with its line. */

@@ -78,6 +78,10 @@ json_t *get_strings(struct parse *parse, const struct at *at, const json_t *obje
 /* Member `key`, which must be a non-empty string. NULL: absent or told. */
 const char *get_string(struct parse *parse, const struct at *at, const json_t *object, const char *key, bool required);
 
+/* Member `key`, one of `known`, as an index into it; 0 when absent, -1 when told. */
+int get_choice(struct parse *parse, const struct at *at, const json_t *object, const char *key, const char *const *known,
+    size_t num);
+
 /* Notes that a binding comes to `num` more people or patterns; tells when it is too much. */
 bool is_not_too_much(struct parse *parse, const struct at *at, size_t num);
 

@@ -5,29 +5,6 @@
 
 #include "gateway/policy/parse.h"
 
-/* The mode or profile of this name as an index into `known`; 0 when absent, -1 when told. */
-static int
-get_choice(struct parse *parse, const struct at *at, const json_t *object, const char *key, const char *const *known,
-    size_t num)
-{
-	struct at here = { .up = at, .key = key };
-	const char *text = get_string(parse, at, object, key, false);
-	struct advice advice;
-	char kind[16];
-
-	if (text == NULL)
-		return 0;
-	snprintf(kind, sizeof(kind), "%ss", key);
-	advice_start(&advice, text, kind);
-	for (size_t i = 0; i < num; i++) {
-		if (strcmp(known[i], text) == 0)
-			return (int)i;
-		advice_offer(&advice, known[i]);
-	}
-	problem(parse, &here, advice_text(&advice), "unknown %s '%.*s'", key, (int)POLICY_MAX_NAME, text);
-	return -1;
-}
-
 /* The member "id", checked and not one of those that were seen before (an object whose keys are the ids). */
 static const char *
 get_id(struct parse *parse, const struct at *at, const json_t *object, json_t *seen, const char *what)

@@ -24,6 +24,12 @@
  *
  * Permissive mode does not soften domain:monitor, domain:agent (these need an allow by exact name) nor the classes
  * audit, session and policy; and class connect only for a binding on "*". There, permissive counts as enforce.
+ *
+ * "mode": "permissive" beside "version" makes the gateway only watch: what comes out as DENY by the steps above is
+ * WOULD_DENY, by the same binding or by none, for everybody who is authenticated. Not softened is what is named above,
+ * but class connect is; and an object of another class stays DENY. To see an object is to have getattr on it: what would
+ * be hidden is therefore visible, and would-deny. What is no question to a policy (SET_IDENTITY, names and UUIDs that do
+ * not belong together, broken messages, other URIs) is none here either.
  */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
@@ -63,6 +69,9 @@ struct decision {
 	const char *binding;	/* id of the binding that decided; NULL: nothing matched. Borrowed from the policy */
 };
 
+/* Is the mode of the whole policy permissive: does the gateway only watch? */
+bool policy_only_watches(const struct policy *policy);
+
 /* Linear in bindings. `now` in seconds since the epoch; hours are in the local time of the host (TZ). */
 struct decision policy_decide(const struct policy *policy, const struct vg_identity *identity,
     enum vg_permission permission, const struct vg_object *object, time_t now);
@@ -75,10 +84,14 @@ bool policy_may_ever(const struct policy *policy, const struct vg_identity *iden
 /*
  * Do all bindings about this identity together only read (getattr, read, search_*, view_graphics), so that the session
  * goes to the read-only socket? Not screenshot: libvirt refuses it on a read-only connection. Hours are left out, as
- * they may begin while the session lasts; a permissive binding does not only read.
+ * they may begin while the session lasts; a permissive binding does not only read, and with a policy that only watches
+ * nobody does.
  */
 bool policy_only_reads(const struct policy *policy, const struct vg_identity *identity, time_t now);
-/* Is any binding about this identity at all (who, from, proof, until; whatever its hours)? */
+/*
+ * Is any binding about this identity at all (who, from, proof, until; whatever its hours)? A policy that only watches
+ * knows everybody who is authenticated.
+ */
 bool policy_knows(const struct policy *policy, const struct vg_identity *identity, time_t now);
 
 /*
@@ -92,7 +105,7 @@ struct decision policy_explain(const struct policy *policy, const struct vg_iden
 /*
  * Everybody (`who` as in the file, groups replaced) of every binding that says something about a permission on an
  * object, in order of the file, with that binding's own verdict and its conditions as text ("" for none). Bindings that
- * ended before `now` are left out.
+ * ended before `now` are left out. That a policy that only watches lets everybody through is not told here.
  */
 typedef void policy_who_cb(const char *who, const char *binding, enum verdict verdict, const char *condition, void *arg);
 void policy_who_can(const struct policy *policy, enum vg_permission permission, const struct vg_object *object, time_t now,

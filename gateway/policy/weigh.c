@@ -12,8 +12,7 @@ permissive_effect(const struct binding *binding, const struct request *request)
 	 * Permissive mode has no say on what must be granted by name, nor on the gateway's own permissions, and on the host's
 	 * only when the binding is on everything: a trial on some domains must not open the host.
 	 */
-	if (permission_by_name_only(request->permission) || class_is_own(request->class) ||
-	    (class_is_host(request->class) && !binding->everything))
+	if (never_softened(request) || (class_is_host(request->class) && !binding->everything))
 		return firm;
 	return firm == EFFECT_DENY ? EFFECT_SOFT_DENY : firm == EFFECT_NONE ? EFFECT_SOFT_NONE : firm;
 }
@@ -59,8 +58,8 @@ decision(enum verdict verdict, const struct binding *binding)
 	return (struct decision){ verdict, binding->id };
 }
 
-struct decision
-weighing_conclude(const struct weighing *weighing)
+static struct decision
+by_bindings(const struct weighing *weighing)
 {
 	const struct binding *const *first = weighing->first;
 	const struct binding *lets_through = first[EFFECT_ALLOW] != NULL ? first[EFFECT_ALLOW] : first[EFFECT_SOFT_NONE];
@@ -76,4 +75,13 @@ weighing_conclude(const struct weighing *weighing)
 	if (first[EFFECT_SOFT_NONE] != NULL)
 		return decision(VERDICT_WOULD_DENY, first[EFFECT_SOFT_NONE]);
 	return (struct decision){ VERDICT_DENY, NULL };
+}
+
+struct decision
+weighing_conclude(const struct weighing *weighing, const struct policy *policy, const struct request *request)
+{
+	struct decision decided = by_bindings(weighing);
+
+	decided.verdict = softened(policy, request, decided.verdict);
+	return decided;
 }

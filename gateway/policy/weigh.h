@@ -23,6 +23,21 @@ struct weighing {
 	const struct binding *first[NUM_EFFECTS];
 };
 
+/* What permissive mode never softens: what must be granted by name, and the gateway's own permissions. */
+static inline bool
+never_softened(const struct request *request)
+{
+	return permission_by_name_only(request->permission) || class_is_own(request->class);
+}
+
+/* The verdict where the whole policy is permissive: what it denies is let through, for everybody who is authenticated. */
+static inline enum verdict
+softened(const struct policy *policy, const struct request *request, enum verdict verdict)
+{
+	return policy->permissive && verdict == VERDICT_DENY && !never_softened(request) &&
+	    (request->identity == NULL || request->identity->proofs != 0) ? VERDICT_WOULD_DENY : verdict;
+}
+
 enum effect permissive_effect(const struct binding *binding, const struct request *request);
 
 static inline enum effect
@@ -44,7 +59,7 @@ bool effect_applies(enum effect *effect, const struct binding *binding, struct r
 /* The same, told. */
 enum finding effect_look(enum effect *effect, const struct binding *binding, struct request *request);
 void weigh(struct weighing *weighing, enum effect effect, const struct binding *binding);
-struct decision weighing_conclude(const struct weighing *weighing);
+struct decision weighing_conclude(const struct weighing *weighing, const struct policy *policy, const struct request *request);
 /* An object that is not of the permission's class is the caller's mistake: nothing is granted on it. */
 bool is_well_formed(enum vg_permission permission, const struct vg_object *object);
 

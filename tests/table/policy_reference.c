@@ -583,6 +583,7 @@ reference_decide(const json_t *policy, const struct vg_identity *identity, const
     const struct vg_object *object, time_t now)
 {
 	const json_t *bindings = json_object_get(policy, "bindings");
+	const char *mode = json_string_value(json_object_get(policy, "mode"));
 	struct opinion *opinions = calloc(json_array_size(bindings) + 1, sizeof(*opinions));
 	struct decision decision = { VERDICT_DENY, NULL };
 	const char *allowing, *silent, *id;
@@ -608,6 +609,9 @@ reference_decide(const json_t *policy, const struct vg_identity *identity, const
 		decision = (struct decision){ VERDICT_ALLOW, allowing };
 	else if (silent != NULL)
 		decision = (struct decision){ VERDICT_WOULD_DENY, silent };
+	if (decision.verdict == VERDICT_DENY && mode != NULL && strcmp(mode, "permissive") == 0 && identity->proofs != 0 &&
+	    !is_raw(permission) && !is_own(permission))
+		decision.verdict = VERDICT_WOULD_DENY;
 out:
 	free(opinions);
 	return decision;

@@ -291,6 +291,13 @@ test_permissive(void **state)
 }
 
 static void
+test_whole_policy_permissive(void **state)
+{
+	(void)state;
+	check_table("watch", 45);
+}
+
+static void
 test_volumes_ports_uuids(void **state)
 {
 	(void)state;
@@ -646,6 +653,7 @@ main(void)
 		cmocka_unit_test(test_office_I4_I9_I33),
 		cmocka_unit_test(test_when),
 		cmocka_unit_test(test_permissive),
+		cmocka_unit_test(test_whole_policy_permissive),
 		cmocka_unit_test(test_volumes_ports_uuids),
 		cmocka_unit_test(test_hours_are_local),
 		cmocka_unit_test(test_who_can),

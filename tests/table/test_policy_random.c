@@ -120,8 +120,8 @@ random_policy(void)
 			json_object_set_new(binding, "mode", json_string("permissive"));
 		json_array_append_new(bindings, binding);
 	}
-	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "version", 1, "groups", groups, "sets", sets, "roles", made, "bindings",
-	    bindings);
+	return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o}", "version", 1, "mode", pick(4) == 0 ? "permissive" : "enforce", "groups",
+	    groups, "sets", sets, "roles", made, "bindings", bindings);
 }
 
 /* Texts are literals; nobody writes to them. */
