@@ -1,5 +1,6 @@
 /*
- * control.c: verbs that talk to the running gateway through run_dir/control.sock: session list, session kill, reload.
+ * control.c: verbs that talk to the running gateway through run_dir/control.sock: status, session list, session kill,
+ * reload.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -127,6 +128,45 @@ text_of(const json_t *object, const char *key)
 	return text == NULL ? "-" : text;
 }
 
+/* Nobody should take a list of sessions for one of people who are held to the policy. */
+static bool
+only_watches(const json_t *answer)
+{
+	return strcmp(text_of(answer, "mode"), "permissive") == 0;
+}
+
+static long long
+number_of(const json_t *object, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(object, key));
+}
+
+int
+verb_status(const struct cli *cli)
+{
+	int status = CLI_DONE;
+	json_t *answer = ask(cli, json_pack("{s:s}", "verb", "status"), &status);
+
+	if (answer == NULL)
+		return status;
+	if (cli->json)
+		return cli_print_json(answer, CLI_DONE);
+	printf("policy     %s\n", text_of(answer, "policy"));
+	if (only_watches(answer))
+		printf("mode       permissive: THE GATEWAY ONLY WATCHES: what the policy denies is let through and recorded\n");
+	else
+		printf("mode       enforce\n");
+	printf("sessions   %lld\n", number_of(answer, "sessions"));
+	printf("calls      %lld refused, %lld would have been refused but for a permissive mode\n", number_of(answer, "refused_calls"),
+	    number_of(answer, "would_refuse_calls"));
+	printf("decisions  %lld, of them %lld denied and %lld would-be denied; items of lists and events count too\n",
+	    number_of(answer, "decisions"), number_of(answer, "denials"), number_of(answer, "would_denials"));
+	printf("audit      %s\n", json_is_true(json_object_get(answer, "audit_healthy")) ? "the trail is written" :
+	    "THE TRAIL CANNOT BE WRITTEN: changes are refused");
+	json_decref(answer);
+	return CLI_DONE;
+}
+
 int
 verb_session_list(const struct cli *cli)
 {
@@ -149,6 +189,8 @@ verb_session_list(const struct cli *cli)
 		    (long long)json_integer_value(json_object_get(session, "calls")), text_of(session, "uri"),
 		    json_is_true(json_object_get(session, "readonly")) ? " (read-only)" : "");
 	}
+	if (only_watches(answer))
+		fprintf(stderr, "virtgate: THE GATEWAY ONLY WATCHES: the mode of its policy is permissive\n");
 	json_decref(answer);
 	return CLI_DONE;
 }

@@ -57,6 +57,9 @@ verb_policy_check(const struct cli *cli)
 		json_decref(mistakes.list);
 		if (policy != NULL)
 			printf("%s: good\n", file);
+		if (policy != NULL && policy_only_watches(policy))
+			fprintf(stderr, "virtgate: WARNING: %s: \"mode\" is permissive: THE GATEWAY ONLY WATCHES: what this policy denies is let "
+			    "through and recorded\n", file);
 		else if (mistakes.num > 0)
 			fprintf(stderr, "%s: %u mistake%s\n", file, mistakes.num, mistakes.num == 1 ? "" : "s");
 	}

@@ -203,6 +203,8 @@ proceed(struct call *call, const struct judgement *judgement, const uint8_t *mes
 	const uint8_t *body = message + RPC_HEADER_LEN;
 	bool would_deny = judgement->decision.verdict == VERDICT_WOULD_DENY;
 
+	session->gate->counters.would_refuse_calls += would_deny;
+
 	if (call->proc->kind == RPC_KIND_CHANGE || call->proc->kind == RPC_KIND_ACCESS || would_deny) {
 		call->record = record_call(call, judgement, body, len - RPC_HEADER_LEN);
 		if (call->record == NULL) {
@@ -236,6 +238,7 @@ call_settle(struct call *call, const struct judgement *judgement, const uint8_t 
 
 	switch (judgement->verdict) {
 	case DECIDE_DENY:
+		session->gate->counters.refused_calls++;
 		record_denial(call, judgement, body, body_len, op);
 		call_refuse(session, &call->header, RPC_ERR_ACCESS_DENIED, RPC_ORIGIN_ACCESS, "%s (decision %s)", judgement->error.message, op);
 		break;

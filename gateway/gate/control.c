@@ -66,6 +66,13 @@ session_json(const struct session *session)
 	return json;
 }
 
+/* As the policy file has it. */
+static const char *
+mode_name(const struct gate *gate)
+{
+	return policy_only_watches(gate->policy) ? "permissive" : "enforce";
+}
+
 static json_t *
 list_sessions(struct gate *gate, const json_t *request)
 {
@@ -75,7 +82,7 @@ list_sessions(struct gate *gate, const json_t *request)
 	(void)request;
 	TAILQ_FOREACH(session, &gate->sessions, entry)
 		(void)json_array_append_new(list, session_json(session));
-	return json_pack("{s:o}", "sessions", list);
+	return json_pack("{s:o, s:s}", "sessions", list, "mode", mode_name(gate));
 }
 
 /* Is this the session, or one of the user, that the request names? Users by their name, or as the policy writes them. */
@@ -129,8 +136,11 @@ static json_t *
 status(struct gate *gate, const json_t *request)
 {
 	(void)request;
-	return json_pack("{s:I, s:I, s:I, s:b}", "sessions", (json_int_t)gate->num_sessions, "decisions", (json_int_t)gate->decisions,
-	    "denials", (json_int_t)gate->denials, "audit_healthy", (int)audit_client_healthy(gate->audit));
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "policy", gate->settings->policy_file, "mode", mode_name(gate), "sessions",
+	    (json_int_t)gate->num_sessions, "decisions", (json_int_t)gate->counters.decisions, "denials",
+	    (json_int_t)gate->counters.denials, "would_denials", (json_int_t)gate->counters.would_denials, "refused_calls",
+	    (json_int_t)gate->counters.refused_calls, "would_refuse_calls", (json_int_t)gate->counters.would_refuse_calls,
+	    "audit_healthy", (int)audit_client_healthy(gate->audit));
 }
 
 static const struct verb {

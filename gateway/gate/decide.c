@@ -23,15 +23,36 @@ decide_origin(const struct session *session, int32_t usual)
 	return session->uri != NULL && strncmp(session->uri, "test:", 5) == 0 ? RPC_ORIGIN_TEST : usual;
 }
 
+static void
+note(struct lack *lack, enum vg_permission permission, const struct vg_object *object, struct decision decision)
+{
+	lack->permission = permission;
+	lack->decision = decision;
+	lack->object = *object;
+	(void)snprintf(lack->name, sizeof(lack->name), "%s", object->name != NULL ? object->name : "");
+	(void)snprintf(lack->parent, sizeof(lack->parent), "%s", object->parent != NULL ? object->parent : "");
+	lack->object.name = object->name != NULL ? lack->name : NULL;
+	lack->object.parent = object->parent != NULL ? lack->parent : NULL;
+}
+
 struct decision
 decide_one(struct session *session, enum vg_permission permission, const struct vg_object *object)
 {
 	struct gate *gate = session->gate;
 	struct decision decision = policy_decide(gate->policy, &session->identity, permission, object, gate_now(gate));
 
-	gate->decisions++;
-	if (decision.verdict == VERDICT_DENY)
-		gate->denials++;
+	gate->counters.decisions++;
+	if (decision.verdict == VERDICT_DENY) {
+		gate->counters.denials++;
+		if (session->lacks != NULL && !session->lacks->of_reply) {
+			session->lacks->denied = true;
+			note(&session->lacks->last, permission, object, decision);
+		}
+	} else if (decision.verdict == VERDICT_WOULD_DENY) {
+		gate->counters.would_denials++;
+		if (session->lacks != NULL && session->lacks->num++ < MAX_LACKS)
+			note(&session->lacks->list[session->lacks->num - 1], permission, object, decision);
+	}
 	return decision;
 }
 
@@ -94,8 +115,7 @@ check_need(struct call *call, struct judgement *judgement, enum vg_permission pe
 		judgement->permissions[judgement->num_permissions++] = permission;
 	if (decision.verdict == VERDICT_DENY)
 		return decide_deny(judgement, permission, object, decision, "");
-	if (judgement->decision.verdict != VERDICT_WOULD_DENY)
-		judgement->decision = decision;
+	judgement->decision = decision;
 	if (unchecked && !about_host) {
 		decision = decide_one(call->session, permission, &every);
 		if (decision.verdict == VERDICT_DENY)
@@ -192,6 +212,8 @@ decide(struct call *call, const uint8_t *body, size_t len, struct judgement *jud
 	/* The patches are large and only valid as far as num_patches says. */
 	memset(judgement, 0, offsetof(struct judgement, patches));
 	judgement->num_patches = 0;
+	judgement->lacks.num = 0;
+	judgement->lacks.denied = judgement->lacks.of_reply = false;
 	judgement->decision.verdict = VERDICT_ALLOW;
 	if (resolve_about(call, judgement, &index, body, len) != DECIDE_ALLOW ||
 	    resolve_parent(call, judgement, &index, body, len) != DECIDE_ALLOW ||
@@ -217,7 +239,12 @@ decide(struct call *call, const uint8_t *body, size_t len, struct judgement *jud
 void
 decide_call(struct call *call, const uint8_t *body, size_t len, struct judgement *judgement)
 {
+	call->session->lacks = &judgement->lacks;
 	decide(call, body, len, judgement);
+	call->session->lacks = NULL;
+	/* Also that an object would be hidden, or a parent of it, is reason enough. */
+	if (judgement->verdict == DECIDE_ALLOW && judgement->lacks.num > 0)
+		judgement->decision = judgement->lacks.list[0].decision;
 	/* Also where it was noticed that the call lies: the client cannot tell that from an object that is not there. */
 	if (judgement->verdict == DECIDE_MISSING || judgement->verdict == DECIDE_CONFLICT)
 		judgement->error.origin = decide_origin(call->session, judgement->error.origin);

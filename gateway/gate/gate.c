@@ -52,6 +52,15 @@ on_problem(const struct vg_error *error, void *arg)
 		*first = *error;
 }
 
+/* Nobody should find out by accident that nothing is refused. */
+static void
+tell_mode(const struct gate *gate)
+{
+	if (policy_only_watches(gate->policy))
+		log_warn("%s: \"mode\" is permissive: THE GATEWAY ONLY WATCHES: what the policy denies is let through and recorded as would-deny",
+		    gate->settings->policy_file);
+}
+
 /* NULL with `error` when the file does not make a policy. `name` is for messages. */
 static struct policy *
 read_policy(int fd, const char *name, struct vg_error *error)
@@ -210,6 +219,7 @@ take_files(struct gate *gate, const int files[PROCESS_NUM_FILES], struct vg_erro
 	gate->settings = gate->process->settings = settings;
 	policy_destroy(gate->policy);
 	gate->policy = policy;
+	tell_mode(gate);
 	return 0;
 }
 
@@ -373,6 +383,7 @@ gate_main(struct process *process)
 	gate.policy = read_policy(process->files[FILE_POLICY], gate.settings->policy_file, &error);
 	if (gate.policy == NULL)
 		fail(&gate, error.what);
+	tell_mode(&gate);
 	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
 		if (process->files[i] >= 0)
 			close(process->files[i]);

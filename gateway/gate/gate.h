@@ -59,7 +59,10 @@ struct gate {
 	struct event tick;				/* once a second: keepalive, deadlines */
 	struct event redial;				/* soon: libvirtd's backlog was full */
 	size_t num_sessions;
-	uint64_t decisions, denials;			/* since start, for the control socket */
+	struct {					/* since start, for the control socket */
+		uint64_t decisions, denials, would_denials;	/* questions to the policy, items of lists and events too */
+		uint64_t refused_calls, would_refuse_calls;	/* each has a record */
+	} counters;
 	struct gate_fronts *fronts;
 	struct control *control;
 };
@@ -111,6 +114,7 @@ struct session {
 	struct inventory *inventory;
 	bool readonly;			/* his roles only read: bridged to the read-only socket */
 	const char *uri;		/* as allowed_uris has it */
+	struct lacks *lacks;		/* where decide_one() notes what is not plainly allowed; NULL: nowhere */
 	bool open_readonly;		/* VIR_CONNECT_RO was set, by him or by us */
 	bool closing;			/* CONNECT_CLOSE was passed on: libvirtd will hang up */
 	struct call *calls;		/* in flight and open streams, newest first */
@@ -233,6 +237,23 @@ struct target {
 	struct xdr_span span;		/* the struct in the message; data NULL when there is none to rebuild */
 };
 
+/* A permission that was not plainly allowed, and on what; names are copies. */
+struct lack {
+	enum vg_permission permission;
+	struct decision decision;
+	struct vg_object object;
+	char name[256], parent[256];
+};
+
+#define MAX_LACKS 4
+struct lacks {
+	size_t num;			/* would have been denied; of them list[] holds the first */
+	struct lack list[MAX_LACKS];
+	bool denied;			/* `last` was denied */
+	struct lack last;
+	bool of_reply;			/* items of a reply are judged: what is hidden is not noted, only what would be */
+};
+
 struct judgement {
 	enum decide_verdict verdict;
 	struct target about;
@@ -245,13 +266,14 @@ struct judgement {
 	/* Pieces of the message to replace before it is forwarded, in order of their place. */
 	struct { struct xdr_span span; uint8_t bytes[600]; size_t len; } patches[4];
 	size_t num_patches;
+	struct lacks lacks;
 };
 
 /* Decides one call of an open session; the body has passed xdr_check(). */
 void decide_call(struct call *call, const uint8_t *body, size_t len, struct judgement *judgement);
 /* May this session see the object (for `permission`)? For items of lists, objects of replies and events. */
 bool decide_visible(struct session *session, enum vg_permission permission, const struct vg_object *object);
-/* One permission on one object, counted. */
+/* One permission on one object, counted, and noted in session->lacks. */
 struct decision decide_one(struct session *session, enum vg_permission permission, const struct vg_object *object);
 /* Is the object of this call only known from its reply, which filter.c then judges? (look-ups) */
 bool decide_by_reply(const struct rpc_proc *proc);
@@ -283,6 +305,8 @@ void record_denial(struct call *call, const struct judgement *judgement, const u
 /* Sends intent (CHANGE) or event (ACCESS, would-be denied) of a call whose record is ready. 0: refused. */
 uint64_t record_intent(struct call *call, audit_done_cb *done);
 void record_access(struct call *call);
+/* One event for a reply that shows what would be hidden: a permissive mode showed it. */
+void record_would_hide(struct call *call, const struct lacks *lacks);
 uint64_t record_outcome(struct call *call, const char *status, int code, const char *message, audit_done_cb *done);
 void record_session(struct session *session, enum audit_event event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -164,6 +164,63 @@ verdict_text(const struct judgement *judgement)
 	return judgement->decision.verdict == VERDICT_WOULD_DENY ? "would-deny" : "allow";
 }
 
+/* The object that a permission was asked on, where it is not the record's own; NULL otherwise. */
+static json_t *
+lack_on(const struct lack *lack, const struct vg_object *about)
+{
+	const struct vg_object *object = &lack->object;
+	json_t *json;
+
+	if (object->class == about->class && object->any == about->any && object->has_uuid == about->has_uuid &&
+	    (!object->has_uuid || memcmp(object->uuid, about->uuid, VG_UUID_LEN) == 0) &&
+	    strcmp(object->name != NULL ? object->name : "", about->name != NULL ? about->name : "") == 0)
+		return NULL;
+	json = object_json(object);
+	if (object->any)
+		(void)json_object_set_new(json, "every", json_true());
+	return json;
+}
+
+static void
+add_lack(json_t *json, const char *member, const struct lack *lack, const struct vg_object *about)
+{
+	json_t *on = lack_on(lack, about);
+
+	(void)json_object_set_new(json, member, json_string(permission_name(lack->permission)));
+	if (on != NULL)
+		(void)json_object_set_new(json, "on", on);
+}
+
+/* What was missing: "failed", the first; with "on" where it was asked on something else; "lacked" where there is more. */
+static void
+add_failed(json_t *json, const struct judgement *judgement)
+{
+	const struct vg_object *about = &judgement->about.object;
+	const struct lacks *lacks = &judgement->lacks;
+	json_t *list;
+
+	if (judgement->verdict != DECIDE_ALLOW) {
+		if (lacks->denied && lacks->last.permission == judgement->failed)
+			add_lack(json, "failed", &lacks->last, about);
+		else if (judgement->failed != VG_PERM_NONE)
+			(void)json_object_set_new(json, "failed", json_string(permission_name(judgement->failed)));
+		return;
+	}
+	if (lacks->num == 0)
+		return;
+	add_lack(json, "failed", &lacks->list[0], about);
+	if (lacks->num == 1)
+		return;
+	list = json_array();
+	for (size_t i = 0; i < lacks->num && i < MAX_LACKS; i++) {
+		json_t *item = json_object();
+
+		add_lack(item, "permission", &lacks->list[i], about);
+		(void)json_array_append_new(list, item);
+	}
+	(void)json_object_set_new(json, "lacked", list);
+}
+
 static json_t *
 decision_json(const struct judgement *judgement)
 {
@@ -176,6 +233,7 @@ decision_json(const struct judgement *judgement)
 	(void)json_object_set_new(json, "permissions", permissions);
 	(void)json_object_set_new(json, "binding", binding == NULL ? json_null() : audit_text(binding, strlen(binding)));
 	(void)json_object_set_new(json, "rule", json_null());
+	add_failed(json, judgement);
 	return json;
 }
 
@@ -253,6 +311,36 @@ record_access(struct call *call)
 	if (record != NULL)
 		audit_add_result(record, "ok", 0, "");
 	(void)audit_submit(call->session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
+}
+
+/* A look-up's record is about the object; a list's about its class, with how many there were. */
+void
+record_would_hide(struct call *call, const struct lacks *lacks)
+{
+	const struct lack *first = &lacks->list[0];
+	struct judgement judgement = { .verdict = DECIDE_ALLOW, .num_permissions = 1, .permissions = { first->permission },
+		.decision = first->decision };
+	bool list = call->proc->list.form != RPC_LIST_NONE;
+	const uint8_t *body = call->message == NULL ? NULL : call->message + RPC_HEADER_LEN;
+	json_t *kept = call->record;
+	char op[ID_LEN + 1];
+
+	memcpy(op, call->op, sizeof(op));
+
+	judgement.about.object = list ? (struct vg_object){ .class = first->object.class } : first->object;
+	call->record = record_call(call, &judgement, body, body == NULL ? 0 : call->message_len - RPC_HEADER_LEN);
+	if (call->record != NULL) {
+		json_t *decision = json_object_get(call->record, "decision");
+
+		(void)json_object_set_new(decision, "failed", json_string(permission_name(first->permission)));
+		if (list)
+			(void)json_object_set_new(decision, "would_hide", json_integer((json_int_t)lacks->num));
+	}
+	record_access(call);
+	call->session->gate->counters.would_refuse_calls++;
+	json_decref(call->record);
+	call->record = kept;
+	memcpy(call->op, op, sizeof(op));
 }
 
 uint64_t

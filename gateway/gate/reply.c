@@ -96,9 +96,11 @@ take_reply(struct call *call, const struct rpc_header *header, const uint8_t *me
 	struct session *session = call->session;
 	const uint8_t *body = message + RPC_HEADER_LEN;
 	bool failed = header->status != RPC_STATUS_OK;
+	struct lacks would_hide = { .of_reply = true };
 	struct rpc_error error;
 	uint8_t *filtered = NULL;
 	size_t filtered_len = 0;
+	int r;
 
 	if (xdr_check(failed ? rpc_error_fields : call->proc->ret, body, len - RPC_HEADER_LEN) != VG_OK)
 		return -1;
@@ -127,8 +129,13 @@ take_reply(struct call *call, const struct rpc_header *header, const uint8_t *me
 		return 0;
 	}
 	learn(call, body, len - RPC_HEADER_LEN);
-	if (filter_reply(call, message, len, &filtered, &filtered_len) < 0)
+	session->lacks = &would_hide;
+	r = filter_reply(call, message, len, &filtered, &filtered_len);
+	session->lacks = NULL;
+	if (r < 0)
 		return -1;
+	if (would_hide.num > 0)
+		record_would_hide(call, &would_hide);
 	if (filtered != NULL)
 		finish(call, false, NULL, filtered, filtered_len);
 	else

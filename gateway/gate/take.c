@@ -64,10 +64,33 @@ build_open(struct call *call)
 	return 0;
 }
 
+/* connect:getattr on this host; otherwise the call is answered and gone. */
+static bool
+may_open(struct call *call, const uint8_t *body, size_t len)
+{
+	struct judgement judgement = { .verdict = DECIDE_DENY, .failed = VG_PERM_connect_getattr, .num_permissions = 1,
+		.permissions = { VG_PERM_connect_getattr }, .about = { .object = { .class = VG_CLASS_connect } } };
+
+	call->session->lacks = &judgement.lacks;
+	judgement.decision = decide_one(call->session, VG_PERM_connect_getattr, &judgement.about.object);
+	call->session->lacks = NULL;
+	if (judgement.decision.verdict == VERDICT_DENY) {
+		(void)snprintf(judgement.error.message, sizeof(judgement.error.message), "access denied: 'connect:getattr' on this host");
+		call_settle(call, &judgement, body - RPC_HEADER_LEN, len + RPC_HEADER_LEN);
+		return false;
+	}
+	if (judgement.decision.verdict == VERDICT_WOULD_DENY) {
+		judgement.verdict = DECIDE_ALLOW;
+		call->session->gate->counters.would_refuse_calls++;
+		call->record = record_call(call, &judgement, body, len);
+		record_access(call);
+	}
+	return true;
+}
+
 static void
 take_open(struct session *session, const struct rpc_proc *proc, const struct rpc_header *header, const uint8_t *body, size_t len)
 {
-	const struct vg_object host = { .class = VG_CLASS_connect };
 	struct xdr_span span, name = { NULL, 0 };
 	uint32_t flags = 0;
 	struct call *call;
@@ -97,14 +120,8 @@ take_open(struct session *session, const struct rpc_proc *proc, const struct rpc
 		return;
 	}
 	session->inventory = inventory_of(session->gate, session->uri);
-	if (decide_one(session, VG_PERM_connect_getattr, &host).verdict == VERDICT_DENY) {
-		struct judgement judgement = { .verdict = DECIDE_DENY, .failed = VG_PERM_connect_getattr, .num_permissions = 1,
-			.permissions = { VG_PERM_connect_getattr }, .about = { .object = host } };
-
-		(void)snprintf(judgement.error.message, sizeof(judgement.error.message), "access denied: 'connect:getattr' on this host");
-		call_settle(call, &judgement, body - RPC_HEADER_LEN, len + RPC_HEADER_LEN);
+	if (!may_open(call, body, len))
 		return;
-	}
 	session->readonly = policy_only_reads(session->gate->policy, &session->identity, gate_now(session->gate));
 	session->open_readonly = session->readonly || (flags & CONNECT_RO) != 0;
 	if (build_open(call) < 0) {
