@@ -35,11 +35,26 @@ note(struct lack *lack, enum vg_permission permission, const struct vg_object *o
 	lack->object.parent = object->parent != NULL ? lack->parent : NULL;
 }
 
+/* Made anew when another policy has come. NULL: no memory for it, the policy itself is asked. */
+static const struct policy_view *
+current_view(struct session *session)
+{
+	const struct policy *policy = session->gate->policy;
+
+	if (session->view == NULL || !policy_view_is_of(session->view, policy)) {
+		policy_view_destroy(session->view);
+		session->view = policy_view_create(policy, &session->identity);
+	}
+	return session->view;
+}
+
 struct decision
 decide_one(struct session *session, enum vg_permission permission, const struct vg_object *object)
 {
 	struct gate *gate = session->gate;
-	struct decision decision = policy_decide(gate->policy, &session->identity, permission, object, gate_now(gate));
+	const struct policy_view *view = current_view(session);
+	struct decision decision = view != NULL ? policy_view_decide(view, permission, object, gate_now(gate)) :
+	    policy_decide(gate->policy, &session->identity, permission, object, gate_now(gate));
 
 	gate->counters.decisions++;
 	if (decision.verdict == VERDICT_DENY) {

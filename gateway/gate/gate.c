@@ -298,6 +298,7 @@ on_sweep(int fd, short what, void *arg)
 	(void)what;
 	while ((session = TAILQ_FIRST(&gate->dead)) != NULL) {
 		TAILQ_REMOVE(&gate->dead, session, entry);
+		policy_view_destroy(session->view);
 		identity_clear(&session->identity);
 		free(session);
 	}

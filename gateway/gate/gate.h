@@ -108,6 +108,7 @@ struct session {
 	struct gate *gate;
 	char id[ID_LEN + 1];
 	struct vg_identity identity;
+	struct policy_view *view;	/* of the policy in force when it was last asked; NULL until then */
 	enum session_state state;
 	enum close_reason reason;	/* meaningful from LINGERING on */
 	struct end client, backend;

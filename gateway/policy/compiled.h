@@ -91,6 +91,7 @@ struct policy {
 	size_t num_bindings;
 	bool permissive;		/* the gateway only watches */
 	const struct role *roles;	/* all, the last one first; the built-in ones are the last */
+	uint64_t serial;		/* no other policy of this process has it */
 	struct permset reads;		/* permissions that a read-only connection of libvirt can serve */
 };
 

@@ -13,15 +13,7 @@ policy_decide(const struct policy *policy, const struct vg_identity *identity, e
 	if (!is_well_formed(permission, object))
 		return (struct decision){ VERDICT_DENY, NULL };
 	for (size_t i = 0; i < policy->num_bindings; i++) {
-		const struct binding *binding = &policy->bindings[i];
-		enum effect effect = binding_effect(binding, &request);
-
-		if (effect == EFFECT_NONE || weighing.first[effect] != NULL)
-			continue;
-		if (!effect_applies(&effect, binding, &request))
-			continue;
-		weigh(&weighing, effect, binding);
-		if (effect == EFFECT_DENY)
+		if (weigh_binding(&weighing, &policy->bindings[i], &request))
 			break;
 	}
 	return weighing_conclude(&weighing, policy, &request);

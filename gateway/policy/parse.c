@@ -355,6 +355,7 @@ tell_syntax(struct parse *parse, const json_error_t *error)
 struct policy *
 policy_parse(const char *text, size_t len, const char *file, policy_problem_cb *problem_cb, void *arg)
 {
+	static uint64_t last_serial;
 	struct parse parse = { .text = text, .len = len, .file = file, .problem = problem_cb, .arg = arg };
 	struct at top = { 0 };
 	json_error_t error;
@@ -365,6 +366,7 @@ policy_parse(const char *text, size_t len, const char *file, policy_problem_cb *
 		problem(&parse, &top, NULL, "out of memory");
 		return NULL;
 	}
+	parse.policy->serial = ++last_serial;
 	if (len > POLICY_MAX_BYTES)
 		problem(&parse, &top, NULL, "larger than %u bytes", POLICY_MAX_BYTES);
 	else if ((root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error)) == NULL)

@@ -76,6 +76,18 @@ bool policy_only_watches(const struct policy *policy);
 struct decision policy_decide(const struct policy *policy, const struct vg_identity *identity,
     enum vg_permission permission, const struct vg_object *object, time_t now);
 /*
+ * The bindings about one identity, for whoever asks for it again and again: a decision then costs by these instead of by
+ * all. Policy and identity are borrowed; what `who` is matched with (names, proofs) must not change meanwhile.
+ */
+struct policy_view;
+struct policy_view *policy_view_create(const struct policy *policy, const struct vg_identity *identity);	/* NULL: out of memory */
+void policy_view_destroy(struct policy_view *view);
+/* False for any other policy, also one that came to the same address. */
+bool policy_view_is_of(const struct policy_view *view, const struct policy *policy);
+/* As policy_decide. Allocates nothing. */
+struct decision policy_view_decide(const struct policy_view *view, enum vg_permission permission, const struct vg_object *object, time_t now);
+
+/*
  * Could any object of the permission's class be let through? Asked before anything expensive is parsed. Never false when
  * policy_decide would let something through.
  */

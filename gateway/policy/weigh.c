@@ -52,6 +52,17 @@ weigh(struct weighing *weighing, enum effect effect, const struct binding *bindi
 		weighing->first[effect] = binding;
 }
 
+bool
+weigh_binding(struct weighing *weighing, const struct binding *binding, struct request *request)
+{
+	enum effect effect = binding_effect(binding, request);
+
+	if (effect == EFFECT_NONE || weighing->first[effect] != NULL || !effect_applies(&effect, binding, request))
+		return false;
+	weigh(weighing, effect, binding);
+	return effect == EFFECT_DENY;
+}
+
 static struct decision
 decision(enum verdict verdict, const struct binding *binding)
 {

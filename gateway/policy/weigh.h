@@ -60,6 +60,8 @@ bool effect_applies(enum effect *effect, const struct binding *binding, struct r
 enum finding effect_look(enum effect *effect, const struct binding *binding, struct request *request);
 void weigh(struct weighing *weighing, enum effect effect, const struct binding *binding);
 struct decision weighing_conclude(const struct weighing *weighing, const struct policy *policy, const struct request *request);
+/* Weighs one binding, should it apply. True: it settles the matter. */
+bool weigh_binding(struct weighing *weighing, const struct binding *binding, struct request *request);
 /* An object that is not of the permission's class is the caller's mistake: nothing is granted on it. */
 bool is_well_formed(enum vg_permission permission, const struct vg_object *object);
 

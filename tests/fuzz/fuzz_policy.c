@@ -41,7 +41,13 @@ ask(const struct policy *policy, const json_t *json, const struct vg_identity *i
 	struct decision ours = policy_decide(policy, identity, permission, object, now);
 	struct decision theirs = reference_decide(json, identity, permission_name(permission), object, now);
 	struct decision explained = policy_explain(policy, identity, permission, object, now, ignore_finding, NULL);
+	struct policy_view *view = policy_view_create(policy, identity);
+	struct decision viewed;
 
+	FUZZ_ASSERT(view != NULL);
+	viewed = policy_view_decide(view, permission, object, now);
+	policy_view_destroy(view);
+	FUZZ_ASSERT(viewed.verdict == ours.verdict && viewed.binding == ours.binding);
 	FUZZ_ASSERT(ours.verdict == theirs.verdict && (ours.binding == NULL) == (theirs.binding == NULL));
 	FUZZ_ASSERT(ours.binding == NULL || strcmp(ours.binding, theirs.binding) == 0);
 	FUZZ_ASSERT(explained.verdict == ours.verdict && explained.binding == ours.binding);

@@ -51,6 +51,7 @@ on_tick(int fd, short what, void *arg)
 	(void)arg;
 	while ((session = TAILQ_FIRST(&gate.dead)) != NULL) {
 		TAILQ_REMOVE(&gate.dead, session, entry);
+		policy_view_destroy(session->view);
 		free(session->identity.sasl_name);
 		free(session);
 	}

@@ -185,7 +185,14 @@ ask(const struct policy *policy, const json_t *json, const char *text, unsigned 
 	struct decision ours = policy_decide(policy, &identity, permission, given, now);
 	struct decision theirs = reference_decide(json, &identity, permission_name(permission), given, now);
 	struct decision explained = policy_explain(policy, &identity, permission, given, now, ignore_finding, NULL);
+	struct policy_view *view = policy_view_create(policy, &identity);
+	struct decision viewed;
 
+	assert_non_null(view);
+	viewed = policy_view_decide(view, permission, given, now);
+	policy_view_destroy(view);
+	if (viewed.verdict != ours.verdict || viewed.binding != ours.binding)
+		fail_msg("the bindings about one person decide otherwise than all of them, in\n%s", text);
 	verdicts[ours.verdict]++;
 	if (ours.verdict != theirs.verdict || (ours.binding == NULL) != (theirs.binding == NULL) ||
 	    (ours.binding != NULL && strcmp(ours.binding, theirs.binding) != 0))
