@@ -375,6 +375,8 @@ add_notes(struct suggestion *suggestion)
 		tell(notes, "%lld left out: no policy can name '%s' exactly", (long long)json_integer_value(num), name);
 	if (wants->allowed_now > 0)
 		tell(notes, "%lu left out: allowed by now", wants->allowed_now);
+	if (wants->lists > 0)
+		tell(notes, "%lu lists showed objects that would be hidden: what nobody asked for by its name is not among these", wants->lists);
 	if (wants->unclear > 0)
 		tell(notes, "%lu left out: the record does not say which permission was missing", wants->unclear);
 	if (wants->no_records > 0)

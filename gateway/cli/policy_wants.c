@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/cli/audit_match.h"
+#include "gateway/cli/policy_record.h"
 
 int
 wants_init(struct wants *wants)
@@ -25,6 +26,7 @@ wants_clear(struct wants *wants)
 		free(wants->list[i].who);
 		free(wants->list[i].on);
 		json_decref(wants->list[i].record);
+		json_decref(wants->list[i].calls);
 	}
 	free(wants->list);
 	json_decref(wants->index);
@@ -38,62 +40,14 @@ count(json_t *counters, const char *key)
 	json_object_set_new(counters, key, json_integer(json_integer_value(json_object_get(counters, key)) + 1));
 }
 
-/* ---- the question that a record answers ---- */
-
-/* The member's text as the identity has it: not const, never written. */
-static char *
-text_or_null(json_t *record, const char *member)
-{
-	const char *text = json_string_value(json_object_get(json_object_get(record, "user"), member));
-
-	return (char *)(uintptr_t)text;
-}
-
-struct asked {
-	struct vg_identity identity;	/* borrows from the record, but for the CN */
-	struct vg_object object;
-	char cn[256];
-	time_t when;
-};
-
-static void
-read_asked(struct asked *asked, json_t *record, enum vg_permission permission, bool whole)
-{
-	struct vg_identity *identity = &asked->identity;
-	json_t *object = json_object_get(record, "object");
-	const char *uuid = audit_member(record, "object", "uuid"), *cn;
-	size_t len;
-
-	memset(asked, 0, sizeof(*asked));
-	identity->sasl_name = text_or_null(record, "sasl");
-	identity->x509_dn = text_or_null(record, "x509");
-	identity->x509_sha256 = text_or_null(record, "x509_sha256");
-	identity->unix_user = text_or_null(record, "unix");
-	identity->proofs = (identity->sasl_name != NULL ? VG_PROOF_SASL : 0u) | (identity->x509_dn != NULL ? VG_PROOF_X509 : 0u) |
-	    (identity->unix_user != NULL ? VG_PROOF_UNIX : 0u);
-	len = identity->x509_dn != NULL ? policy_dn_cn(identity->x509_dn, &cn) : 0;
-	if (len > 0 && len < sizeof(asked->cn)) {
-		memcpy(asked->cn, cn, len);
-		identity->x509_cn = asked->cn;
-	}
-	snprintf(identity->address, sizeof(identity->address), "%s", audit_member(record, "source", "address"));
-	asked->object.class = permission_class(permission);
-	asked->object.any = whole;
-	if (!whole) {
-		asked->object.name = json_string_value(json_object_get(object, "name"));
-		asked->object.parent = json_string_value(json_object_get(object, "parent"));
-		asked->object.has_uuid = policy_parse_uuid(uuid, asked->object.uuid);
-	}
-	(void)policy_parse_time(audit_member(record, "time", NULL), &asked->when);
-}
-
 struct decision
 wants_decide(const struct policy *policy, const struct want *want)
 {
-	struct asked asked;
+	const struct record_lack lack = { .permission = want->permission, .object = want->object, .every = want->whole };
+	struct record_question question;
 
-	read_asked(&asked, want->record, want->permission, want->whole);
-	return policy_decide(policy, &asked.identity, want->permission, &asked.object, asked.when);
+	record_question(want->record, &lack, &question);
+	return record_decide(policy, &question);
 }
 
 /* ---- names that a policy can write ---- */
@@ -137,13 +91,20 @@ class_is_of_host(enum vg_class class)
 	return class == VG_CLASS_connect || class == VG_CLASS_audit || class == VG_CLASS_session || class == VG_CLASS_policy;
 }
 
+static const char *
+object_member(const struct want *want, const char *member)
+{
+	const char *text = json_string_value(json_object_get(want->object, member));
+
+	return text != NULL ? text : "";
+}
+
 /* What to bind on, "" when no text means that object and no other. */
 static void
-name_object(json_t *record, struct want *want, char *on, size_t size)
+name_object(struct want *want, char *on, size_t size)
 {
 	enum vg_class class = permission_class(want->permission);
-	const char *name = audit_member(record, "object", "name"), *parent = audit_member(record, "object", "parent");
-	const char *uuid = audit_member(record, "object", "uuid");
+	const char *name = object_member(want, "name"), *parent = object_member(want, "parent"), *uuid = object_member(want, "uuid");
 	bool in_parent = class == VG_CLASS_storage_vol || class == VG_CLASS_network_port;
 	uint8_t ignored[VG_UUID_LEN];
 
@@ -152,7 +113,7 @@ name_object(json_t *record, struct want *want, char *on, size_t size)
 		snprintf(on, size, "*");
 		return;
 	}
-	want->whole = want->whole || strcmp(audit_member(record, "object", "class"), class_name(class)) != 0 ||
+	want->whole = want->whole || strcmp(object_member(want, "class"), class_name(class)) != 0 ||
 	    (*name == '\0' && *uuid == '\0');
 	if (want->whole) {
 		snprintf(on, size, "%s:*", class_name(class));
@@ -201,6 +162,7 @@ keep(struct wants *wants, json_t *record, struct want *want, const char *who, co
 		kept->who = strdup(who);
 		kept->on = strdup(on);
 		kept->record = json_incref(record);
+		kept->calls = json_object();
 		kept->count = 0;
 		kept->last[0] = '\0';
 		if (json_object_set_new(wants->index, key, json_integer((json_int_t)wants->num)) != 0 || kept->who == NULL ||
@@ -211,18 +173,20 @@ keep(struct wants *wants, json_t *record, struct want *want, const char *who, co
 		kept = &wants->list[json_integer_value(place)];
 	}
 	kept->count++;
+	if (*audit_member(record, "call", NULL) != '\0')
+		json_object_set_new(kept->calls, audit_member(record, "call", NULL), json_true());
 	if (strlen(time) < sizeof(kept->last) && policy_parse_time(time, &ignored) && strcmp(kept->last, time) < 0)
 		snprintf(kept->last, sizeof(kept->last), "%s", time);
 }
 
 static void
-add_permission(struct wants *wants, json_t *record, enum vg_permission permission, bool whole)
+add_permission(struct wants *wants, json_t *record, const struct record_lack *lack)
 {
-	struct want want = { .permission = permission, .whole = whole, .record = record };
+	struct want want = { .permission = lack->permission, .object = lack->object, .whole = lack->every, .record = record };
 	struct decision decision = { VERDICT_DENY, NULL };
 	char who[1200], on[1200];
 
-	name_object(record, &want, on, sizeof(on));
+	name_object(&want, on, sizeof(on));
 	if (wants->policy != NULL)
 		decision = wants_decide(wants->policy, &want);
 	if (decision.verdict == VERDICT_ALLOW) {
@@ -237,69 +201,41 @@ add_permission(struct wants *wants, json_t *record, enum vg_permission permissio
 	if (*who == '\0')
 		count(wants->no_names, audit_member(record, "user", "name"));
 	else if (*on == '\0')
-		count(wants->no_names, audit_member(record, "object", "name"));
+		count(wants->no_names, object_member(&want, "name"));
 	else
 		keep(wants, record, &want, who, on);
-}
-
-/*
- * A refusal says in its message what was missing, "access denied: 'domain:start' on …"; without that it is the last of
- * the permissions, as the gate asks for no more after the first that is missing.
- */
-static enum vg_permission
-missing_permission(json_t *record, bool *whole)
-{
-	const char *quote = strchr(audit_member(record, "result", "message"), '\'');
-	const char *end = quote != NULL ? strchr(quote + 1, '\'') : NULL;
-	json_t *list = json_object_get(json_object_get(record, "decision"), "permissions");
-	const char *last = json_string_value(json_array_get(list, json_array_size(list) - 1));
-	enum vg_permission permission = VG_PERM_NONE;
-	char name[64];
-
-	*whole = false;
-	if (end != NULL && (size_t)(end - quote) < sizeof(name)) {
-		snprintf(name, sizeof(name), "%.*s", (int)(end - quote - 1), quote + 1);
-		permission = permission_find(name);
-	}
-	if (permission != VG_PERM_NONE) {
-		*whole = strncmp(end, "' on every ", 11) == 0 || strstr(end, "it takes a binding on \"*\"") != NULL;
-		return permission;
-	}
-	return last != NULL ? permission_find(last) : VG_PERM_NONE;
 }
 
 static void
 add_denial(struct wants *wants, json_t *record)
 {
 	const char *binding = audit_member(record, "decision", "binding");
-	bool whole;
-	enum vg_permission permission = missing_permission(record, &whole);
+	struct record_lack lacks[RECORD_MAX_LACKS];
 
 	wants->denied++;
-	if (permission == VG_PERM_NONE)
+	if (record_lacks(record, lacks) == 0)
 		wants->unclear++;
 	else if (*binding != '\0')
 		count(wants->on_purpose, binding);
 	else
-		add_permission(wants, record, permission, whole);
+		add_permission(wants, record, &lacks[0]);
 }
 
 static void
 add_would_deny(struct wants *wants, json_t *record)
 {
-	json_t *list = json_object_get(json_object_get(record, "decision"), "permissions"), *item;
-	bool some = false;
-	size_t i;
+	struct record_lack lacks[RECORD_MAX_LACKS];
+	size_t num;
 
 	wants->would_deny++;
-	json_array_foreach(list, i, item) {
-		enum vg_permission permission = json_is_string(item) ? permission_find(json_string_value(item)) : VG_PERM_NONE;
-
-		if (permission != VG_PERM_NONE)
-			add_permission(wants, record, permission, false);
-		some = some || permission != VG_PERM_NONE;
+	if (json_object_get(json_object_get(record, "decision"), "would_hide") != NULL) {
+		wants->lists++;
+		return;
 	}
-	wants->unclear += !some;
+	num = record_lacks(record, lacks);
+	for (size_t i = 0; i < num; i++)
+		add_permission(wants, record, &lacks[i]);
+	wants->unclear += num == 0;
 }
 
 void

@@ -20,6 +20,8 @@ struct want {
 	unsigned long count;
 	char last[28];			/* time of the last record */
 	json_t *record;			/* the first */
+	json_t *object;			/* that the permission was asked on; borrowed from the record */
+	json_t *calls;			/* that it was wanted for, as keys */
 };
 
 struct wants {
@@ -28,7 +30,7 @@ struct wants {
 	size_t num, room;
 	json_t *index;			/* where in the list, by who, permission and on */
 	/* records that were looked at, and why nothing came of them */
-	unsigned long denied, would_deny, no_records, allowed_now, unclear;
+	unsigned long denied, would_deny, no_records, allowed_now, unclear, lists;
 	json_t *on_purpose;		/* how many were refused by a binding that denies, by its id */
 	json_t *no_names;		/* people and objects that no policy can name exactly */
 	bool out_of_memory;

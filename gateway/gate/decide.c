@@ -7,14 +7,7 @@
 #include <string.h>
 
 #include "gateway/gate/resolve.h"
-
-/*
- * Calls whose content the permission alone does not make safe (a path, a URI, a whole XML document). Until a rule of
- * its own admits the content, they are only for those who hold the permission on everything.
- */
-#define UNCHECKED_RISKS (RPC_RISK_XML_HOST_RESOURCES | RPC_RISK_HOST_PATH_READ | RPC_RISK_HOST_PATH_WRITE | RPC_RISK_HOST_CONTROL | \
-    RPC_RISK_HOST_STORAGE | RPC_RISK_URI | RPC_RISK_COOKIE | RPC_RISK_IDENTITY | RPC_RISK_IDENTITY_MISMATCH | RPC_RISK_CROSS_OBJECT | \
-    RPC_RISK_GUEST_DISK | RPC_RISK_EXEC_PATH | RPC_RISK_NATIVE_CONFIG | RPC_RISK_NETWORK_SPEC | RPC_RISK_FD | RPC_RISK_PID)
+#include "gateway/gate/rules.h"
 
 /* libvirt's test driver signs the errors of every class as itself. */
 int32_t
@@ -143,8 +136,7 @@ static enum decide_verdict
 check_needs(struct call *call, struct judgement *judgement, const uint8_t *body, size_t len)
 {
 	const struct rpc_proc *proc = call->proc;
-	bool unchecked = (proc->risks & UNCHECKED_RISKS) != 0 || proc->about.from == RPC_FROM_XML || proc->about.from == RPC_FROM_HOST_FILE ||
-	    proc->about.from == RPC_FROM_HOST_PID || proc->about.from == RPC_FROM_INCOMING_MIGRATION;
+	bool unchecked = rule_unchecked(proc);
 
 	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++) {
 		if (!rpc_need_applies(proc, need, body, len))

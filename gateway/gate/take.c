@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/rules.h"
 
 /* VIR_DRV_FEATURE_*, libvirt src/internal.h: what the gate answers itself. */
 enum { FEATURE_FD_PASSING = 8, FEATURE_PROGRAM_KEEPALIVE = 10 };
@@ -188,13 +189,6 @@ take_own(struct session *session, const struct rpc_proc *proc, const struct rpc_
 
 /* ---- taking messages ---- */
 
-static bool
-never_passed(const struct rpc_proc *proc)
-{
-	return proc == NULL || proc->kind == RPC_KIND_EVENT || proc->program == RPC_PROGRAM_LXC || proc->descriptors ||
-	    strcmp(proc->name, "connect_set_identity") == 0;
-}
-
 static void
 take_call(struct session *session, const struct rpc_header *header, const uint8_t *message)
 {
@@ -208,7 +202,7 @@ take_call(struct session *session, const struct rpc_header *header, const uint8_
 		session_close(session, CLOSE_CLIENT_PROTOCOL);
 		return;
 	}
-	if (never_passed(proc)) {
+	if (proc == NULL || rule_never_passed(proc)) {
 		refuse_never(session, header, proc);
 		return;
 	}

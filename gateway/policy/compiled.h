@@ -70,6 +70,7 @@ struct role {
 	const char *name;
 	struct permset allow;	/* without what is in deny */
 	struct permset deny;
+	bool builtin;
 	const struct role *next;
 };
 

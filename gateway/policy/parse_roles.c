@@ -105,6 +105,7 @@ add_builtin_roles(struct parse *parse)
 
 		if (role == NULL)
 			return;
+		role->builtin = true;
 		if (builtin[i].except != NULL)
 			add_words(&except, builtin[i].except);
 		add_words(&role->allow, builtin[i].allow);

@@ -123,6 +123,15 @@ typedef void policy_who_cb(const char *who, const char *binding, enum verdict ve
 void policy_who_can(const struct policy *policy, enum vg_permission permission, const struct vg_object *object, time_t now,
     policy_who_cb *each, void *arg);
 
+/* The roles after loading, includes resolved; borrowed from the policy. NULL: there is none of this name, or not so many. */
+struct role;
+const struct role *policy_role(const struct policy *policy, const char *name);
+const struct role *policy_role_at(const struct policy *policy, size_t index);	/* the built-in ones first */
+const char *policy_role_name(const struct role *role);
+bool policy_role_is_builtin(const struct role *role);
+bool policy_role_allows(const struct role *role, enum vg_permission permission);	/* never what it denies */
+bool policy_role_denies(const struct role *role, enum vg_permission permission);
+
 /* RFC 3339: "2027-01-01T00:00:00Z", with any offset. False when it is not one. */
 bool policy_parse_time(const char *text, time_t *result);
 /* "6695eb01-f6a4-8304-79aa-97f2502e193f" to bytes. False when it is not one. */

@@ -382,6 +382,31 @@ expect "suggest: long names, every permission, and a time that is none" 0 '*"dom
 expect "suggest: no trail" 2 "" "*No such file*" policy suggest --dir "$dir/none" --policy "$dir/today.json"
 expect "suggest: a time that is none" 2 "" "*--since: 'noon' is no time*" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --since noon
 expect "suggest: a broken policy" 2 "" "*:2: not valid JSON*" policy suggest --dir "$dir/trail" --policy <(echo '{')
+# -- records that name what failed, and on what
+python3 - "$dir" <<'PY' || exit 1
+import json, os, sys
+os.mkdir(sys.argv[1] + "/failed")
+def record(verdict, more, object={"class": "domain", "name": "db-1"}, call="domain_create", user="ann"):
+    result = {"status": "denied", "message": "in other words"} if verdict == "deny" else {"status": "ok"}
+    return {"stage": "event", "time": "2026-11-23T19:00:00.000000Z", "user": {"name": user, "sasl": user}, "call": call, "object": object,
+            "decision": {"verdict": verdict, "binding": None, "permissions": ["domain:read", "domain:write"]} | more, "result": result}
+records = [
+    record("deny", {"failed": "domain:start"}),
+    record("deny", {"failed": "storage_vol:data_read", "on": {"class": "storage_vol", "name": "gold", "parent": "images"}}, {"class": "storage_vol", "parent": "web"}),
+    record("deny", {"failed": "domain:migrate", "on": {"class": "domain", "every": True}}),
+    record("would-deny", {"failed": "domain:getattr", "lacked": [{"permission": "domain:getattr"}, {"permission": "domain:reset"},
+           {"permission": "network:read", "on": {"class": "network", "name": "lan"}}]}, user="bob"),
+    record("would-deny", {"failed": "domain:getattr", "would_hide": 7}, {"class": "domain"}, user="bob"),
+]
+with open(sys.argv[1] + "/failed/audit-000001.jsonl", "w") as out:
+    out.writelines(json.dumps(r) + "\n" for r in records)
+PY
+"$virtgate" policy suggest --dir "$dir/failed" --policy "$dir/today.json" >"$dir/out.json" 2>"$dir/told"
+grep -q "1 lists showed objects that would be hidden" "$dir/told"
+verdict "suggest: lists that showed hidden objects are no wish" $?
+suggested "what failed, on what it was asked" 'grants("sasl:ann") == {("domain:start", "domain:db-1"), ("storage_vol:data_read", "storage_vol:images/gold"),
+    ("domain:migrate", "domain:*")}'
+suggested "all that was lacked, and nothing that was not" 'grants("sasl:bob") == {("domain:getattr", "domain:db-1"), ("domain:reset", "domain:db-1"), ("network:read", "network:lan")}'
 grep -q "\"access denied: '%s' on %s%s\"" gateway/gate/decide.c && grep -q 'it takes a binding on \\"\*\\""' gateway/gate/decide.c &&
 	grep -q '"every %s"' gateway/gate/decide.c
 verdict "suggest: refusals are worded as it reads them" $?
