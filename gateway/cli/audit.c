@@ -87,16 +87,6 @@ out:
 	return status;
 }
 
-/* Is it what ID means: an op, or a number? */
-static bool
-is_asked_for(json_t *record, const char *id)
-{
-	char seq[24];
-
-	(void)snprintf(seq, sizeof(seq), "%lld", (long long)json_integer_value(json_object_get(record, "seq")));
-	return strcmp(id, seq) == 0 || strcmp(id, audit_member(record, "op", NULL)) == 0;
-}
-
 int
 verb_audit_show(const struct cli *cli)
 {
@@ -113,7 +103,7 @@ verb_audit_show(const struct cli *cli)
 	while ((result = audit_reader_next(reader, &line, &error)) == 1) {
 		json_t *record = line.whole ? json_loadb(line.text, line.len, 0, NULL) : NULL;
 
-		if (record != NULL && is_asked_for(record, cli->args[0])) {
+		if (record != NULL && audit_has_id(record, cli->args[0])) {
 			found++;
 			if (cli->json)
 				printf("%.*s\n", (int)line.len, line.text);

@@ -118,6 +118,15 @@ audit_member(json_t *record, const char *first, const char *second)
 	return text != NULL ? text : "";
 }
 
+bool
+audit_has_id(json_t *record, const char *id)
+{
+	char seq[24];
+
+	(void)snprintf(seq, sizeof(seq), "%lld", (long long)json_integer_value(json_object_get(record, "seq")));
+	return strcmp(id, seq) == 0 || strcmp(id, audit_member(record, "op", NULL)) == 0;
+}
+
 static bool
 glob_or_any(const char *pattern, const char *text)
 {

@@ -22,6 +22,8 @@ struct audit_match {
 int audit_match_read(struct audit_match *match, const struct cli *cli, struct vg_error *error);
 bool audit_match(const struct audit_match *match, json_t *record);
 
+/* Is it what an ID means: an operation, or a record's number? */
+bool audit_has_id(json_t *record, const char *id);
 /* The string at record.first.second (second may be NULL), "" when there is none. Borrowed. */
 const char *audit_member(json_t *record, const char *first, const char *second);
 

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "gateway/cli/policy_args.h"
+#include "gateway/cli/policy_decision.h"
 #include "gateway/cli/policy_load.h"
+#include "gateway/cli/policy_say.h"
 #include "virtgate/glob.h"
 
 int
@@ -68,27 +70,6 @@ verb_policy_check(const struct cli *cli)
 	return status;
 }
 
-/* "yes, by webops-on-web". */
-static void
-print_decision(struct decision decision)
-{
-	static const char *const answers[] = {
-		[VERDICT_DENY] = "no", [VERDICT_ALLOW] = "yes", [VERDICT_WOULD_DENY] = "yes, would be denied",
-	};
-
-	if (decision.binding != NULL)
-		printf("%s: binding '%s'\n", answers[decision.verdict], decision.binding);
-	else
-		printf("%s: no binding allows it\n", answers[decision.verdict]);
-}
-
-static json_t *
-decision_json(struct decision decision)
-{
-	return json_pack("{s:b, s:s, s:s?}", "allowed", decision.verdict != VERDICT_DENY, "verdict",
-	    policy_verdict_name(decision.verdict), "binding", decision.binding);
-}
-
 /* The arguments USER PERMISSION OBJECT, and the policy to ask. -1: told, exit with *status. */
 static int
 read_question(const struct cli *cli, struct question *question, struct policy **policy, int *status)
@@ -117,25 +98,13 @@ verb_policy_can(const struct cli *cli)
 		decision = policy_decide(policy, &question.identity, question.permission, &question.object, question.now);
 		status = decision.verdict != VERDICT_DENY ? CLI_DONE : CLI_NO;
 		if (cli->json)
-			status = cli_print_json(decision_json(decision), status);
+			status = cli_print_json(policy_decision_json(decision), status);
 		else
-			print_decision(decision);
+			policy_say_decision(decision);
 	}
 	policy_destroy(policy);
 	question_clear(&question);
 	return status;
-}
-
-static void
-print_binding(const char *binding, bool applies, enum verdict verdict, const char *why, void *arg)
-{
-	json_t *list = arg;
-
-	if (list != NULL)
-		json_array_append_new(list, json_pack("{s:s, s:b, s:s?, s:s}", "binding", binding, "applies", applies,
-		    "verdict", applies ? policy_verdict_name(verdict) : NULL, "why", why));
-	else
-		printf("  %-10s  %s: %s\n", applies ? policy_verdict_name(verdict) : "-", binding, why);
 }
 
 int
@@ -143,21 +112,30 @@ verb_policy_explain(const struct cli *cli)
 {
 	struct question question = { 0 };
 	struct policy *policy = NULL;
+	const char *id = cli_option(cli, "decision", 0);
 	struct decision decision;
 	json_t *list = NULL, *result;
+	struct vg_error error;
 	int status;
 
+	if (id != NULL ? cli->num_args != 0 : cli->num_args != 3) {
+		vg_fail(&error, "policy explain: expected USER PERMISSION OBJECT, or --decision ID alone");
+		vg_hint(&error, "ID is in the refusal, (decision 01…), and in `virtgate audit search --json`");
+		return cli_fail(&error, CLI_USAGE);
+	}
+	if (id != NULL)
+		return policy_explain_decision(cli, id);
 	if (read_question(cli, &question, &policy, &status) == 0) {
 		list = cli->json ? json_array() : NULL;
 		decision = policy_explain(policy, &question.identity, question.permission, &question.object, question.now,
-		    print_binding, list);
+		    policy_say_binding, list);
 		status = decision.verdict != VERDICT_DENY ? CLI_DONE : CLI_NO;
 		if (cli->json) {
-			result = decision_json(decision);
+			result = policy_decision_json(decision);
 			json_object_set_new(result, "bindings", list);
 			status = cli_print_json(result, status);
 		} else {
-			print_decision(decision);
+			policy_say_decision(decision);
 		}
 	}
 	policy_destroy(policy);

@@ -103,12 +103,17 @@ read_identity(json_t *record, struct record_question *question)
 {
 	struct vg_identity *identity = &question->identity;
 	const char *cn;
-	size_t len;
+	json_t *san;
+	size_t len, i;
 
 	identity->sasl_name = text_or_null(record, "sasl");
 	identity->x509_dn = text_or_null(record, "x509");
 	identity->x509_sha256 = text_or_null(record, "x509_sha256");
 	identity->unix_user = text_or_null(record, "unix");
+	json_array_foreach(json_object_get(json_object_get(record, "user"), "x509_sans"), i, san) {
+		if (json_is_string(san) && identity->num_x509_sans < VG_IDENTITY_MAX_SANS)
+			identity->x509_sans[identity->num_x509_sans++] = (char *)(uintptr_t)json_string_value(san);
+	}
 	identity->proofs = (identity->sasl_name != NULL ? VG_PROOF_SASL : 0u) | (identity->x509_dn != NULL ? VG_PROOF_X509 : 0u) |
 	    (identity->unix_user != NULL ? VG_PROOF_UNIX : 0u);
 	len = identity->x509_dn != NULL ? policy_dn_cn(identity->x509_dn, &cn) : 0;

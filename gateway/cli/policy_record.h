@@ -26,7 +26,7 @@ size_t record_lacks(json_t *record, struct record_lack lacks[RECORD_MAX_LACKS]);
 /* All permissions of the record's decision. */
 size_t record_permissions(json_t *record, struct record_lack lacks[RECORD_MAX_LACKS]);
 
-/* A question to a policy; texts are borrowed from the record, but for the CN. */
+/* A question to a policy; texts are borrowed from the record, but for the CN, so that it cannot be copied. */
 struct record_question {
 	struct vg_identity identity;
 	enum vg_permission permission;

@@ -147,6 +147,13 @@ audit_add_identity(json_t *record, const struct vg_identity *identity, const cha
 	add_text(user, "mech", identity->sasl_mech);
 	add_text(user, "x509", identity->x509_dn);
 	add_text(user, "x509_sha256", identity->x509_sha256);
+	if (identity->num_x509_sans > 0) {
+		json_t *sans = json_array();
+
+		for (size_t i = 0; i < identity->num_x509_sans; i++)
+			(void)json_array_append_new(sans, audit_text(identity->x509_sans[i], strlen(identity->x509_sans[i])));
+		(void)json_object_set_new(user, "x509_sans", sans);
+	}
 	add_text(user, "unix", identity->unix_user);
 	(void)json_object_set_new(record, "user", user);
 

@@ -104,3 +104,27 @@ def test_everybody_is_told_that_the_gateway_only_watches_and_a_reload_ends_it(ow
     finally:
         client.kill()
         client.communicate()
+
+
+def test_refusal_can_be_explained_by_its_id(own_gateway):
+    gateway = own_gateway()
+    config = ("--config", f"{gateway.dir}/virtgated.conf")
+    refused = gateway.virsh("alice", "start", "db-1").stderr
+    decision = refused.partition("(decision ")[2].partition(")")[0]
+    gateway.wait_audit(op=decision)
+    said = gateway.virtgate(*config, "policy", "explain", "--decision", decision)
+    assert said.returncode == 1, said.stderr
+    for words in ("x509:CN=alice,O=Lab", "from 127.0.0.1", "virDomainCreate (domain_create)", "domain:start on domain:db-1",
+                  "webops-on-web: it is not on domain 'db-1'", "webops-see-db: its role 'viewer' does not allow domain:start",
+                  "no: no binding allows it"):
+        assert words in said.stdout, said.stdout
+    assert "ANOTHER NOW" not in said.stdout
+    policy = policy_with_realms()
+    policy["bindings"].append({"id": "alice-starts-db", "who": ["group:webops"], "role": "operator", "on": ["domain:db-*"]})
+    gateway.write_policy(policy)
+    said = gateway.virtgate(*config, "policy", "explain", "--decision", decision)
+    assert said.returncode == 0
+    assert "yes: binding 'alice-starts-db'\nTHE VERDICT IS ANOTHER NOW: then deny, today allow" in said.stdout, said.stdout
+    found = json.loads(gateway.virtgate(*config, "--json", "policy", "explain", "--decision", decision).stdout)
+    assert found["changed"] and found["record"]["op"] == decision
+    assert [(one["permission"], one["object"], one["binding"]) for one in found["permissions"]] == [("domain:start", "domain:db-1", "alice-starts-db")]

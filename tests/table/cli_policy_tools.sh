@@ -407,6 +407,51 @@ verdict "suggest: lists that showed hidden objects are no wish" $?
 suggested "what failed, on what it was asked" 'grants("sasl:ann") == {("domain:start", "domain:db-1"), ("storage_vol:data_read", "storage_vol:images/gold"),
     ("domain:migrate", "domain:*")}'
 suggested "all that was lacked, and nothing that was not" 'grants("sasl:bob") == {("domain:getattr", "domain:db-1"), ("domain:reset", "domain:db-1"), ("network:read", "network:lan")}'
+# -- explain --decision: a decision of the trail, put to the policy of today
+python3 - "$dir" <<'PY' || exit 1
+import json, os, sys
+os.mkdir(sys.argv[1] + "/past")
+def record(seq, op, verdict, binding=None, stage="event", event="domain.create", result=None, **decision):
+    return {"seq": seq, "op": op, "stage": stage, "event": event, "time": "2026-11-23T19:00:00.000000Z", "call": "domain_create",
+            "user": {"name": "CN=ann", "x509": "CN=ann,O=Lab", "x509_sans": ["email:ann@x"]}, "source": {"address": "10.0.0.7", "via": "rpc-tls"},
+            "object": {"class": "domain", "name": "db-1"}, "decision": {"verdict": verdict, "binding": binding, "permissions": ["domain:start"], "rule": None} | decision,
+            "result": result or {"status": "denied" if verdict == "deny" else "ok", "message": "m\x1b[31m"}}
+records = [
+    record(1, "01DENIED", "deny", failed="domain:start"),
+    record(2, "01ALLOWED", "allow", "old", "intent", permissions=["domain:start", "domain:read"]),
+    record(3, "01ALLOWED", "allow", "old", "outcome", permissions=["domain:start", "domain:read"]),
+    record(4, "01WOULD", "would-deny", "trial", failed="domain:stop", lacked=[{"permission": "domain:stop"},
+           {"permission": "domain:getattr", "on": {"class": "domain", "every": True}}]),
+    record(5, "01LIE", "deny", event="session.identity_conflict", permissions=[]),
+    record(6, "01OLD", "deny", result={"status": "denied", "message": "access denied: 'domain:start' on domain 'db-1'"}),
+    {"seq": 7, "op": "01LOGIN", "event": "session.login", "stage": "event"},
+]
+with open(sys.argv[1] + "/past/audit-000001.jsonl", "w") as out:
+    out.writelines(json.dumps(r) + "\n" for r in records)
+PY
+cat >"$dir/now.json" <<'E'
+{ "version": 1, "roles": { "starter": { "allow": ["domain:start"] } }, "bindings": [
+  { "id": "by-cn", "who": ["x509-cn:ann"], "role": "starter", "on": ["domain:web-*"] },
+  { "id": "by-mail", "who": ["x509-san:email:ann@x"], "role": "starter", "on": ["domain:db-*"], "when": { "from": ["10.0.0.0/8"], "until": "2026-12-01T00:00:00Z" } } ] }
+E
+now="--policy $dir/now.json --dir $dir/past"
+# shellcheck disable=SC2086 # $now is four words
+{
+expect "decision: who, what, then, today" 0 \
+	"=decision    01DENIED, record 1, 2026-11-23T19:00:00.000000Z|who         x509:CN=ann,O=Lab, from 10.0.0.7 (rpc-tls)|call        virDomainCreate (domain_create)|answer      denied: m\\\\x1b\[31m||domain:start on domain:db-1|then        deny: no binding said anything|today|  -           by-cn: it is not on domain 'db-1'|  allow       by-mail: its role 'starter' allows domain:start|yes: binding 'by-mail'|THE VERDICT IS ANOTHER NOW: then deny, today allow|" \
+	"" policy explain --decision 01DENIED $now
+expect "decision: at another time" 1 "*by-mail: it ended at 2026-12-01T00:00:00Z|no: no binding allows it|" "" policy explain --decision 01DENIED --at 2027-01-01T00:00:00Z $now
+expect "decision: by the number of the record, and what was allowed" 1 "*domain:start on domain:db-1*then        allow by binding old*yes: binding 'by-mail'||domain:read on domain:db-1|*THE VERDICT IS ANOTHER NOW: then allow, today deny|" "" policy explain --decision 3 $now
+expect "decision: all that was lacked" 1 "*domain:stop on domain:db-1*then        would-deny by binding trial*domain:getattr on domain:\**" "" policy explain --decision 01WOULD $now
+expect "decision: forged names are no question to a policy" 1 "*conflict    name, UUID and id*" "" policy explain --decision 01LIE $now
+expect "decision: an old record" 0 "*domain:start on domain:db-1*" "" policy explain --decision 01OLD $now
+expect "decision: as JSON" 0 '{"record":{*"seq":1,*},"changed":true,"permissions":\[{"allowed":true,"verdict":"allow","binding":"by-mail","permission":"domain:start","object":"domain:db-1","changed":true,"bindings":\[{"binding":"by-cn","applies":false,*' "" policy explain --decision 01DENIED $now --json
+expect "decision: no such one" 1 "" "*has the id or number '01NONE'*hint: the refusal that the client saw*" policy explain --decision 01NONE $now
+expect "decision: a record that decides nothing" 1 "" "*has the id or number '01LOGIN'*" policy explain --decision 01LOGIN $now
+expect "decision: or a question, not both" 2 "" "*expected USER PERMISSION OBJECT, or --decision ID alone*" policy explain sasl:a --decision 01DENIED $now
+expect "decision: nor neither" 2 "" "*expected USER PERMISSION OBJECT, or --decision ID alone*" policy explain sasl:a domain:start $now
+}
+
 grep -q "\"access denied: '%s' on %s%s\"" gateway/gate/decide.c && grep -q 'it takes a binding on \\"\*\\""' gateway/gate/decide.c &&
 	grep -q '"every %s"' gateway/gate/decide.c
 verdict "suggest: refusals are worded as it reads them" $?
