@@ -64,6 +64,7 @@ call_destroy(struct call *call)
 	for (size_t i = 0; i < CALL_MAX_LOOKUPS; i++)
 		free(call->lookups[i].name);
 	json_decref(call->record);
+	free(call->domain_name);
 	free(call->message);
 	free(call);
 }
@@ -150,6 +151,7 @@ void
 call_forward(struct call *call, const uint8_t *message, size_t len)
 {
 	call->state = CALL_FORWARDED;
+	call->asked = inventory_clock(call->session->inventory);
 	if (strcmp(call->proc->name, "connect_close") == 0)
 		call->session->closing = true;
 	end_send(&call->session->backend, message, len);
@@ -257,6 +259,17 @@ call_settle(struct call *call, const struct judgement *judgement, const uint8_t 
 	call_destroy(call);
 }
 
+/* Which domain it was decided on, by which name. -1: out of memory. */
+static int
+remember_domain(struct call *call, const struct vg_object *object)
+{
+	if (object->class != VG_CLASS_domain || !object->has_uuid || object->name == NULL)
+		return 0;
+	memcpy(call->domain_uuid, object->uuid, VG_UUID_LEN);
+	call->domain_name = strdup(object->name);
+	return call->domain_name == NULL ? -1 : 0;
+}
+
 /* Decides a call whose whole message is at hand; it may be parked for a look-up and come here again. */
 void
 call_judge(struct call *call, const uint8_t *message, size_t len)
@@ -277,7 +290,7 @@ call_judge(struct call *call, const uint8_t *message, size_t len)
 		call_settle(call, &judgement, message, len);
 		return;
 	}
-	if (apply_patches(&judgement, message, len, &patched, &patched_len) < 0) {
+	if (remember_domain(call, &judgement.about.object) < 0 || apply_patches(&judgement, message, len, &patched, &patched_len) < 0) {
 		session_close(session, CLOSE_NO_MEMORY);
 		return;
 	}

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gateway/gate/gate.h"
+#include "gateway/gate/inventory.h"
 
 /* Where bytes land that can be handled at once: shared by all sessions, so that an idle one holds no buffer. */
 static uint8_t scratch[END_READ_SIZE];
@@ -48,6 +48,19 @@ consume(struct end *end, const uint8_t *data, size_t len)
 	return is_client(end) ? take_consume(end->session, data, len) : reply_consume(end->session, data, len);
 }
 
+/*
+ * What libvirtd told of domains before it wrote what has just been read: then the inventory is as new as the replies that are
+ * now judged by it. libvirtd writes an event before the replies to calls that came after it.
+ */
+static void
+catch_up(const struct end *end)
+{
+	const struct session *session = end->session;
+
+	if (!is_client(end) && session->num_calls > 0)
+		inventory_catch_up(session->inventory);
+}
+
 /* Bytes straight from the scratch buffer; a rest that is not a whole message moves to `in`. */
 static void
 read_fresh(struct end *end)
@@ -61,6 +74,7 @@ read_fresh(struct end *end)
 		gone(end);
 		return;
 	}
+	catch_up(end);
 	eaten = consume(end, scratch, (size_t)n);
 	if (end->fd >= 0 && eaten < (size_t)n && buf_add(&end->in, scratch + eaten, (size_t)n - eaten) < 0)
 		session_close(end->session, CLOSE_NO_MEMORY);
@@ -93,7 +107,9 @@ read_behind_rest(struct end *end)
 		return;
 	}
 	buf_added(&end->in, (size_t)n);
-	consume_rest(end);
+	catch_up(end);
+	if (end->fd >= 0)
+		consume_rest(end);
 }
 
 static void

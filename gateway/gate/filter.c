@@ -319,12 +319,46 @@ put_missing(struct call *call, const uint8_t *message, size_t len, uint8_t **out
 	return 0;
 }
 
+/* Was the domain renamed since it was decided on? Then what the reply says is of one that he did not name. */
+static bool
+renamed(const struct call *call)
+{
+	const struct inventory_domain *domain;
+
+	if (call->domain_name == NULL)
+		return false;
+	domain = inventory_by_uuid(call->session->inventory, call->domain_uuid);
+	return domain != NULL && strcmp(domain->name, call->domain_name) != 0;
+}
+
+/* As if the call had come a moment later. */
+static int
+put_renamed(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
+{
+	char uuid[VG_UUID_TEXT_LEN + 1], key[VG_UUID_TEXT_LEN + 300];
+	struct rpc_header header;
+	struct rpc_error error;
+
+	uuid_text(call->domain_uuid, uuid);
+	(void)snprintf(key, sizeof(key), "'%s' (%s)", uuid, call->domain_name);
+	resolve_missing(&error, VG_CLASS_domain, "uuid", key);
+	error.origin = decide_origin(call->session, error.origin);
+	*out = malloc(RPC_MAX_ERROR_LEN);
+	if (*out == NULL)
+		return -1;
+	(void)rpc_header_get(message, len, &header);
+	*out_len = rpc_put_error(*out, RPC_MAX_ERROR_LEN, &header, &error);
+	return 0;
+}
+
 int
 filter_error(struct call *call, const struct rpc_error *error, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
 {
 	struct rpc_error missing;
 
 	*out = NULL;
+	if (renamed(call))
+		return put_renamed(call, message, len, out, out_len);
 	if (!decide_by_reply(call->proc))
 		return 0;
 	resolve_missing(&missing, call->proc->returns.class, "name", "");
@@ -354,6 +388,8 @@ filter_reply(struct call *call, const uint8_t *message, size_t len, uint8_t **ou
 	const struct rpc_proc *proc = call->proc;
 
 	*out = NULL;
+	if (proc->kind == RPC_KIND_READ && renamed(call))
+		return put_renamed(call, message, len, out, out_len);
 	if (call->cut)
 		return cut_names(call, message, len, out, out_len);
 	if (proc->list.form != RPC_LIST_NONE) {

@@ -182,6 +182,9 @@ struct call {
 	size_t message_len;
 	struct looked_up lookups[CALL_MAX_LOOKUPS];
 	uint64_t lookup_ticket, audit_ticket;
+	uint64_t asked;			/* inventory_clock() when it was passed on */
+	char *domain_name;		/* owned: of the domain that was decided on, NULL when it is about none */
+	uint8_t domain_uuid[VG_UUID_LEN];
 	bool need_results_was_0;	/* we asked libvirtd for the list that he only wanted counted */
 	bool cut;			/* the reply is to have at most cut_to names; we asked libvirtd for all */
 	uint32_t cut_to;

@@ -17,7 +17,7 @@ enum { EVENT_UNDEFINED = 1, EVENT_STOPPED = 5, EVENT_CRASHED = 8 };
 struct lookup {
 	struct lookup *next;
 	struct inventory *inventory;
-	uint64_t ticket;
+	uint64_t ticket, asked;
 	uint32_t serial;
 	enum vg_class class;
 	bool by_uuid;
@@ -35,6 +35,7 @@ struct inventory {
 	char trouble[256];
 	struct inventory_domain *by_uuid[NUM_BUCKETS], *by_name[NUM_BUCKETS];
 	size_t num_domains;
+	uint64_t clock, listed;			/* events so far, and when the list was asked for */
 	uint64_t features_asked, features_there;	/* bit N: VIR_DRV_FEATURE N */
 	struct lookup *lookups;
 	uint64_t last_ticket;
@@ -156,8 +157,22 @@ inventory_has_id(const struct inventory_domain *domain, int32_t id)
 	return false;
 }
 
-void
-inventory_learn(struct inventory *inventory, const struct xdr_object *object)
+uint64_t
+inventory_clock(const struct inventory *inventory)
+{
+	return inventory->clock;
+}
+
+static bool
+told_since(const struct inventory *inventory, const uint8_t *uuid, uint64_t asked)
+{
+	const struct inventory_domain *domain = inventory_by_uuid(inventory, uuid);
+
+	return domain != NULL && domain->told > asked;
+}
+
+static void
+learn(struct inventory *inventory, const struct xdr_object *object, uint64_t told)
 {
 	const struct inventory_domain *known, *namesake;
 	struct inventory_domain *domain;
@@ -167,7 +182,10 @@ inventory_learn(struct inventory *inventory, const struct xdr_object *object)
 		return;
 	known = inventory_by_uuid(inventory, object->uuid);
 	if (known != NULL && strlen(known->name) == object->name.len && memcmp(known->name, object->name.data, object->name.len) == 0) {
-		set_id((struct inventory_domain *)(uintptr_t)known, object->id);
+		domain = (struct inventory_domain *)(uintptr_t)known;
+		set_id(domain, object->id);
+		if (told > domain->told)
+			domain->told = told;
 		return;
 	}
 	inventory_forget(inventory, object->uuid);
@@ -182,6 +200,7 @@ inventory_learn(struct inventory *inventory, const struct xdr_object *object)
 		inventory_forget(inventory, namesake->uuid);
 	memcpy(domain->uuid, object->uuid, VG_UUID_LEN);
 	domain->id = object->id;
+	domain->told = told;
 	bucket = hash(domain->uuid, VG_UUID_LEN);
 	domain->next_uuid = inventory->by_uuid[bucket];
 	inventory->by_uuid[bucket] = domain;
@@ -189,6 +208,19 @@ inventory_learn(struct inventory *inventory, const struct xdr_object *object)
 	domain->next_name = inventory->by_name[bucket];
 	inventory->by_name[bucket] = domain;
 	inventory->num_domains++;
+}
+
+void
+inventory_learn(struct inventory *inventory, const struct xdr_object *object)
+{
+	learn(inventory, object, inventory->clock);
+}
+
+void
+inventory_learn_reply(struct inventory *inventory, const struct xdr_object *object, uint64_t asked)
+{
+	if (object->uuid != NULL && !told_since(inventory, object->uuid, asked))
+		learn(inventory, object, 0);
 }
 
 static void
@@ -266,8 +298,9 @@ on_lookup(const struct rpc_proc *proc, const uint8_t *body, size_t len, const st
 		;
 	*link = lookup->next;
 	if (found)
-		inventory_learn(inventory, &object);
-	else if (error != NULL && error->code == RPC_ERR_NO_DOMAIN && lookup->class == VG_CLASS_domain && lookup->by_uuid)
+		inventory_learn_reply(inventory, &object, lookup->asked);
+	else if (error != NULL && error->code == RPC_ERR_NO_DOMAIN && lookup->class == VG_CLASS_domain && lookup->by_uuid &&
+	    !told_since(inventory, lookup->uuid, lookup->asked))
 		inventory_forget(inventory, lookup->uuid);
 	if (lookup->found != NULL)
 		lookup->found(found ? &object : NULL, lookup->arg);
@@ -294,6 +327,7 @@ look_up(struct inventory *inventory, enum vg_class class, const char *proc_name,
 	lookup->class = class;
 	lookup->found = found;
 	lookup->arg = arg;
+	lookup->asked = inventory->clock;
 	if (uuid != NULL) {
 		lookup->by_uuid = true;
 		memcpy(lookup->uuid, uuid, VG_UUID_LEN);
@@ -339,6 +373,13 @@ inventory_cancel(struct inventory *inventory, uint64_t ticket)
 
 /* ---- staying fresh ---- */
 
+void
+inventory_catch_up(struct inventory *inventory)
+{
+	if (inventory->ready)
+		upstream_catch_up(inventory->upstream);
+}
+
 static void
 on_event(const struct rpc_proc *proc, const uint8_t *body, size_t len, void *arg)
 {
@@ -351,6 +392,7 @@ on_event(const struct rpc_proc *proc, const uint8_t *body, size_t len, void *arg
 	    !xdr_get_object(VG_CLASS_domain, span, &object) || !xdr_find(proc->args, body, len, "msg.event", &span))
 		return;
 	what = xdr_span_i32(span);
+	inventory->clock++;
 	if (what == EVENT_UNDEFINED) {
 		/* It may go on running without a definition, or come back at once under another name: ask. */
 		inventory_forget(inventory, object.uuid);
@@ -376,7 +418,7 @@ on_listed(const struct rpc_proc *proc, const uint8_t *body, size_t len, const st
 	}
 	while (xdr_items_next(&items, &item))
 		if (xdr_get_object(VG_CLASS_domain, item, &object))
-			inventory_learn(inventory, &object);
+			inventory_learn_reply(inventory, &object, inventory->listed);
 	inventory->ready = true;
 	inventory->trouble[0] = '\0';
 	log_info("%s: inventory ready, %zu domains", inventory->uri, inventory->num_domains);
@@ -407,6 +449,7 @@ on_ready(void *arg)
 	(void)upstream_call(inventory->upstream, rpc_proc_by_name("connect_domain_event_callback_register_any"), body, out.len,
 	    on_registered, inventory);
 	xdr_out_init(&out, body, sizeof(body));
+	inventory->listed = inventory->clock;
 	xdr_put_i32(&out, 1);		/* need_results */
 	xdr_put_u32(&out, 0);
 	(void)upstream_call(inventory->upstream, rpc_proc_by_name("connect_list_all_domains"), body, out.len, on_listed, inventory);

@@ -11,6 +11,7 @@ struct inventory_domain {
 	uint8_t uuid[VG_UUID_LEN];
 	char *name;
 	int32_t id;				/* -1: not running */
+	uint64_t told;				/* when libvirtd last told of it unasked, by inventory_clock() */
 	int32_t former_ids[4];			/* of earlier runs, newest first: what old handles still carry; 0: none */
 	struct inventory_domain *next_uuid, *next_name;
 };
@@ -32,8 +33,15 @@ bool inventory_has_id(const struct inventory_domain *domain, int32_t id);
 size_t inventory_num_domains(const struct inventory *inventory);
 void inventory_each(const struct inventory *inventory, void (*each)(const struct inventory_domain *domain, void *arg), void *arg);
 
-/* A reply or event said that this domain exists like that (or not). */
+/* An event said that this domain exists like that (or not). */
 void inventory_learn(struct inventory *inventory, const struct xdr_object *object);
+/*
+ * The same out of a reply to what was asked when inventory_clock() said `asked`. An event may have overtaken it: what libvirtd
+ * has told of the domain since is newer, and stays.
+ */
+void inventory_learn_reply(struct inventory *inventory, const struct xdr_object *object, uint64_t asked);
+/* Counts the events so far. */
+uint64_t inventory_clock(const struct inventory *inventory);
 void inventory_forget(struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN]);
 
 /*
@@ -52,5 +60,7 @@ typedef void inventory_found_cb(const struct xdr_object *object, void *arg);
 uint64_t inventory_lookup_uuid(struct inventory *inventory, enum vg_class class, const uint8_t uuid[VG_UUID_LEN], inventory_found_cb *found, void *arg);
 uint64_t inventory_lookup_name(struct inventory *inventory, enum vg_class class, const char *name, inventory_found_cb *found, void *arg);
 void inventory_cancel(struct inventory *inventory, uint64_t ticket);
+/* Takes what libvirtd has sent and the loop has not read yet. Callbacks of look-ups come from within. */
+void inventory_catch_up(struct inventory *inventory);
 
 #endif

@@ -72,7 +72,7 @@ learn(struct call *call, const uint8_t *body, size_t len)
 	if (returns->from == RPC_FROM_ARG && returns->class == VG_CLASS_domain &&
 	    xdr_find_field(call->proc->ret, body, len, returns->path, &span, &field) &&
 	    (field->form != XDR_OPTIONAL || xdr_span_present(span, &span)) && xdr_get_object(VG_CLASS_domain, span, &object))
-		inventory_learn(call->session->inventory, &object);
+		inventory_learn_reply(call->session->inventory, &object, call->asked);
 }
 
 /* The answer to CONNECT_OPEN: the session is open, or over. */

@@ -228,8 +228,11 @@ resolve_domain(struct call *call, struct judgement *judgement, unsigned *index, 
 	struct inventory *inventory = call->session->inventory;
 	const struct inventory_domain *domain = inventory_by_uuid(inventory, object->uuid);
 
-	/* Unknown, or known by another name or id: the inventory may be a moment behind. Ask before judging. */
-	if (domain == NULL || strcmp(domain->name, name) != 0 || !inventory_has_id(domain, object->id)) {
+	/*
+	 * Unknown, or known by another name or id: the inventory may be a moment behind. Ask before judging; and before anything
+	 * but a read always, lest it has a new name of which the gate has not heard. A read is judged again by its reply (filter.c).
+	 */
+	if (call->proc->kind != RPC_KIND_READ || domain == NULL || strcmp(domain->name, name) != 0 || !inventory_has_id(domain, object->id)) {
 		const struct looked_up *answer = look_up(call, judgement, index, VG_CLASS_domain, object->uuid, NULL);
 
 		if (answer == NULL)

@@ -274,20 +274,20 @@ take_messages(struct upstream *upstream)
 	return 0;
 }
 
-static void
-on_readable(int fd, short what, void *arg)
+/* One read and what is whole of it. False: nothing more is there for now, or the upstream is over and may be freed. */
+static bool
+read_some(struct upstream *upstream)
 {
-	struct upstream *upstream = arg;
 	uint8_t *room = buf_room(&upstream->in, READ_SIZE);
+	bool more = false;
 	ssize_t n;
 
-	(void)what;
 	upstream->in_callback = true;
 	if (room == NULL) {
 		fail(upstream, "out of memory");
 		goto out;
 	}
-	n = recv(fd, room, READ_SIZE, 0);
+	n = recv(upstream->fd, room, READ_SIZE, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		goto out;
 	if (n <= 0) {
@@ -297,12 +297,32 @@ on_readable(int fd, short what, void *arg)
 	buf_added(&upstream->in, (size_t)n);
 	if (take_messages(upstream) < 0)
 		fail(upstream, "libvirtd sent a message that does not decode");
+	else
+		more = n == READ_SIZE;
 out:
 	if (buf_len(&upstream->in) == 0)
 		buf_free(&upstream->in);
 	upstream->in_callback = false;
-	if (upstream->destroyed)
+	if (upstream->destroyed) {
 		upstream_free(upstream);
+		more = false;
+	}
+	return more;
+}
+
+static void
+on_readable(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)read_some(arg);
+}
+
+void
+upstream_catch_up(struct upstream *upstream)
+{
+	while (read_some(upstream))
+		;
 }
 
 static void

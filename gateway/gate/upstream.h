@@ -30,6 +30,8 @@ struct upstream *upstream_create(struct gate *gate, const char *path, const char
 void upstream_destroy(struct upstream *upstream);
 /* Returns the serial, 0 when impossible. Callbacks come from the loop. */
 uint32_t upstream_call(struct upstream *upstream, const struct rpc_proc *proc, const void *body, size_t len, upstream_reply_cb *reply, void *arg);
+/* What has come and is not read yet, now: callbacks come from within. Not to be called from a callback of its own. */
+void upstream_catch_up(struct upstream *upstream);
 void upstream_cancel(struct upstream *upstream, uint32_t serial);
 
 #endif
