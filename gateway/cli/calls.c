@@ -92,6 +92,18 @@ call_is_decided(const struct rpc_proc *proc)
 	return !rule_never_passed(proc) && !proc->before_auth && proc->needs[0].permission != VG_PERM_NONE;
 }
 
+/* A permission on the host is on everything already. */
+bool
+call_needs_everything(const struct rpc_proc *proc)
+{
+	enum vg_class about = proc->about.class;
+	bool some = false;
+
+	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++)
+		some = some || (permission_class(need->permission) == about && about != VG_CLASS_connect);
+	return some && rule_unchecked(proc);
+}
+
 const char *
 call_condition(const struct rpc_need *need, char buf[CALL_CONDITION_SIZE])
 {

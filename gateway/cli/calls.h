@@ -17,6 +17,9 @@ const char *call_made_by(const struct rpc_proc *proc);
 /* Is it decided by the policy at all? Not what is never passed on, and not what the gate answers itself (log-in, close). */
 bool call_is_decided(const struct rpc_proc *proc);
 
+/* Is its permission needed on everything, because its content is not looked into? */
+bool call_needs_everything(const struct rpc_proc *proc);
+
 /* "with flags & 0x1", "without flags & 0x1", "with option = 3"; "" for one that always applies. Returns buf. */
 #define CALL_CONDITION_SIZE 96
 const char *call_condition(const struct rpc_need *need, char buf[CALL_CONDITION_SIZE]);

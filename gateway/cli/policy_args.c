@@ -98,7 +98,7 @@ add_part(struct question *question, const char *part, size_t len, struct vg_erro
 
 	if (!starts_with_kind(part, &kind)) {
 		vg_fail(error, "'%.*s' is no USER: expected KIND:NAME", (int)len, part);
-		return vg_hint(error, strncmp(part, "group:", 6) == 0 ? "ask for a member of the group" :
+		return vg_hint(error, strncmp(part, "group:", 6) == 0 ? "ask for a member of the group; `policy can` takes a group and asks for each" :
 		    "for example sasl:alice, x509:CN=bob,O=Lab, x509-cn:bob, unix:carol, or sasl:alice+x509-cn:alice");
 	}
 	prefix = strlen(kinds[kind].prefix);
@@ -128,10 +128,36 @@ set_address(struct question *question, const struct question_words *words, struc
 	return 0;
 }
 
+/* "x509", "sasl+x509". */
+static int
+add_proofs(struct question *question, const struct question_words *words, struct vg_error *error)
+{
+	static const struct {
+		const char *name;
+		unsigned proof;
+	} proofs[] = { { "x509", VG_PROOF_X509 }, { "sasl", VG_PROOF_SASL }, { "unix", VG_PROOF_UNIX } };
+	size_t len, i;
+
+	for (const char *word = words->proof; word != NULL && *word != '\0'; word += len + (word[len] != '\0')) {
+		len = strcspn(word, "+,");
+		for (i = 0; i < sizeof(proofs) / sizeof(proofs[0]); i++) {
+			if (strlen(proofs[i].name) == len && strncmp(proofs[i].name, word, len) == 0)
+				break;
+		}
+		if (i == sizeof(proofs) / sizeof(proofs[0])) {
+			vg_fail(error, "%sproof: '%.*s' is none of x509, sasl, unix", words->dashes, (int)len, word);
+			return vg_hint(error, "several are joined with '+'");
+		}
+		question->identity.proofs |= proofs[i].proof;
+	}
+	return 0;
+}
+
 struct question_words
 question_options(const struct cli *cli)
 {
-	return (struct question_words){ "--", cli_option(cli, "from", 0), cli_option(cli, "at", 0), cli_option(cli, "uuid", 0) };
+	return (struct question_words){ "--", cli_option(cli, "from", 0), cli_option(cli, "at", 0), cli_option(cli, "uuid", 0),
+		cli_option(cli, "proof", 0) };
 }
 
 int
@@ -153,6 +179,8 @@ question_user(struct question *question, const struct question_words *words, con
 		if (user[len] == '\0')
 			break;
 	}
+	if (add_proofs(question, words, error) != 0)
+		return -1;
 	question->identity.via = (question->identity.proofs & VG_PROOF_UNIX) != 0 ? VG_VIA_RPC_UNIX : VG_VIA_RPC_TLS;
 	return set_address(question, words, error);
 }

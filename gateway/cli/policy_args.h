@@ -23,9 +23,10 @@ struct question {
 struct question_words {
 	const char *dashes;	/* "--" where they were options, for messages */
 	const char *from, *at, *uuid;
+	const char *proof;	/* "x509+sasl": proven besides what USER names */
 };
 
-/* The options --from ADDRESS, --at TIME and --uuid UUID. */
+/* The options --from ADDRESS, --at TIME, --uuid UUID and --proof PROOF. */
 struct question_words question_options(const struct cli *cli);
 /*
  * USER: "sasl:alice", "x509:CN=bob,O=Lab", "unix:bob", several proven together with "+"; a DN gives its CN too. NULL:

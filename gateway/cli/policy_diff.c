@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/cli/policy_args.h"
+#include "gateway/cli/policy_groups.h"
 #include "gateway/cli/policy_load.h"
 #include "gateway/policy/diff.h"
 
@@ -96,52 +97,6 @@ take_change(const struct policy_change *change, void *arg)
 
 /* ---- groups ---- */
 
-/* A fingerprint may be written in capitals and with colons; the policy knows it without. */
-static void
-add_person(json_t *people, const char *text)
-{
-	static const char prefix[] = "x509-sha256:";
-	size_t start = strncmp(text, prefix, sizeof(prefix) - 1) == 0 ? sizeof(prefix) - 1 : strlen(text), len = start;
-	char *copy = strdup(text);
-
-	if (copy == NULL)
-		return;
-	for (const char *c = text + start; *c != '\0'; c++) {
-		if (*c != ':')
-			copy[len++] = *c >= 'A' && *c <= 'F' ? (char)(*c - 'A' + 'a') : *c;
-	}
-	copy[len] = '\0';
-	json_object_set_new(people, copy, json_true());
-	free(copy);
-}
-
-/* All members of a group as keys of an object, groups in it replaced by theirs. */
-static json_t *
-group_members(json_t *groups, const char *name)
-{
-	json_t *found = json_object(), *waiting = json_pack("[s]", name), *seen = json_object(), *item;
-	size_t i;
-
-	for (size_t next = 0; next < json_array_size(waiting); next++) {
-		const char *group = json_string_value(json_array_get(waiting, next));
-
-		if (group == NULL || json_object_get(seen, group) != NULL)
-			continue;
-		json_object_set_new(seen, group, json_true());
-		json_array_foreach(json_object_get(groups, group), i, item) {
-			const char *text = json_string_value(item);
-
-			if (text != NULL && strncmp(text, "group:", 6) == 0)
-				json_array_append_new(waiting, json_string(text + 6));
-			else if (text != NULL)
-				add_person(found, text);
-		}
-	}
-	json_decref(waiting);
-	json_decref(seen);
-	return found;
-}
-
 static bool
 is_among(json_t *who, const char *text)
 {
@@ -168,9 +123,9 @@ whole_groups(json_t *const groups[2], json_t *who)
 
 			if (!json_is_array(list) || is_among(names, name))
 				continue;
-			members = group_members(groups[side], name);
+			members = policy_group_members(groups[side], name);
 			if (json_object_get(groups[1 - side], name) != NULL) {
-				json_t *others = group_members(groups[1 - side], name);
+				json_t *others = policy_group_members(groups[1 - side], name);
 
 				json_object_update(members, others);
 				json_decref(others);
@@ -307,6 +262,23 @@ values_of(json_t *object)
 	return list;
 }
 
+static const char *
+mode_name(const struct policy *policy)
+{
+	return policy_only_watches(policy) ? "permissive" : "enforce";
+}
+
+/* What people gain and lose is told as if both counted. */
+static void
+print_mode(const struct policy *before, const struct policy *after, const char *const names[2])
+{
+	if (policy_only_watches(before) != policy_only_watches(after))
+		printf("the whole policy: mode was %s, now %s: %s\n", mode_name(before), mode_name(after), policy_only_watches(after) ?
+		    "THE GATEWAY ONLY WATCHES, what is denied is let through and recorded" : "what is denied is refused from now on");
+	else if (policy_only_watches(after))
+		printf("both policies only watch (mode permissive); this is what changes once %s counts\n", names[1]);
+}
+
 int
 verb_policy_diff(const struct cli *cli)
 {
@@ -337,11 +309,14 @@ verb_policy_diff(const struct cli *cli)
 		goto out;
 	}
 	name_groups(&report, files[0], files[1]);
-	status = json_object_size(report.people) > 0 ? CLI_NO : CLI_DONE;
+	status = json_object_size(report.people) > 0 || policy_only_watches(before) != policy_only_watches(after) ? CLI_NO : CLI_DONE;
 	if (cli->json) {
-		status = cli_print_json(json_pack("{s:s, s:s, s:b, s:o}", "old", cli->args[0], "new", cli->args[1], "differ",
-		    status == CLI_NO, "people", values_of(report.people)), status);
-	} else if (status == CLI_DONE) {
+		status = cli_print_json(json_pack("{s:s, s:s, s:b, s:o, s:{s:s, s:s}}", "old", cli->args[0], "new", cli->args[1], "differ",
+		    status == CLI_NO, "people", values_of(report.people), "mode", "was", mode_name(before), "now", mode_name(after)), status);
+		goto out;
+	}
+	print_mode(before, after, cli->args);
+	if (status == CLI_DONE) {
 		printf("nobody gains or loses anything\n");
 	} else {
 		json_object_foreach(report.people, key, people)

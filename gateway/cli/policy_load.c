@@ -107,7 +107,35 @@ policy_load(const char *file, json_t **json, struct mistakes *mistakes, int *sta
 }
 
 struct policy *
+policy_load_enforcing(struct policy *policy, json_t *json, int *status)
+{
+	struct vg_error error;
+	char *text;
+
+	policy_destroy(policy);
+	json_object_del(json, "mode");
+	text = json_dumps(json, 0);
+	policy = text != NULL ? policy_parse(text, strlen(text), "the policy", NULL, NULL) : NULL;
+	free(text);
+	if (policy == NULL) {
+		vg_fail(&error, "out of memory");
+		*status = cli_fail(&error, CLI_USAGE);
+	}
+	return policy;
+}
+
+struct policy *
 policy_load_configured(const struct cli *cli, int *status)
+{
+	json_t *json = NULL;
+	struct policy *policy = policy_load_with_json(cli, &json, status);
+
+	json_decref(json);
+	return policy;
+}
+
+struct policy *
+policy_load_with_json(const struct cli *cli, json_t **json, int *status)
 {
 	struct mistakes mistakes = { 0 };
 	struct vg_error error = { 0 };
@@ -125,7 +153,9 @@ policy_load_configured(const struct cli *cli, int *status)
 		free(file);
 		return NULL;
 	}
-	policy = policy_load(file, NULL, &mistakes, status);
+	policy = policy_load(file, json, &mistakes, status);
 	free(file);
+	if (policy != NULL && cli_option(cli, "enforce", 0) != NULL && policy_only_watches(policy))
+		policy = policy_load_enforcing(policy, *json, status);
 	return policy;
 }

@@ -24,8 +24,15 @@ char *policy_load_text(const char *file, size_t *len, struct vg_error *error);
 char *policy_load_name(const struct cli *cli, struct vg_error *error);
 /* NULL: told; *status is the exit code. `json` (may be NULL): the file as it stands, for the caller to drop. */
 struct policy *policy_load(const char *file, json_t **json, struct mistakes *mistakes, int *status);
-/* The one that policy_load_name names. */
+/*
+ * The same policy, whose JSON is `json`, as if its mode were enforce: "mode" is taken out of `json`, `policy` is destroyed. NULL:
+ * told, with *status.
+ */
+struct policy *policy_load_enforcing(struct policy *policy, json_t *json, int *status);
+/* The one that policy_load_name names; with --enforce as if its mode were enforce. */
 struct policy *policy_load_configured(const struct cli *cli, int *status);
+/* The same, with the file as it stands, for the caller to drop. */
+struct policy *policy_load_with_json(const struct cli *cli, json_t **json, int *status);
 
 /* "allow", "deny", "would-deny". */
 const char *policy_verdict_name(enum verdict verdict);

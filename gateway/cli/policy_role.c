@@ -9,7 +9,6 @@
 
 #include "gateway/cli/calls.h"
 #include "gateway/cli/policy_load.h"
-#include "gateway/gate/rules.h"
 #include "virtgate/nearest.h"
 
 /* What each built-in role is for. */
@@ -61,18 +60,6 @@ needs_json(const struct rpc_proc *proc, const struct role *role, bool held)
 	return list;
 }
 
-/* A permission on the host is on everything already. */
-static bool
-needs_everything(const struct rpc_proc *proc)
-{
-	enum vg_class about = proc->about.class;
-	bool some = false;
-
-	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++)
-		some = some || (permission_class(need->permission) == about && about != VG_CLASS_connect);
-	return some && rule_unchecked(proc);
-}
-
 static json_t *
 call_json(const struct rpc_proc *proc, const struct role *role)
 {
@@ -82,7 +69,7 @@ call_json(const struct rpc_proc *proc, const struct role *role)
 
 	return json_pack("{s:s?, s:s, s:s, s:s, s:o, s:o, s:b, s:b, s:s?}", "call", public_name, "rpc", proc->name, "class",
 	    class_name(proc->about.class == VG_CLASS_none ? VG_CLASS_connect : proc->about.class), "kind", kind_name(proc), "needs",
-	    needs_json(proc, role, true), "not", needs_json(proc, role, false), "needs_everything", needs_everything(proc), "recorded",
+	    needs_json(proc, role, true), "not", needs_json(proc, role, false), "needs_everything", call_needs_everything(proc), "recorded",
 	    proc->kind != RPC_KIND_READ, "shows", lists ? permission_name(proc->filter) : NULL);
 }
 

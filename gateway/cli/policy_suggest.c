@@ -11,6 +11,7 @@
 #include "gateway/cli/audit_match.h"
 #include "gateway/cli/audit_open.h"
 #include "gateway/cli/audit_view.h"
+#include "gateway/cli/policy_also.h"
 #include "gateway/cli/policy_load.h"
 #include "gateway/cli/policy_wants.h"
 
@@ -23,6 +24,8 @@ struct suggestion {
 	json_t *policy;		/* today's, as JSON; empty when it is not known */
 	json_t *roles, *bindings;
 	json_t *role_names;	/* by their permissions in one text */
+	json_t *also;		/* what each binding opens beyond what was asked for */
+	json_t *groups;		/* what the bindings are made of, by their ids */
 	json_t *warnings, *notes;
 	char prefix[32];	/* of every name: "suggested-20261123" */
 	unsigned next_role, next_binding;
@@ -73,9 +76,9 @@ compare_want(const void *a, const void *b)
 	return order != 0 ? order : x->permission < y->permission ? -1 : x->permission > y->permission;
 }
 
-/* A binding to be. */
+/* A binding to be; `first` is where its first want stands. */
 static json_t *
-find_group(json_t *groups, const struct want *want, json_t *permissions)
+find_group(json_t *groups, const struct want *want, size_t first, json_t *permissions)
 {
 	char *text = json_dumps(permissions, JSON_COMPACT), *key = NULL;
 	json_t *group = NULL;
@@ -86,8 +89,8 @@ find_group(json_t *groups, const struct want *want, json_t *permissions)
 	}
 	group = json_object_get(groups, key);
 	if (group == NULL) {
-		group = json_pack("{s:s, s:i, s:O, s:s, s:{}, s:i, s:s}", "who", want->who, "proofs", (int)want->proofs,
-		    "permissions", permissions, "key", text, "on", "count", 0, "last", "");
+		group = json_pack("{s:s, s:i, s:O, s:s, s:{}, s:i, s:s, s:{}, s:I}", "who", want->who, "proofs", (int)want->proofs,
+		    "permissions", permissions, "key", text, "on", "count", 0, "last", "", "calls", "first", (json_int_t)first);
 		if (json_object_set_new(groups, key, group) != 0)
 			group = NULL;
 	}
@@ -108,12 +111,13 @@ group_target(json_t *groups, const struct want *list, size_t from, size_t to)
 		if (i == from || list[i].permission != list[i - 1].permission)
 			json_array_append_new(permissions, json_string(permission_name(list[i].permission)));
 	}
-	group = find_group(groups, &list[from], permissions);
+	group = find_group(groups, &list[from], from, permissions);
 	json_decref(permissions);
 	if (group == NULL)
 		return -1;
 	for (size_t i = from; i < to; i++) {
 		num += (json_int_t)list[i].count;
+		json_object_update(json_object_get(group, "calls"), list[i].calls);
 		last = json_string_value(json_object_get(group, "last"));
 		if (strcmp(last, list[i].last) < 0)
 			json_object_set_new(group, "last", json_string(list[i].last));
@@ -269,6 +273,7 @@ add_binding(struct suggestion *suggestion, json_t *group)
 	    "on", on);
 	if (json_integer_value(json_object_get(group, "proofs")) != 0)
 		json_object_set_new(binding, "when", json_pack("{s:[ss]}", "proof", "x509", "sasl"));
+	json_object_set(suggestion->groups, id, group);
 	if (json_array_append_new(suggestion->bindings, binding) != 0)
 		suggestion->wants.out_of_memory = true;
 	json_array_foreach(permissions, i, item) {
@@ -335,6 +340,68 @@ merge(struct suggestion *suggestion, struct vg_error *error)
 	return policy;
 }
 
+/* Objects of a binding that stand for more than was seen, in words. */
+static json_t *
+other_objects(json_t *on)
+{
+	json_t *list = json_array(), *item;
+	size_t i;
+
+	json_array_foreach(on, i, item) {
+		const char *text = json_string_value(item), *colon = strchr(text, ':');
+		size_t len = strlen(text);
+
+		if (colon == NULL || text[len - 1] != '*')
+			continue;
+		if (colon[1] == '*')
+			json_array_append_new(list, json_sprintf("every other %.*s", (int)(colon - text), text));
+		else
+			json_array_append_new(list, json_sprintf("every other %.*s whose name begins with '%.*s'", (int)(colon - text), text,
+			    (int)(len - 2 - (size_t)(colon - text)), colon + 1));
+	}
+	return list;
+}
+
+/* A policy of this binding alone. NULL: out of memory. */
+static struct policy *
+alone(struct suggestion *suggestion, json_t *binding)
+{
+	const char *role = json_string_value(json_object_get(binding, "role"));
+	json_t *json = json_pack("{s:i, s:{s:O}, s:[O]}", "version", 1, "roles", role, json_object_get(suggestion->roles, role), "bindings",
+	    binding);
+	char *text = json_dumps(json, 0);
+	struct policy *policy = text != NULL ? policy_parse(text, strlen(text), role, NULL, NULL) : NULL;
+
+	json_decref(json);
+	free(text);
+	return policy;
+}
+
+/* What each binding opens beyond what was asked for. */
+static void
+find_also(struct suggestion *suggestion)
+{
+	json_t *binding;
+	size_t i;
+
+	json_array_foreach(suggestion->bindings, i, binding) {
+		const char *id = json_string_value(json_object_get(binding, "id"));
+		json_t *group = json_object_get(suggestion->groups, id), *also;
+		struct policy *with = alone(suggestion, binding);
+		const struct want *want = &suggestion->wants.list[json_integer_value(json_object_get(group, "first"))];
+
+		if (with == NULL) {
+			suggestion->wants.out_of_memory = true;
+			return;
+		}
+		also = policy_also(suggestion->wants.policy, with, want, json_object_get(group, "permissions"), json_object_get(group, "calls"));
+		policy_destroy(with);
+		json_object_set_new(also, "binding", json_string(id));
+		json_object_set_new(also, "objects", other_objects(json_object_get(binding, "on")));
+		json_array_append_new(suggestion->also, also);
+	}
+}
+
 static int
 check(struct suggestion *suggestion, struct vg_error *error)
 {
@@ -353,6 +420,7 @@ check(struct suggestion *suggestion, struct vg_error *error)
 		    decision.verdict == VERDICT_DENY ? "denied" : "recorded as would-be denied",
 		    decision.binding != NULL ? " by binding " : "", decision.binding != NULL ? decision.binding : "");
 	}
+	find_also(suggestion);
 	policy_destroy(policy);
 	return 0;
 }
@@ -398,6 +466,42 @@ print_all(const char *kind, json_t *list)
 	}
 }
 
+/* "a, b, c and 4 more"; --json has them all. */
+static void
+print_some(json_t *list, size_t most, const char *before)
+{
+	size_t num = json_array_size(list);
+
+	for (size_t i = 0; i < num && i < most; i++) {
+		fprintf(stderr, "%s", i > 0 ? ", " : before);
+		audit_view_put(stderr, json_string_value(json_array_get(list, i)));
+	}
+	if (num > most)
+		fprintf(stderr, " and %zu more", num - most);
+}
+
+static void
+print_also(json_t *also)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(also, i, one) {
+		json_t *objects = json_object_get(one, "objects"), *calls = json_object_get(one, "calls"), *more = json_object_get(one, "permissions");
+
+		fprintf(stderr, "virtgate: %s ", json_string_value(json_object_get(one, "binding")));
+		if (json_array_size(objects) + json_array_size(calls) + json_array_size(more) == 0) {
+			fprintf(stderr, "allows nothing but what was asked for\n");
+			continue;
+		}
+		fprintf(stderr, "allows more than was asked for");
+		print_some(objects, 4, ": on ");
+		print_some(calls, 6, json_array_size(objects) > 0 ? "; the calls " : ": the calls ");
+		print_some(more, 6, json_array_size(objects) + json_array_size(calls) > 0 ? "; the permissions " : ": the permissions ");
+		fprintf(stderr, "\n");
+	}
+}
+
 /* ---- the verb ---- */
 
 /* Today's policy: of --policy or the settings; unknown when there are neither. -1: told, exit with *status. */
@@ -420,6 +524,11 @@ load_today(const struct cli *cli, struct suggestion *suggestion, struct policy *
 	suggestion->policy = NULL;
 	*policy = policy_load(file, &suggestion->policy, &mistakes, status);
 	free(file);
+	if (*policy != NULL && policy_only_watches(*policy)) {
+		/* What it would deny once it counts is what is asked for. */
+		tell(suggestion->notes, "today's policy only watches; it was asked as if it counted");
+		*policy = policy_load_enforcing(*policy, suggestion->policy, status);
+	}
 	return *policy != NULL ? 0 : -1;
 }
 
@@ -460,9 +569,9 @@ print_suggestion(const struct cli *cli, struct suggestion *suggestion)
 	    suggestion->bindings);
 
 	if (cli->json)
-		return cli_print_json(json_pack("{s:o?, s:I, s:I, s:O, s:O}", "suggestion", fragment, "denied",
+		return cli_print_json(json_pack("{s:o?, s:I, s:I, s:O, s:O, s:O}", "suggestion", fragment, "denied",
 		    (json_int_t)suggestion->wants.denied, "would_deny", (json_int_t)suggestion->wants.would_deny, "warnings",
-		    suggestion->warnings, "notes", suggestion->notes), status);
+		    suggestion->warnings, "notes", suggestion->notes, "also", suggestion->also), status);
 	if (status == CLI_DONE) {
 		json_dumpf(fragment, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		putchar('\n');
@@ -471,6 +580,7 @@ print_suggestion(const struct cli *cli, struct suggestion *suggestion)
 		    suggestion->wants.would_deny);
 	}
 	json_decref(fragment);
+	print_also(suggestion->also);
 	print_all("WARNING: ", suggestion->warnings);
 	print_all("note: ", suggestion->notes);
 	return status;
@@ -480,7 +590,8 @@ int
 verb_policy_suggest(const struct cli *cli)
 {
 	struct suggestion suggestion = { .exact = cli_option(cli, "exact", 0) != NULL, .roles = json_object(), .bindings = json_array(),
-		.role_names = json_object(), .warnings = json_array(), .notes = json_array() };
+		.role_names = json_object(), .warnings = json_array(), .notes = json_array(), .also = json_array(),
+		.groups = json_object() };
 	struct policy *policy = NULL;
 	struct vg_error error = { 0 };
 	int status = CLI_USAGE;
@@ -508,6 +619,8 @@ out:
 	json_decref(suggestion.roles);
 	json_decref(suggestion.bindings);
 	json_decref(suggestion.role_names);
+	json_decref(suggestion.also);
+	json_decref(suggestion.groups);
 	json_decref(suggestion.warnings);
 	json_decref(suggestion.notes);
 	policy_destroy(policy);

@@ -1,7 +1,7 @@
 /*
  * policy_test.c: `virtgate policy test`: a table of expected verdicts, kept beside the policy.
  *
- *     # who          | permission   | object       [| from ADDRESS, at TIME, uuid UUID] -> verdict [binding]
+ *     # who          | permission   | object       [| from ADDRESS, at TIME, …] -> verdict [binding]
  *     sasl:alice     | domain:start | domain:web-1                                      -> allow web-team-on-web
  *     sasl:alice     | domain:start | domain:db-1                                       -> deny
  *     x509-cn:admin  | domain:stop  | domain:db-1   | from 10.0.0.7                     -> allow
@@ -86,7 +86,7 @@ read_expected(struct row *row, char *text, struct vg_error *error)
 	return nearest.best != NULL ? vg_hint(error, "did you mean '%s'?", nearest.best) : -1;
 }
 
-/* "from ADDRESS, at TIME, uuid UUID". */
+/* "from ADDRESS, at TIME, uuid UUID, proof PROOF". */
 static int
 read_where(struct row *row, char *text, struct vg_error *error)
 {
@@ -111,8 +111,10 @@ read_where(struct row *row, char *text, struct vg_error *error)
 			row->words.at = value;
 		else if (strcmp(word, "uuid") == 0 && *value != '\0')
 			row->words.uuid = value;
+		else if (strcmp(word, "proof") == 0 && *value != '\0')
+			row->words.proof = value;
 		else
-			return vg_fail(error, "'%s' is none of: from ADDRESS, at TIME, uuid UUID", word);
+			return vg_fail(error, "'%s' is none of: from ADDRESS, at TIME, uuid UUID, proof PROOF", word);
 	}
 	return 0;
 }
@@ -120,7 +122,7 @@ read_where(struct row *row, char *text, struct vg_error *error)
 static int
 read_row(struct row *row, char *line, struct vg_error *error)
 {
-	static const char shape[] = "WHO | PERMISSION | OBJECT [| from ADDRESS, at TIME, uuid UUID] -> VERDICT [BINDING]";
+	static const char shape[] = "WHO | PERMISSION | OBJECT [| from ADDRESS, at TIME, uuid UUID, proof PROOF] -> VERDICT [BINDING]";
 	char *expected = cut(line, "->");
 	size_t num = 0;
 
@@ -228,7 +230,7 @@ int
 verb_policy_test(const struct cli *cli)
 {
 	struct table table = { .file = cli->args[0],
-		.otherwise = { "", cli_option(cli, "from", 0), cli_option(cli, "at", 0), NULL } };
+		.otherwise = { "", cli_option(cli, "from", 0), cli_option(cli, "at", 0), NULL, NULL } };
 	struct vg_error error = { 0 };
 	struct policy *policy = NULL;
 	size_t len = 0;

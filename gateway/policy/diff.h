@@ -4,7 +4,8 @@
  * Asked is for everybody whom either policy names, every permission, and every pattern of objects that either names. A
  * glob stands for somebody or something that it matches and nothing narrower does; somebody who is named in one way is
  * taken to have proven that and nothing else. Conditions (from, proof, hours, until) are compared as they are written,
- * bindings that ended before `now` are left out.
+ * bindings that ended before `now` are left out. A permissive mode of the whole policy is left out too: what is told is what
+ * changes for people once the policies count.
  */
 #ifndef POLICY_DIFF_H
 #define POLICY_DIFF_H

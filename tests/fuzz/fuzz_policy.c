@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "gateway/policy/lint.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/table/policy_reference.h"
 
@@ -92,6 +93,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	FUZZ_ASSERT((policy == NULL) == (problems > 0));
 	if (policy == NULL)
 		return 0;
+	policy_lint(policy, text, len, "fuzz", 1795428000, check_problem, &problems);
 	json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 	FUZZ_ASSERT(json != NULL);
 	/* The reference is slow: only policies of human size. */

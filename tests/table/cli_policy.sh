@@ -55,16 +55,70 @@ expect "options before the verb" 0 "\[{*}\]" "" --json policy permissions audit:
 expect "-- ends the options" 2 "" "*--help: No such file*" policy check -- --help
 
 # -- policy check
-expect "a good policy" 0 "*office.json: good" "" policy check tests/table/policy/office.json
+expect "a good policy" 0 "*places.json: good" "" policy check tests/table/policy/places.json
 expect "the example is good" 0 "*good" "" policy check gateway/policy.json.example
 expect "every mistake with its line" 1 "" "*broken.json:2: *sals:a*did you mean 'sasl:'*broken.json:2: unknown role 'viewr'*did you mean 'viewer'*2 mistakes" \
 	policy check "$dir/broken.json"
-expect "mistakes as JSON" 1 '{"file":*"good":false,"mistakes":\[{"what":*broken.json:2:*}\]}' "" policy check --json "$dir/broken.json"
-expect "a good one as JSON" 0 '*"good":true,"mistakes":\[\]}' "" policy check tests/table/policy/office.json --json
+expect "mistakes as JSON" 1 '{"file":*"good":false,"mistakes":\[{"what":*broken.json:2:*}\],"warnings":\[\]}' "" policy check --json "$dir/broken.json"
+expect "a good one as JSON" 0 '*"good":true,"mistakes":\[\],"warnings":\[\]}' "" policy check tests/table/policy/places.json --json
 expect "a file that is not there" 2 "" "*nothing.json: No such file*" policy check "$dir/nothing.json"
 expect "a folder" 2 "" "*Is a directory*" policy check "$dir"
-expect "the policy of the settings" 0 "*office.json: good" "" policy check --config "$dir/virtgated.conf"
+expect "the policy of the settings" 0 "*office.json: good, but 2 warnings" "WARNING:*" policy check --config "$dir/virtgated.conf"
 expect "settings that are not there" 2 "" "*none.conf*hint:*" policy check --config "$dir/none.conf"
+
+# -- what is no mistake but hardly meant: each once, with its line, and nothing of what is meant (the binding on pools, hours, a trial)
+cat >"$dir/warnings" <<'E'
+lint.json:14: binding 'narrow-admin' is on some objects only, but its role 'admin' allows connect:write
+lint.json:16: binding 'over' does not apply any more: it ended at 2020-01-01T00:00:00Z
+lint.json:18: binding 'never' can never apply: nobody comes both
+lint.json:20: binding 'some-never' can never apply to unix:bob: who comes over the local socket
+lint.json:21: binding 'empty' says nothing: its role 'empty' has no permission
+lint.json:22: binding 'wrong-class' says nothing: no permission of its role 'vols' is about what it is on
+lint.json:23: binding 'starts' allows nothing: all that it allows is denied, among others by binding 'deny-b'
+lint.json:3: nobody uses the group 'idle'
+lint.json:4: nobody uses the set 'idle-set'
+lint.json:6: nobody uses the role 'idle-role'
+E
+number=$((number + 1))
+"$virtgate" policy check tests/table/policy/lint.json 2>&1 >"$dir/out" | grep '^WARNING: ' >"$dir/err"
+told=0
+while read -r line; do grep -qF "$line" "$dir/err" || told=1; done <"$dir/warnings"
+if [ "$told" -eq 0 ] && [ "$(wc -l <"$dir/err")" -eq 10 ] && [ "$(cat "$dir/out")" = "tests/table/policy/lint.json: good, but 10 warnings" ]; then
+	echo "ok $number - policy check warns"
+else
+	failed=1
+	echo "not ok $number - policy check warns"
+	sed 's/^/# /' "$dir/out" "$dir/err"
+fi
+expect "warnings as JSON, and no mistake" 0 '*"good":true,"mistakes":\[\],"warnings":\[{"what":*narrow-admin*"hint":"bind a role without*' "" policy check tests/table/policy/lint.json --json
+expect "a policy that only watches says so" 0 "*but 2 warnings" "WARNING: *watch.json:3: THE GATEWAY ONLY WATCHES*" policy check tests/table/policy/watch.json
+
+# -- a policy that only watches
+watch="--policy tests/table/policy/watch.json"
+# shellcheck disable=SC2086 # $watch and $office are two words
+{
+expect "watching: let through" 0 "yes, would be denied: no binding allows it" "" policy can sasl:x domain:start domain:web-1 $watch
+expect "watching: as if it counted" 1 "no: no binding allows it" "" policy can sasl:x domain:start domain:web-1 $watch --enforce
+expect "watching: a deny is told as one that would be" 0 "*would-deny  no-stop: its role 'no-stop' denies domain:stop, but the whole policy is permissive*yes, would be denied: binding 'no-stop'" "" \
+	policy explain sasl:x domain:stop domain:core-1 $watch
+expect "watching: explained as if it counted" 1 "*deny  *no-stop: its role 'no-stop' denies domain:stop
+*no: binding 'no-stop'" "" policy explain sasl:x domain:stop domain:core-1 $watch --enforce
+expect "watching: who-can says that everybody can" 0 "allow*sasl:ann: binding 'ann-operates', from 10.0.0.0/8; until 2026-12-31T00:00:00Z" "*whoever is authenticated is let through*" \
+	policy who-can domain:start domain:web-1 --at 2026-11-23T10:00:00Z $watch
+expect "watching: what changes is told" 1 "the whole policy: mode was enforce, now permissive: THE GATEWAY ONLY WATCHES*" "" policy diff tests/table/policy/office.json tests/table/policy/watch.json
+
+# -- groups and proofs
+expect "a group: each of its members" 1 "allow *sasl:alice@EXAMPLE.COM: binding 'webops-on-web'*?  *x509:\*CN=bob,\*: stands for several*allow *x509-sha256:0011*" "" \
+	policy can group:webops domain:start domain:web-1 $office
+expect "a group that may" 0 "allow       sasl:alice: binding 'web-team-on-web'
+allow       x509-cn:alice: binding 'web-team-on-web'" "" policy can group:web-team domain:start domain:web-1 --policy gateway/policy.json.example
+expect "a group as JSON" 1 '{"group":"web-team","allowed":false,"members":\[{"allowed":false,"verdict":"deny","binding":null,"who":"sasl:alice"},*' "" \
+	policy can group:web-team domain:start domain:db-1 --policy gateway/policy.json.example --json
+expect "a group that is not there" 2 "" "*has no group 'web-taem'*did you mean 'web-team'?" policy can group:web-taem domain:start domain:web-1 --policy gateway/policy.json.example
+expect "a proof besides the name" 0 "yes: binding 'both-proofs'" "" policy can sasl:p domain:start domain:x --proof x509 --policy tests/table/policy/when.json
+expect "without it" 1 "no:*" "" policy can sasl:p domain:start domain:x --policy tests/table/policy/when.json
+expect "no proof" 2 "" "*--proof: 'password' is none of x509, sasl, unix*" policy can sasl:p domain:start domain:x --proof x509+password --policy tests/table/policy/when.json
+}
 
 # -- policy can
 expect "yes" 0 "yes: binding 'webops-on-web'" "" policy can sasl:alice@EXAMPLE.COM domain:start domain:web-1 $office
@@ -90,7 +144,7 @@ expect "at" 0 "yes: binding 'until'" "" policy can sasl:u domain:start domain:x 
 expect "at another time" 1 "no:*" "" policy can sasl:u domain:start domain:x --at 2027-01-01T01:00:00Z --policy tests/table/policy/when.json
 expect "a permission with a slip" 2 "" "*unknown permission 'domain:strat'*did you mean 'domain:start'?" policy can sasl:a domain:strat domain:x $office
 expect "no kind of user" 2 "" "*'alice' is no USER*hint: for example sasl:alice*" policy can alice domain:start domain:x $office
-expect "a group is nobody" 2 "" "*ask for a member*" policy can group:webops domain:start domain:x $office
+expect "a group is nobody" 2 "" "*ask for a member*" policy explain group:webops domain:start domain:x $office
 expect "the wrong class" 2 "" "*domain:start is asked for a domain, not for a network*" policy can sasl:a domain:start network:x $office
 expect "no object" 2 "" "*'web-1' is no OBJECT*hint: for example domain:NAME" policy can sasl:a domain:start web-1 $office
 expect "a volume without pool" 2 "" "*storage_vol:POOL/NAME*" policy can sasl:a storage_vol:read storage_vol:x $office

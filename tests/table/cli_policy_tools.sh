@@ -157,9 +157,9 @@ changed "domain:monitor is told beside domain:*" 1 "=sasl:ray|  gains   domain:?
 	's/"no-start": /"raw": { "allow": ["domain:*", "domain:monitor"] }, &/'
 sed "s/{ $last/{ \"id\": \"n\", \"who\": [\"sasl:sam\"], \"role\": \"s\", \"on\": [\"domain:web-*\"] },&/; s/\"no-start\": /\"s\": { \"allow\": [\"domain:stop\"] }, &/" \
 	"$dir/old.json" >"$dir/json.json"
-expect "diff: as JSON" 1 '{"old":*,"new":*,"differ":true,"people":\[{"who":\["sasl:sam"\],"changes":\[{"change":"gains","permissions":\["domain:stop"\],"object":"domain:web-\*","except":"","was":"no","now":"allow"}\],"groups":\[\]}\]}|' "" \
+expect "diff: as JSON" 1 '{"old":*,"new":*,"differ":true,"people":\[{"who":\["sasl:sam"\],"changes":\[{"change":"gains","permissions":\["domain:stop"\],"object":"domain:web-\*","except":"","was":"no","now":"allow"}\],"groups":\[\]}\],"mode":{"was":"enforce","now":"enforce"}}|' "" \
 	policy diff "$dir/old.json" "$dir/json.json" --json
-expect "diff: a policy and itself as JSON" 0 '*"differ":false,"people":\[\]}|' "" policy diff "$dir/old.json" "$dir/old.json" --json
+expect "diff: a policy and itself as JSON" 0 '*"differ":false,"people":\[\],*}|' "" policy diff "$dir/old.json" "$dir/old.json" --json
 expect "diff: a broken policy" 2 "" "/dev/fd/*:1: not valid JSON*" policy diff "$dir/old.json" <(:)
 
 # Random pairs of policies: what diff tells is what the two answer.
@@ -407,6 +407,31 @@ verdict "suggest: lists that showed hidden objects are no wish" $?
 suggested "what failed, on what it was asked" 'grants("sasl:ann") == {("domain:start", "domain:db-1"), ("storage_vol:data_read", "storage_vol:images/gold"),
     ("domain:migrate", "domain:*")}'
 suggested "all that was lacked, and nothing that was not" 'grants("sasl:bob") == {("domain:getattr", "domain:db-1"), ("domain:reset", "domain:db-1"), ("network:read", "network:lan")}'
+# -- what else each suggested binding allows
+"$virtgate" policy suggest --dir "$dir/failed" --policy "$dir/today.json" --json >"$dir/also.json" 2>"$dir/told"
+python3 - "$dir/also.json" >"$dir/told" 2>&1 <<'PY'
+import json, sys
+found = json.load(open(sys.argv[1]))
+also = {one["binding"]: one for one in found["also"]}
+of = {frozenset((p, b["who"][0]) for p in found["suggestion"]["roles"][b["role"]]["allow"]): also[b["id"]] for b in found["suggestion"]["bindings"]}
+starts, reads, migrates = (of[frozenset({(p, "sasl:ann")})] for p in ("domain:start", "storage_vol:data_read", "domain:migrate"))
+print(json.dumps(found["also"], indent=1))
+# the same permission lets other calls through; not the one that was refused, none that needs another permission or "*" as well
+assert "virDomainCreateWithFlags" in starts["calls"] and not {"virDomainCreate", "virDomainCreateXML", "virDomainGetInfo"} & set(starts["calls"])
+assert starts["objects"] == [] and starts["permissions"] == []
+assert "virStorageVolDownload" in reads["calls"]
+assert migrates["objects"] == ["every other domain"]
+assert len(also) == len(found["suggestion"]["bindings"])
+PY
+verdict "suggest: the other calls and objects of each binding" $?
+"$virtgate" policy suggest --dir "$dir/failed" --policy "$dir/today.json" 2>"$dir/told" >/dev/null
+told "says them to people" "suggested-20261123-[0-9]+ allows more than was asked for: the calls virDomainCreateWithFlags" "on every other domain"
+"$virtgate" policy suggest --dir "$dir/trail" --policy "$dir/today.json" 2>"$dir/told" >/dev/null
+told "says what a glob takes in" "on every other domain whose name begins with 'farm-'"
+"$virtgate" policy suggest --dir "$dir/failed" --policy <(sed 's/"version": 1,/"version": 1, "mode": "permissive",/' "$dir/today.json") >"$dir/out.json" 2>"$dir/told"
+told "asks a policy that only watches as if it counted" "today's policy only watches"
+suggested "and comes to the same" 'grants("sasl:ann") == {("domain:start", "domain:db-1"), ("storage_vol:data_read", "storage_vol:images/gold"), ("domain:migrate", "domain:*")}'
+
 # -- explain --decision: a decision of the trail, put to the policy of today
 python3 - "$dir" <<'PY' || exit 1
 import json, os, sys
