@@ -36,6 +36,9 @@ OUR_NEEDS = {
     # The drivers hand over to calls that need domain:save too; of the second the annotation says only domain:read.
     "domain_set_max_memory": [("P", "domain", "write"), ("P", "domain", "save")],
     "domain_set_scheduler_parameters": [("P", "domain", "write"), ("P", "domain", "save")],
+    # The drivers read the device's XML as the caller.
+    **{name: [("P", "node_device", "detach"), ("P", "node_device", "read")] for name in (
+        "node_device_dettach", "node_device_re_attach", "node_device_reset", "node_device_detach_flags")},
 }
 # Streams without an annotation: the dispatcher is written by hand.
 OUR_STREAMS = {"domain_migrate_prepare_tunnel3_params": "WRITE"}

@@ -32,6 +32,11 @@ static const struct {
 	{ "domain_save_image_get_xml_desc", "domain:read_secure", "flags", 1 },
 	{ "domain_migrate_begin3", "domain:read_secure", NULL, 0 },
 	{ "domain_migrate_begin3_params", "domain:read_secure", NULL, 0 },
+	/* The drivers read the device's XML as the caller: libvirt's polkit driver refuses without it. */
+	{ "node_device_dettach", "node_device:read", NULL, 0 },
+	{ "node_device_re_attach", "node_device:read", NULL, 0 },
+	{ "node_device_reset", "node_device:read", NULL, 0 },
+	{ "node_device_detach_flags", "node_device:read", NULL, 0 },
 };
 
 /* Handled before anything is decided: the gate's own, or never passed on. */
