@@ -1,7 +1,7 @@
 /*
  * bodies.c: prints a valid call of every procedure of the table, for tests that speak raw RPC: program, number, name,
  * kind, value of its flags, and the body in hex. The object of a call is web-1; its UUID is the class as a byte, then
- * 15 bytes 3e, which whoever sends it replaces.
+ * 15 bytes 3e, which whoever sends it replaces. Numbers that are no flags are 0, or what the one argument says.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,10 +28,10 @@ flags_of(const struct rpc_proc *proc, const char **arg, uint32_t flags[MAX_FLAGS
 }
 
 static int
-print_body(const struct rpc_proc *proc, const char *arg, uint32_t flags)
+print_body(const struct rpc_proc *proc, const char *arg, uint32_t flags, uint32_t number)
 {
 	static const char *const kinds[] = { "read", "change", "access" };
-	struct body body = { .flag_arg = arg, .flags = flags, .optionals = true, .xml_class = xml_class_of(proc->name) };
+	struct body body = { .flag_arg = arg, .flags = flags, .number = number, .optionals = true, .xml_class = xml_class_of(proc->name) };
 
 	if (!body_build(&body, proc->args) || xdr_check(proc->args, body.data, body.len) != VG_OK) {
 		fprintf(stderr, "no valid body of %s\n", proc->name);
@@ -45,8 +45,9 @@ print_body(const struct rpc_proc *proc, const char *arg, uint32_t flags)
 }
 
 int
-main(void)
+main(int argc, char *argv[])
 {
+	uint32_t number = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 0) : 0;
 	const struct rpc_proc *proc;
 	uint32_t flags[MAX_FLAGS];
 	const char *arg;
@@ -57,7 +58,7 @@ main(void)
 		if (proc->kind == RPC_KIND_EVENT)
 			continue;
 		for (size_t k = 0; k < n; k++)
-			if (print_body(proc, arg, flags[k]) < 0)
+			if (print_body(proc, arg, flags[k], number) < 0)
 				return EXIT_FAILURE;
 	}
 	return EXIT_SUCCESS;

@@ -197,7 +197,7 @@ put_value(struct body *body, struct xdr_out *out, const struct xdr_field *field)
 	case XDR_INT64:
 	case XDR_UINT64:
 	case XDR_DOUBLE:
-		xdr_put_u64(out, 0);
+		xdr_put_u64(out, field->type->kind == XDR_DOUBLE || strcmp(field->name, "flags") == 0 ? 0 : body->number);
 		break;
 	case XDR_UUID:
 		object_uuid(VG_CLASS_none, body->key != THE_GRANTED, uuid);
@@ -214,7 +214,8 @@ put_value(struct body *body, struct xdr_out *out, const struct xdr_field *field)
 		put_fields(body, out, field->type->fields);
 		break;
 	default:
-		xdr_put_u32(out, body->flag_arg != NULL && strcmp(field->name, body->flag_arg) == 0 ? body->flags : 0);
+		xdr_put_u32(out, body->flag_arg != NULL && strcmp(field->name, body->flag_arg) == 0 ? body->flags :
+		    strcmp(field->name, "flags") == 0 ? 0 : body->number);
 	}
 }
 

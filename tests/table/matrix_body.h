@@ -27,8 +27,9 @@ enum variant {
 #define BODY_MAX_OBJECTS 3
 
 struct body {
-	const char *flag_arg;		/* argument that gets `flags`; every other number is 0 */
+	const char *flag_arg;		/* argument that gets `flags` */
 	uint32_t flags;
+	uint32_t number;		/* every other number but flags */
 	bool optionals;			/* are optional values there? */
 	bool no_items;			/* arrays are empty; otherwise they have num_items, or one */
 	size_t num_items;
