@@ -126,6 +126,11 @@ struct rpc_proc {
 	 * reader ends it with 0). The gate asks for as many as the protocol allows and cuts the reply.
 	 */
 	const char *overrun;
+	/*
+	 * Flags without any of which libvirtd falls over a domain that does not run (9.0.0: a NULL behind domain_migrate_perform3 without
+	 * peer-to-peer). 0: none.
+	 */
+	uint32_t running_unless;
 	enum rpc_stream stream;
 	uint32_t sparse_mask;			/* bits of `flags` that allow holes in the stream */
 	enum rpc_readonly readonly;

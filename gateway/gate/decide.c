@@ -203,6 +203,27 @@ ask_for_all(struct call *call, struct judgement *judgement, const uint8_t *body,
 	judgement->num_patches++;
 }
 
+/* Would libvirtd fall over it? Then it is answered as a libvirtd that does not. */
+static bool
+is_off(const struct call *call, struct judgement *judgement, const uint8_t *body, size_t len)
+{
+	struct xdr_span span;
+	uint32_t flags;
+
+	if (call->proc->running_unless == 0 || judgement->about.id >= 0 || !xdr_find(call->proc->args, body, len, "flags", &span))
+		return false;
+	span.data += span.len - 4;	/* the lower half, where there are 64 bits */
+	span.len = 4;
+	flags = xdr_span_u32(span);
+	if ((flags & call->proc->running_unless) != 0)
+		return false;
+	judgement->error.code = RPC_ERR_OPERATION_INVALID;
+	judgement->error.origin = RPC_ORIGIN_QEMU;
+	(void)snprintf(judgement->error.message, sizeof(judgement->error.message), "Requested operation is not valid: domain is not running");
+	judgement->verdict = DECIDE_MISSING;
+	return true;
+}
+
 /* Does the call itself name its object, by a struct or by the key that libvirt goes by? */
 static bool
 names_object(const struct rpc_object *about)
@@ -235,7 +256,7 @@ decide(struct call *call, const uint8_t *body, size_t len, struct judgement *jud
 		(void)resolve_hide(call, judgement, &index, &judgement->about.object);
 		return;
 	}
-	if (check_needs(call, judgement, body, len) != DECIDE_ALLOW)
+	if (check_needs(call, judgement, body, len) != DECIDE_ALLOW || is_off(call, judgement, body, len))
 		return;
 	ask_for_results(call, judgement, body, len);
 	ask_for_all(call, judgement, body, len);
