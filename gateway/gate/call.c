@@ -164,6 +164,27 @@ call_forward(struct call *call, const uint8_t *message, size_t len)
 	call->message_len = 0;
 }
 
+/* Another policy came while the intent was made durable: asked again, of what is about to be forwarded. */
+static bool
+still_allowed(struct call *call)
+{
+	struct judgement judgement;
+
+	if (call->policy == call->session->gate->num_policies)
+		return true;
+	decide_call(call, call->message + RPC_HEADER_LEN, call->message_len - RPC_HEADER_LEN, &judgement);
+	if (judgement.verdict == DECIDE_ALLOW)
+		return true;
+	if (call->lookup_ticket != 0)		/* it is not asked a third time */
+		inventory_cancel(call->session->inventory, call->lookup_ticket);
+	call->lookup_ticket = 0;
+	if (judgement.verdict == DECIDE_DENY || judgement.verdict == DECIDE_WAIT)
+		reply_denied(call, RPC_ERR_ACCESS_DENIED, RPC_ORIGIN_ACCESS, "access denied: the policy has changed meanwhile (decision %s)", call->op);
+	else
+		reply_denied(call, judgement.error.code, judgement.error.origin, "%s", judgement.error.message);
+	return false;
+}
+
 static void
 on_intent(bool durable, void *arg)
 {
@@ -172,7 +193,8 @@ on_intent(bool durable, void *arg)
 
 	call->audit_ticket = 0;
 	if (durable) {
-		call_forward(call, call->message, call->message_len);
+		if (still_allowed(call))
+			call_forward(call, call->message, call->message_len);
 	} else {
 		call_refuse(session, &call->header, RPC_ERR_SYSTEM, RPC_ORIGIN_RPC,
 		    "the audit trail cannot be written: '%s' was refused and nothing was changed", call->proc->name);
@@ -290,6 +312,7 @@ call_judge(struct call *call, const uint8_t *message, size_t len)
 		call_settle(call, &judgement, message, len);
 		return;
 	}
+	call->policy = session->gate->num_policies;
 	if (remember_domain(call, &judgement.about.object) < 0 || apply_patches(&judgement, message, len, &patched, &patched_len) < 0) {
 		session_close(session, CLOSE_NO_MEMORY);
 		return;

@@ -219,6 +219,7 @@ take_files(struct gate *gate, const int files[PROCESS_NUM_FILES], struct vg_erro
 	gate->settings = gate->process->settings = settings;
 	policy_destroy(gate->policy);
 	gate->policy = policy;
+	gate->num_policies++;
 	tell_mode(gate);
 	return 0;
 }

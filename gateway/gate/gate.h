@@ -49,6 +49,7 @@ struct gate {
 	struct process *process;
 	struct settings *settings;
 	struct policy *policy;
+	uint64_t num_policies;		/* how many there were: which one a decision was made by */
 	struct audit_client *audit;
 	struct link *parent;
 	struct inventory *inventories[GATE_MAX_URIS];	/* one for each of allowed_uris: a driver's world */
@@ -182,6 +183,7 @@ struct call {
 	size_t message_len;
 	struct looked_up lookups[CALL_MAX_LOOKUPS];
 	uint64_t lookup_ticket, audit_ticket;
+	uint64_t policy;		/* gate.num_policies when it was decided */
 	uint64_t asked;			/* inventory_clock() when it was passed on */
 	char *domain_name;		/* owned: of the domain that was decided on, NULL when it is about none */
 	uint8_t domain_uuid[VG_UUID_LEN];
@@ -227,6 +229,8 @@ size_t take_consume(struct session *session, const uint8_t *data, size_t len);
 /* ---- reply.c: from backend to client ---- */
 
 size_t reply_consume(struct session *session, const uint8_t *data, size_t len);
+/* A change whose intent is on record, and that is not forwarded after all: the outcome and the answer say so. */
+__attribute__((format(printf, 4, 5))) void reply_denied(struct call *call, int32_t code, int32_t origin, const char *format, ...);
 /* Answers and records every call that libvirtd will not answer any more. */
 void reply_abandon_all(struct session *session, const char *why, bool answer);
 

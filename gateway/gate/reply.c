@@ -3,6 +3,7 @@
  * does not decode ends the session. Replies are matched by serial, events judged at delivery, stream data passed
  * through.
  */
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,16 +27,12 @@ on_outcome(bool durable, void *arg)
 		session_update_reading(session);
 }
 
+/* The answer of a change waits until its outcome is durable. `error` is NULL when it went well. */
 static void
-finish(struct call *call, bool failed, const struct rpc_error *error, const uint8_t *message, size_t len)
+hold(struct call *call, const char *status, const struct rpc_error *error, const uint8_t *message, size_t len)
 {
 	struct session *session = call->session;
 
-	if (call->proc->kind != RPC_KIND_CHANGE) {
-		end_send(&session->client, message, len);
-		call_destroy(call);
-		return;
-	}
 	free(call->message);
 	call->message_len = len;
 	call->message = malloc(len);
@@ -50,12 +47,36 @@ finish(struct call *call, bool failed, const struct rpc_error *error, const uint
 	}
 	call->state = CALL_OUTCOME;
 	call->held_since = gate_now(session->gate);
-	call->audit_ticket = record_outcome(call, failed ? "error" : "ok", failed ? error->code : 0, failed ? error->message : "", on_outcome);
+	call->audit_ticket = record_outcome(call, status, error != NULL ? error->code : 0, error != NULL ? error->message : "", on_outcome);
 	if (call->audit_ticket == 0) {
 		call_refuse(session, &call->header, RPC_ERR_SYSTEM, RPC_ORIGIN_RPC,
-		    "'%s' was carried out, but its outcome could not be recorded", call->proc->name);
+		    "the outcome of '%s' could not be recorded", call->proc->name);
 		call_destroy(call);
 	}
+}
+
+static void
+finish(struct call *call, bool failed, const struct rpc_error *error, const uint8_t *message, size_t len)
+{
+	if (call->proc->kind == RPC_KIND_CHANGE) {
+		hold(call, failed ? "error" : "ok", failed ? error : NULL, message, len);
+		return;
+	}
+	end_send(&call->session->client, message, len);
+	call_destroy(call);
+}
+
+void
+reply_denied(struct call *call, int32_t code, int32_t origin, const char *format, ...)
+{
+	struct rpc_error error = { .code = code, .origin = origin };
+	uint8_t reply[RPC_MAX_ERROR_LEN];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(error.message, sizeof(error.message), format, args);
+	va_end(args);
+	hold(call, "denied", &error, reply, rpc_put_error(reply, sizeof(reply), &call->header, &error));
 }
 
 /* What the reply tells of domains goes to the inventory before the client can act on it. */

@@ -34,6 +34,7 @@ static struct {
 	uint64_t num_records;
 	bool ready;
 	pthread_mutex_t lock;
+	bool audit_holds;
 	bool audit_works;		/* these three under the lock */
 	struct buf records;
 	char *reloaded;
@@ -75,12 +76,16 @@ static void
 answer_record(struct link *link, const uint8_t *body, size_t len)
 {
 	struct audit_ack ack = { .upto = ++h.num_records };
+	bool holds;
 
 	pthread_mutex_lock(&h.lock);
 	ack.answer = h.audit_works ? AUDIT_DURABLE : AUDIT_FAILED;
+	holds = h.audit_holds;
 	pthread_mutex_unlock(&h.lock);
 	if (ack.answer == AUDIT_DURABLE)
 		take_record(body, len);
+	if (holds)
+		return;		/* one ack is for all before it */
 	(void)link_send(link, LINK_ACK, &ack, sizeof(ack), NULL, 0);
 }
 
@@ -249,6 +254,18 @@ harness_audit(bool works)
 	pthread_mutex_lock(&h.lock);
 	h.audit_works = works;
 	pthread_mutex_unlock(&h.lock);
+}
+
+void
+harness_audit_hold(bool holds)
+{
+	struct audit_ack ack = { .upto = h.num_records, .answer = AUDIT_DURABLE };
+
+	pthread_mutex_lock(&h.lock);
+	h.audit_holds = holds;
+	pthread_mutex_unlock(&h.lock);
+	if (!holds)
+		assert_int_equal(link_send(h.audit, LINK_ACK, &ack, sizeof(ack), NULL, 0), 0);
 }
 
 static char *

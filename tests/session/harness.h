@@ -32,6 +32,8 @@ void harness_stop(void);
 void harness_mischief(enum mischief mischief);
 /* The audit trail that the test plays: takes records, or refuses them. */
 void harness_audit(bool works);
+/* It takes records and does not say that they are durable, until it is told to. Not while records are on their way. */
+void harness_audit_hold(bool holds);
 /* Waits until a record holds both texts; fails the test after five seconds. */
 void harness_expect_record(const char *one, const char *other);
 /* Calls of sessions (not of the inventory) that reached libvirtd, and the last one. */

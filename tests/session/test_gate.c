@@ -505,6 +505,47 @@ test_I11_revoked_user_is_cut(void **state)
 }
 
 static void
+test_I48_right_that_is_taken_while_the_intent_is_written(void **state)
+{
+	struct message answer;
+	uint8_t body[1024];
+	size_t len = put_domain(body, "web-2", uuid_web2, -1);
+	int fd = open_as("alice");
+	char *text;
+
+	(void)state;
+	expect_info_works(fd, 2);
+	harness_expect_record("session.login", "alice");
+	harness_audit_hold(true);
+	client_send(fd, "domain_create", 3, body, len);
+	harness_expect_record("intent ", "domain.create");
+	/* he may look only, from now on */
+	text = harness_reload("{ \"version\": 1, \"bindings\": [ { \"id\": \"look\", \"who\": [\"sasl:alice\"], \"role\": \"viewer\","
+	    " \"on\": [\"domain:web-*\"] } ] }");
+	assert_string_equal(text, "");
+	free(text);
+	harness_audit_hold(false);
+	assert_true(client_receive(fd, &answer));
+	expect_error(&answer, RPC_ERR_ACCESS_DENIED, "access denied: the policy has changed meanwhile (decision ");
+	assert_int_equal(harness_num_forwarded(), 1);
+	harness_expect_record("outcome ", "\"status\":\"denied\"");
+	/* and where it still allows him, nothing is lost */
+	text = harness_reload(policy);
+	assert_string_equal(text, "");
+	free(text);
+	harness_audit_hold(true);
+	client_send(fd, "domain_create", 4, body, put_domain(body, "web-1", uuid_web1, 1));
+	harness_expect_record("intent args={\"dom.id\":1,\"dom.name\":\"web-1\"", "domain.create");
+	text = harness_reload(policy);
+	assert_string_equal(text, "");
+	free(text);
+	harness_audit_hold(false);
+	assert_true(client_receive(fd, &answer));
+	expect_ok(&answer);
+	close(fd);
+}
+
+static void
 test_I82_broken_policy_leaves_the_old_one(void **state)
 {
 	int fd = open_as("alice");
@@ -625,6 +666,7 @@ main(void)
 		TEST(test_I56_no_change_without_the_trail),
 		TEST(test_I52_events_of_hidden_domains_are_dropped),
 		TEST(test_I11_revoked_user_is_cut),
+		TEST(test_I48_right_that_is_taken_while_the_intent_is_written),
 		TEST(test_I82_broken_policy_leaves_the_old_one),
 		TEST(test_I37_large_document_of_somebody_who_may_not),
 		TEST(test_messages_split_at_every_byte),
