@@ -89,7 +89,7 @@ def test_new_certificate_without_dropping_anyone(own_gateway, authority, scratch
         client.communicate()
 
 
-def test_reloads_under_load_drop_nobody(own_gateway):
+def test_I83_reloads_under_load_drop_nobody(own_gateway):
     gateway = own_gateway()
     client = gateway.popen_python("alice", """
         c = connect()

@@ -644,6 +644,32 @@ test_hours_are_local(void **state)
 	policy_destroy(policy);
 }
 
+/* A matcher that tries every way for every star would not come back in this life. */
+static void
+test_I81_globs_do_not_explode(void **state)
+{
+	static char name[65536], glob[256];
+	char text[1024];
+	struct vg_identity identity = { .proofs = VG_PROOF_SASL, .sasl_name = (char[]){ "a" } };
+	struct vg_object object = { .class = VG_CLASS_domain, .name = name };
+	struct policy *policy;
+
+	(void)state;
+	memset(name, 'a', sizeof(name) - 1);
+	for (size_t i = 0; i + 2 < sizeof(glob); i += 2)
+		memcpy(glob + i, "*a", 2);
+	glob[sizeof(glob) - 2] = 'b';
+	(void)snprintf(text, sizeof(text), "{ \"version\": 1, \"bindings\": [ { \"id\": \"x\", \"who\": [\"anyone\"], \"role\": \"viewer\", "
+	    "\"on\": [\"domain:%s\"] } ] }", glob);
+	policy = policy_parse(text, strlen(text), "glob", NULL, NULL);
+	assert_non_null(policy);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(policy_decide(policy, &identity, VG_PERM_domain_read, &object, 0).verdict, VERDICT_DENY);
+	name[sizeof(name) - 2] = 'b';
+	assert_int_equal(policy_decide(policy, &identity, VG_PERM_domain_read, &object, 0).verdict, VERDICT_ALLOW);
+	policy_destroy(policy);
+}
+
 int
 main(void)
 {
@@ -662,6 +688,7 @@ main(void)
 		cmocka_unit_test(test_cut_everywhere),
 		cmocka_unit_test(test_bytes_that_are_not_text),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_I81_globs_do_not_explode),
 	};
 
 	setenv("TZ", "UTC", 1);

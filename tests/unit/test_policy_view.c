@@ -128,7 +128,7 @@ ask(bool of_one)
 }
 
 static void
-test_I81_decisions_allocate_nothing(void **state)
+test_decisions_allocate_nothing(void **state)
 {
 	(void)state;
 	ask(false);
@@ -156,7 +156,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_I81_decisions_allocate_nothing),
+		cmocka_unit_test(test_decisions_allocate_nothing),
 		cmocka_unit_test(test_I48_view_is_of_one_policy),
 	};
 
