@@ -1,5 +1,8 @@
-"""Every call of the protocol about the things of oracle_things.py: bodies that tests/integration/bodies makes, mended where libvirt would
-not come as far as asking for permission."""
+"""
+Every call of the protocol about the things of oracle_things.py: bodies that tests/integration/bodies makes, mended where libvirt would
+not come as far as asking for permission. They may all be sent, and do little where they are allowed: the guests have no disk, sleeping
+for 4 seconds is too short for libvirt, and SecludedLibvirtd keeps the rest from the host.
+"""
 import re
 import struct
 import subprocess
@@ -11,7 +14,7 @@ from rawrpc import string
 # about: the name of the thing that the call is about.
 Call = namedtuple("Call", "name program number kind flags about body")
 
-# Calls in which 0 says more than 4 does: numbers of events, states, types.
+# Numbers are 4. Calls in which 0 says more: numbers of events, states, types.
 ZERO = re.compile(r"connect_.*_event_(de|)register_any|domain_set_(vcpu|guest_vcpus|lifecycle_action)$|domain_send_key|domain_pm_suspend_for_duration")
 
 
