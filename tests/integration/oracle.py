@@ -118,10 +118,14 @@ class Keeper:
         if self.process.stdout.readline() != "ready\n":
             raise LabError("what the oracle is asked about could not be defined")
 
-    def restore(self, group):
-        self.process.stdin.write(group + "\n")
-        self.process.stdin.flush()
-        self._ready()
+    @staticmethod
+    def restore(keepers, group, name):
+        """On all of them at a time."""
+        for keeper in keepers:
+            keeper.process.stdin.write(f"{group} {name}\n")
+            keeper.process.stdin.flush()
+        for keeper in keepers:
+            keeper._ready()
 
     def stop(self):
         self.process.kill()

@@ -1,6 +1,6 @@
 """
 What there is on either side of the comparison with polkit: of each class web-1, which people are granted, and hid-1. As a program
-(oracle_things.py URI) it defines all of it there, then restores each class that it reads a line of.
+(oracle_things.py URI) it defines all of it there, then restores what it reads lines of (CLASS NAME).
 """
 import struct
 import sys
@@ -128,9 +128,8 @@ class Things:
     def secret(self, name):
         self.connection.secretDefineXML(document("secret", name)).setValue(b"value")
 
-    def restore(self, group):
-        for name in (GRANTED, HIDDEN):
-            getattr(self, group)(name)
+    def restore(self, group, name):
+        getattr(self, group)(name)
 
 
 def main():
@@ -138,10 +137,11 @@ def main():
     libvirt.registerErrorHandler(lambda _, error: None, None)
     things = Things(libvirt.open(sys.argv[1]))
     for group in GROUPS:
-        things.restore(group)
+        things.restore(group, GRANTED)
+        things.restore(group, HIDDEN)
     print("ready", flush=True)
     for line in sys.stdin:
-        things.restore(line.strip())
+        things.restore(*line.split())
         print("ready", flush=True)
 
 

@@ -261,8 +261,7 @@ class World:
 
     def mend(self, call):
         for group in groups_after(call):
-            for keeper in self.keepers:
-                keeper.restore(group)
+            Keeper.restore(self.keepers, group, call.about)
 
     def compare(self, people, calls_of, needing_only=False):
         """
