@@ -125,7 +125,7 @@ enum finding
 binding_is_about(const struct binding *binding, struct request *request, bool doubt)
 {
 	const struct when *when = &binding->when;
-	bool found = false;
+	bool found = request->who_is_known;
 
 	for (size_t i = 0; i < binding->num_who && !found; i++)
 		found = who_matches(&binding->who[i], request);

@@ -26,6 +26,7 @@ struct request {
 	enum vg_permission permission;
 	enum vg_class class;			/* of the permission */
 	const struct vg_object *object;		/* NULL: any of that class */
+	bool who_is_known;			/* only bindings about him are asked */
 	bool host;				/* the class has no objects */
 	bool whole;				/* any object of the class */
 	uint64_t name_pairs, parent_pairs;	/* of the object, see pairs.h; all bits where the text is not known */

@@ -76,6 +76,7 @@ policy_view_decide(const struct policy_view *view, enum vg_permission permission
 	const uint64_t known = request.name_pairs | (class_parent(request.class) != VG_CLASS_none ? request.parent_pairs : 0);
 	struct weighing weighing = { 0 };
 
+	request.who_is_known = true;
 	if (!is_well_formed(permission, object))
 		return (struct decision){ VERDICT_DENY, NULL };
 	for (size_t i = 0; i < view->num_entries; i++) {
