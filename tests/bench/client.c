@@ -332,6 +332,93 @@ hold_idle(const char *uri, size_t count)
 	free(connections);
 }
 
+/* ---- events ---- */
+
+struct subscriber {
+	virConnectPtr connection;
+	size_t seen;
+};
+
+static size_t events_seen;	/* by all; of the event loop's thread alone */
+static const char *visible_name;
+
+static int
+on_event(virConnectPtr connection, virDomainPtr domain, int event, int detail, void *arg)
+{
+	struct subscriber *subscriber = arg;
+
+	(void)connection;
+	(void)event;
+	(void)detail;
+	if (strcmp(virDomainGetName(domain), visible_name) == 0) {
+		subscriber->seen++;
+		events_seen++;
+	}
+	return 0;
+}
+
+struct stir {
+	const char *uri, *names[2];
+	size_t events;
+};
+
+/* Definitions that change nothing make an event each: of the one domain and of the other, in turn. */
+static void *
+stir(void *arg)
+{
+	const struct stir *stir = arg;
+	virConnectPtr connection = open_connection(stir->uri);
+
+	for (size_t i = 0; i < stir->events; i++) {
+		virDomainPtr domain = virDomainLookupByName(connection, stir->names[i % 2]), defined;
+		char *xml = domain == NULL ? NULL : virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+
+		defined = xml == NULL ? NULL : virDomainDefineXML(connection, xml);
+		if (defined == NULL)
+			die("%s: %s", stir->uri, virGetLastErrorMessage());
+		virDomainFree(defined);
+		virDomainFree(domain);
+		free(xml);
+	}
+	virConnectClose(connection);
+	return NULL;
+}
+
+/* Each of `count` connections is registered; half of the events are of a domain that they may see. Done when all have come. */
+static void
+deliver_events(const char *uri, const struct stir *what, size_t count)
+{
+	struct subscriber *subscribers = allocate(count, sizeof(*subscribers));
+	size_t wanted = count * (what->events / 2);
+	pthread_t thread;
+	uint64_t start;
+	double seconds;
+
+	if (virEventRegisterDefaultImpl() < 0)
+		die("no event loop");
+	visible_name = what->names[1];
+	for (size_t i = 0; i < count; i++) {
+		subscribers[i].connection = open_connection(uri);
+		if (virConnectDomainEventRegisterAny(subscribers[i].connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+		    VIR_DOMAIN_EVENT_CALLBACK(on_event), &subscribers[i], NULL) < 0)
+			die("%s: %s", uri, virGetLastErrorMessage());
+	}
+	start = now_ns();
+	if (pthread_create(&thread, NULL, stir, (void *)(uintptr_t)what) != 0)
+		die("no thread");
+	while (events_seen < wanted)
+		if (virEventRunDefaultImpl() < 0)
+			die("event loop: %s", virGetLastErrorMessage());
+	seconds = (double)(now_ns() - start) / 1e9;
+	(void)pthread_join(thread, NULL);
+	for (size_t i = 0; i < count; i++)
+		if (subscribers[i].seen != what->events / 2)
+			die("%s: subscriber %zu saw %zu events instead of %zu", uri, i, subscribers[i].seen, what->events / 2);
+	printf("{\"events\": %zu, \"subscribers\": %zu, \"seconds\": %.4f, \"per_second\": %.1f}\n", what->events, count, seconds,
+	    (double)count * (double)what->events / seconds);
+	exit(0);	/* closing a thousand connections is not what was asked */
+}
+
 /* ---- the disk below an audit trail ---- */
 
 static void
@@ -379,6 +466,7 @@ usage(void)
 	      "       client share URI CLIENTS OPERATIONS    small calls of all on one connection\n"
 	      "       client download|upload URI POOL VOLUME\n"
 	      "       client idle URI CONNECTIONS    held until standard input ends\n"
+	      "       client events URI DIRECT-URI CONNECTIONS EVENTS HIDDEN-GUEST GUEST    each sent to every connection\n"
 	      "       client disk DIRECTORY APPENDS    each made durable\n", stderr);
 	exit(2);
 }
@@ -414,6 +502,10 @@ main(int argc, char **argv)
 	load.uri = argv[2];
 	if (strcmp(argv[1], "idle") == 0 && argc == 4) {
 		hold_idle(load.uri, parse_count(argv[3], MAX_IDLE));
+	} else if (strcmp(argv[1], "events") == 0 && argc == 8) {
+		const struct stir what = { .uri = argv[3], .names = { argv[6], argv[7] }, .events = parse_count(argv[5], MAX_OPERATIONS) };
+
+		deliver_events(argv[2], &what, parse_count(argv[4], MAX_IDLE));
 	} else if (strcmp(argv[1], "disk") == 0 && argc == 4) {
 		append_durably(argv[2], parse_count(argv[3], MAX_OPERATIONS));
 	} else if (strcmp(argv[1], "download") == 0 && argc == 5) {

@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import uuid
 
@@ -211,7 +212,7 @@ class Libvirtd:
         self.directory, self.pki = directory, pki
         self.server = None
         self.socket = os.path.join(directory, "run", "libvirt-sock")
-        self.volumes = os.path.join("/dev/shm", f"virtgate-bench-{os.getpid()}")
+        self.volumes = tempfile.mkdtemp(prefix="virtgate-bench-", dir="/dev/shm")
         for name in ("run", "etc/qemu", "etc/storage/autostart", *self.PRIVATE):
             os.makedirs(os.path.join(directory, name), exist_ok=True)
         write(os.path.join(directory, "etc/qemu.conf"),
@@ -222,7 +223,6 @@ class Libvirtd:
         self.make_pool(volume_mib)
 
     def make_pool(self, volume_mib):
-        os.makedirs(self.volumes)
         with open(os.path.join(self.volumes, VOLUME), "wb") as volume:
             for _ in range(volume_mib):
                 volume.write(os.urandom(4096) * 256)
@@ -405,6 +405,16 @@ group = "nogroup"
     def says_ready(self):
         with open(self.servers[0].log, encoding="utf-8", errors="replace") as log:
             return "READY" in log.read().split()
+
+
+class Tenant(Virtgate):
+    """A gateway before somebody who sees some of the guests: what is hidden is filtered out."""
+    name = "tenant"
+
+    def __init__(self, directory, libvirtd, name, guests):
+        self.name = name
+        super().__init__(directory, libvirtd)
+        self.POLICY = {"version": 1, "bindings": [{"id": "bench", "who": ["x509:*"], "role": "viewer", "on": [f"domain:{glob}" for glob in guests]}]}
 
 
 def find_port(listing):

@@ -54,6 +54,9 @@ METRICS = {
     "rpc_calls_s": Metric("rpc", "calls/s", True),
     "rpc_8_calls_s": Metric("rpc", "calls/s", True, [(REFERENCE, 0.6)]),
     "list1000_p50_us": Metric("list", "us", False),
+    "list10k_filtered_ms": Metric("filter", "ms", False, [("unix", 1.1)]),	# of 10,000 guests he sees 99 %
+    "list10k_few_ms": Metric("filter", "ms", False, [("unix", 1.1)]),		# and here 1 %
+    "events_decisions_s": Metric("events", "/s", True),
     "download_mib_s": Metric("stream", "MiB/s", True, [(REFERENCE, 0.85), ("haproxy", 1.0)]),
     "upload_mib_s": Metric("stream", "MiB/s", True, [(REFERENCE, 0.85), ("haproxy", 1.0)]),
     "connects_s": Metric("connect", "/s", True, [(REFERENCE, 1.0)]),
@@ -167,6 +170,49 @@ def measure_idle(peer, client, few=10, many=1000):
     peer.stop()
 
 
+@contextlib.contextmanager
+def tenants(directory, guests, **visible):
+    """A libvirtd of its own with that many guests, the bare socket, and a gateway for each keyword: what its person sees."""
+    os.makedirs(directory)
+    libvirtd = peers.Libvirtd(os.path.join(directory, "libvirtd"), peers.Pki(os.path.join(directory, "pki")), guests, 1)
+    started = []
+    try:
+        libvirtd.start()
+        for peer in [peers.Unix(directory, libvirtd)] + [peers.Tenant(directory, libvirtd, name, globs) for name, globs in visible.items()]:
+            peer.start()
+            started.append(peer)
+        yield started
+    finally:
+        for peer in started:
+            peer.stop()
+        libvirtd.close()
+
+
+def measure_filter(options, client, directory):
+    """The same list of 10,000 by somebody who sees nearly all of it, by somebody who sees little, and unfiltered without a gateway."""
+    most = [f"guest-{digit}*" for digit in "123456789"] + [f"guest-0{digit}*" for digit in "123456789"]
+    with tenants(directory, 10_000, most=most, few=["guest-00*"]) as chosen:
+        for number in range(options.rounds):
+            for peer in chosen[number % 3:] + chosen[:number % 3]:
+                value = client.run("list", peer, 1, max(3, int(12 * options.effort)))["p50_us"] / 1000
+                for metric, gateway in (("list10k_filtered_ms", "most"), ("list10k_few_ms", "few")):
+                    if peer.name in ("unix", gateway):
+                        METRICS[metric].add("unix" if peer.name == "unix" else "virtgate", value)
+
+
+def measure_events(options, client, directory, subscribers=1000, events=100):
+    """Every event is judged for every subscriber; half of them are of a guest that nobody may see."""
+    with tenants(directory, 4, one=["guest-0001"]) as chosen:
+        for number in range(options.rounds):
+            for peer in chosen[number % 2:] + chosen[:number % 2]:
+                done = client.call(peer.name, "events", peer.uri, chosen[0].uri, subscribers, events, "guest-0000", "guest-0001")
+                METRICS["events_decisions_s"].add("unix" if peer.name == "unix" else "virtgate", done["per_second"])
+
+
+# Groups that bring a libvirtd of their own.
+OWN_LIBVIRTD = {"filter": measure_filter, "events": measure_events}
+
+
 def attempt(measure, failures, peer, *args):
     """One peer's failure is reported and does not spoil the others' figures."""
     try:
@@ -187,7 +233,7 @@ def measure_policy(build, rounds):
             METRICS[name].add("virtgate", value)
 
 
-def measure_all(options, client, chosen, libvirtd):
+def measure_all(options, client, chosen, libvirtd, directory):
     failures = []
     if "policy" in options.groups and "virtgate" in options.peers:
         measure_policy(options.build, options.rounds)
@@ -206,6 +252,10 @@ def measure_all(options, client, chosen, libvirtd):
                 attempt(MEASURES[group], failures, peer, client, options.effort)
     for peer in chosen:
         peer.stop()
+    for group in options.groups:
+        if group in OWN_LIBVIRTD and "virtgate" in options.peers:
+            print(f"{group}, {options.rounds} rounds", file=sys.stderr)
+            OWN_LIBVIRTD[group](options, client, os.path.join(directory, group))
     for number in range(options.idle_rounds if "idle" in options.groups else 0):
         print(f"idle connections, round {number + 1} of {options.idle_rounds}", file=sys.stderr)
         for peer in chosen:
@@ -311,7 +361,7 @@ def run(options):
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="virtgate-bench-", dir=options.dir))
         libvirtd, chosen = prepare(stack, directory, options.peers, options.guests, options.volume_mib)
-        failures = measure_all(options, client, chosen, libvirtd)
+        failures = measure_all(options, client, chosen, libvirtd, directory)
     extra = ["disk"] if METRICS["audit_changes_s"].median("disk") else []
     print_table(options.peers + extra)
     reached = print_bars()
