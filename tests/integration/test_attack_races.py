@@ -1,5 +1,5 @@
 """
-A domain that is renamed to and fro while a tenant acts on it (I47).
+A domain that is renamed to and fro, or undefined and defined again, while a tenant acts on it (I47).
 
 A WRONG decision is an action carried out on a domain that at no time during the call bore a name granted to him. "During the
 call" is from before its first byte is sent until its answer is there; a rename that is under way counts for both names.
@@ -26,11 +26,14 @@ import random, sys, time, libvirt
 c = libvirt.open(sys.argv[1])
 names = ["web-race", "hr-race"]
 chance = random.Random(47)
-d = c.lookupByUUIDString(sys.argv[2])
 for i in range(int(sys.argv[3])):
     d = c.lookupByUUIDString(sys.argv[2])
     start = time.monotonic()
-    d.rename(names[(i + 1) % 2])
+    if sys.argv[4] == "rename":
+        d.rename(names[(i + 1) % 2])
+    else:
+        d.undefine()
+        c.defineXML(f"<domain type='test'><name>{names[(i + 1) % 2]}</name><uuid>{sys.argv[2]}</uuid><memory>8192</memory><os><type>hvm</type></os></domain>")
     end = time.monotonic()
     print(f"{start:.7f} {end:.7f} {names[(i + 1) % 2]}")
     # long enough, now and then, for a whole call that waits for the disk
@@ -70,13 +73,13 @@ def racing(libvirtd):
     directly(libvirtd, f"c.lookupByUUIDString('{UUID}').undefine()")
 
 
-def race(client, libvirtd, renames, actions, names=("web-race",)):
+def race(client, libvirtd, renames, actions, names=("web-race",), how="rename"):
     """Acts until the renamer is done. Returns [(begin, end, action, carried out)] and the renames."""
     signal.alarm(150 + renames // 100)      # more than the other tests have
     log = []
     chance = random.Random(47)
     with tempfile.TemporaryFile("w+") as output:
-        renamer = subprocess.Popen([PYTHON, "-c", RENAMER, libvirtd.direct(libvirtd.test_uri), UUID, str(renames)], stdout=output,
+        renamer = subprocess.Popen([PYTHON, "-c", RENAMER, libvirtd.direct(libvirtd.test_uri), UUID, str(renames), how], stdout=output,
                                    env=clean_environment(), preexec_fn=die_with_parent)
         try:
             while renamer.poll() is None:
@@ -116,4 +119,11 @@ def test_I47_racing_renames_give_no_wrong_change(gateway, libvirtd, racing):
 def test_I47_racing_renames_give_no_wrong_read(gateway, libvirtd, racing):
     with attacker(gateway, "alice", libvirtd.test_uri) as client:
         wrong = judge(*race(client, libvirtd, RENAMES, [("domain_get_info", {}), ("domain_get_state", {})]))
+    assert not wrong
+
+
+def test_I47_racing_redefinitions_give_no_wrong_answer(gateway, libvirtd, racing):
+    """Undefined and defined again with the same UUID, by the one name and by the other."""
+    with attacker(gateway, "alice", libvirtd.test_uri) as client:
+        wrong = judge(*race(client, libvirtd, RENAMES // 2, [("domain_get_info", {}), ("domain_set_autostart", {"autostart": 1})], how="redefine"))
     assert not wrong

@@ -88,6 +88,35 @@ def denied(client, call, **values):
     assert reply.code == NOT_PERMITTED, f"{call}: {reply!r}"
 
 
+# ---- B1 on the drivers of a real host ----
+
+def test_B1_I24_I25_secrets_filters_and_domains(tenant, gateway, libvirtd, host):
+    """A secret is its UUID whatever usage is claimed; a filter's and a domain's name and UUID belong together."""
+    web, hr = host[WEB], host[HR]
+    filters = json.loads(directly(libvirtd, """
+def uuid(name):
+    try:
+        return c.nwfilterDefineXML(f"<filter name='{name}'/>").UUIDString()
+    except libvirt.libvirtError:
+        return None
+print(json.dumps([uuid("web-f"), uuid("hr-f")]))
+""", uri=libvirtd.qemu_uri))
+    before = ask(libvirtd, STATE, libvirtd.qemu_uri)
+    try:
+        for kind, usage in ((1, "web-a-key"), (1, "hr-a-key"), (0, ""), (2, "web-a-key")):
+            for call, values in (("secret_get_xml_desc", {}), ("secret_get_value", {}), ("secret_set_value", {"value": b"x"}), ("secret_undefine", {})):
+                assert tenant.refused(call, secret=(hr["secret"][0], kind, usage), **values).code in MISSING, (call, kind, usage)
+        for name, uuid in (("web-f", filters[1]), ("hr-f", filters[0]), ("hr-f", filters[1])):
+            for call in ("nwfilter_get_xml_desc", "nwfilter_undefine"):
+                assert uuid is None or tenant.refused(call, nwfilter=(name, uuid)).code in MISSING, (call, name)
+        for name, uuid in ((WEB, HR_UUID), (HR, WEB_UUID), (HR, HR_UUID)):
+            for call in ("domain_create", "domain_undefine", "domain_get_xml_desc", "domain_open_console", "domain_managed_save"):
+                assert tenant.refused(call, dom=(name, uuid)).code in MISSING, (call, name, uuid)
+        assert json.loads(ask(libvirtd, STATE, libvirtd.qemu_uri)) == json.loads(before)
+    finally:
+        directly(libvirtd, "for f in c.listAllNWFilters():\n    if f.name() in ('web-f', 'hr-f'): f.undefine()", uri=libvirtd.qemu_uri)
+
+
 # ---- B5: flags and arguments ----
 
 def test_B5_I28_flags_that_need_more(gateway, libvirtd, unchanged):
