@@ -67,7 +67,7 @@ const struct xdr_field *rpc_body_fields(const struct rpc_header *header, const s
 
 /* Error codes and domains the gateway uses: libvirt include/libvirt/virterror.h. */
 enum {
-	RPC_ERR_INTERNAL = 1, RPC_ERR_NO_SUPPORT = 3, RPC_ERR_INVALID_ARG = 8, RPC_ERR_OPERATION_DENIED = 29,
+	RPC_ERR_INTERNAL = 1, RPC_ERR_NO_SUPPORT = 3, RPC_ERR_INVALID_ARG = 8, RPC_ERR_OPERATION_FAILED = 9, RPC_ERR_OPERATION_DENIED = 29,
 	RPC_ERR_SYSTEM = 38, RPC_ERR_RPC = 39, RPC_ERR_NO_DOMAIN = 42, RPC_ERR_NO_NETWORK = 43,
 	RPC_ERR_AUTH_FAILED = 45,
 	RPC_ERR_NO_STORAGE_POOL = 49, RPC_ERR_NO_STORAGE_VOL = 50, RPC_ERR_NO_NODE_DEVICE = 53, RPC_ERR_OPERATION_INVALID = 55,

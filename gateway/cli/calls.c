@@ -101,7 +101,7 @@ call_needs_everything(const struct rpc_proc *proc)
 
 	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++)
 		some = some || (permission_class(need->permission) == about && about != VG_CLASS_connect);
-	return some && rule_unchecked(proc);
+	return some && argument_everything(proc);
 }
 
 const char *
@@ -143,6 +143,8 @@ call_may(const struct rpc_proc *proc, call_holds_cb *holds, void *arg)
 {
 	enum call_may may = CALL_ALWAYS;
 
+	if (argument_host(proc) && !holds(VG_PERM_connect_write, arg))
+		return CALL_NEVER;
 	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++) {
 		if (holds(need->permission, arg))
 			continue;

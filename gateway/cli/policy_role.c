@@ -9,6 +9,7 @@
 
 #include "gateway/cli/calls.h"
 #include "gateway/cli/policy_load.h"
+#include "gateway/gate/rules.h"
 #include "virtgate/nearest.h"
 
 /* What each built-in role is for. */
@@ -87,6 +88,36 @@ print_needs(json_t *list, const char *between)
 	}
 }
 
+/* What the gate asks of the arguments, whoever sends them; each rule once. Returns what stands between this and more. */
+static const char *
+print_rules(const struct rpc_proc *proc, const char *between)
+{
+	static const char *const texts[] = { [RULE_HOST] = "takes connect:write as well", [RULE_SAVE_FILE] = "files in save_dirs",
+		[RULE_DUMP_FILE] = "new files in save_dirs", [RULE_IMAGE_FILE] = "images in save_dirs, of domains that it is bound to",
+		[RULE_OWN_DISK] = "the domain's own disks", [RULE_MIGRATION_URI] = "to migration_uris",
+		[RULE_NEW_NAME] = "under the new name too", [RULE_DOMAIN_XML] = "admission, unless bound on \"*\"",
+		[RULE_DEVICE_XML] = "admission, unless bound on \"*\"", [RULE_SNAPSHOT_XML] = "admission, unless bound on \"*\"",
+		[RULE_VOLUME_XML] = "admission, unless bound on \"*\"" };
+	const struct argument *argument;
+	unsigned told = 0;
+
+	for (size_t i = 0; (argument = argument_at(i)) != NULL; i++) {
+		const char *text = argument->rule < sizeof(texts) / sizeof(texts[0]) ? texts[argument->rule] : NULL;
+
+		if (strcmp(argument->proc, proc->name) != 0 || (told >> argument->rule & 1) != 0)
+			continue;
+		if (argument->rule == RULE_EVERYTHING && !call_needs_everything(proc) && argument->path != NULL) {
+			printf("%swith %s only bound on \"*\"", between, argument->path);
+			between = "; ";
+		} else if (text != NULL) {
+			told |= 1u << argument->rule;
+			printf("%s%s", between, text);
+			between = "; ";
+		}
+	}
+	return between;
+}
+
 static void
 print_call(const struct rpc_proc *proc, json_t *call)
 {
@@ -107,6 +138,7 @@ print_call(const struct rpc_proc *proc, json_t *call)
 		printf("%sonly bound on \"*\"", between);
 		between = "; ";
 	}
+	between = print_rules(proc, between);
 	if (shows != NULL)
 		printf("%sshows where it has %s", between, shows);
 	printf(" |\n");
@@ -199,8 +231,8 @@ print_page(const struct role *role)
 	print_permissions(role);
 	printf("\n## Calls\n\n"
 	    "Changes are in the audit trail with intent and outcome, access as one event, reads only when they are refused. **only bound on \"*\"**:\n"
-	    "the content of the call (a path, a URI, a document) can reach the host and is not looked into, so that the permission is needed\n"
-	    "on everything. **shows where**: a list keeps only those objects. **not with**: this form of the call needs a permission that the\n"
+	    "the content of the call can reach the host and is not looked into, so that the permission is needed on everything. **admission**: what\n"
+	    "the document asks for is judged by profile baseline (`virtgate admission check`), and what it uses must be granted. **shows where**: a list keeps only those objects. **not with**: this form of the call needs a permission that the\n"
 	    "role has not.\n");
 	memset(counts, 0, sizeof(counts));
 	json_decref(all_calls(role, true, counts));

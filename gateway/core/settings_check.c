@@ -137,6 +137,16 @@ check_uri(const char *value)
 	return strstr(value, ":/") != NULL ? NULL : "a libvirt URI such as qemu:///system";
 }
 
+/* As gate/uri.c compares them: nothing but these parts. */
+static const char *
+check_migration_uri(const char *value)
+{
+	const char *host = strstr(value, "://");
+
+	return host != NULL && host != value && host[3] != '\0' && host[3] != '/' && strpbrk(value, "@?#%* ") == NULL ? NULL :
+	    "SCHEME://HOST[:PORT][/PATH], such as tcp://kvm2.example.com or qemu+tls://kvm2.example.com/system";
+}
+
 static const char *
 check_output(const char *value)
 {
@@ -171,6 +181,8 @@ static const struct {
 	{ "backend_socket_ro", check_socket },
 	{ "unix_socket", check_socket },
 	{ "allowed_uris", check_uri },
+	{ "save_dirs", check_path },
+	{ "migration_uris", check_migration_uri },
 	{ "log_outputs", check_output },
 	{ "log_filters", check_filter },
 };

@@ -61,8 +61,13 @@ call_destroy(struct call *call)
 		audit_forget(session->gate->audit, call->audit_ticket);
 	if (call->lookup_ticket != 0)
 		inventory_cancel(session->inventory, call->lookup_ticket);
-	for (size_t i = 0; i < CALL_MAX_LOOKUPS; i++)
+	for (unsigned i = 0; i < call->num_lookups; i++) {
 		free(call->lookups[i].name);
+		free(call->lookups[i].parent);
+		free(call->lookups[i].text);
+	}
+	free(call->lookups);
+	free(call->document);
 	json_decref(call->record);
 	free(call->domain_name);
 	free(call->message);
@@ -134,7 +139,8 @@ apply_patches(const struct judgement *judgement, const uint8_t *message, size_t 
 
 		memcpy(copy + to, message + at, before);
 		to += before;
-		memcpy(copy + to, judgement->patches[i].bytes, judgement->patches[i].len);
+		memcpy(copy + to, judgement->patches[i].data != NULL ? judgement->patches[i].data : judgement->patches[i].bytes,
+		    judgement->patches[i].len);
 		to += judgement->patches[i].len;
 		at += before + judgement->patches[i].span.len;
 	}

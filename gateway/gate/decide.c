@@ -1,13 +1,13 @@
 /*
- * decide.c: may he? The objects of a call are resolved (resolve.c), then every permission that applies is asked for. Nothing
- * here forwards or answers.
+ * decide.c: may he? The objects of a call are resolved (resolve.c), every permission that applies is asked for, then the rules on
+ * what its arguments name (argument.c). Nothing here forwards or answers.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/gate/resolve.h"
-#include "gateway/gate/rules.h"
+#include "gateway/gate/argument.h"
 
 /* libvirt's test driver signs the errors of every class as itself. */
 int32_t
@@ -107,14 +107,28 @@ decide_deny(struct judgement *judgement, enum vg_permission permission, const st
 	return judgement->verdict = DECIDE_DENY;
 }
 
-/* One permission on the object of the call, and, where the content of the call is not judged, on everything. */
+enum decide_verdict
+decide_refuse(struct judgement *judgement, const char *rule, const char *format, ...)
+{
+	char what[sizeof(judgement->error.message) - 20];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	judgement->rule = rule;
+	judgement->decision = (struct decision){ VERDICT_DENY, NULL };
+	(void)snprintf(judgement->error.message, sizeof(judgement->error.message), "access denied: %s", what);
+	return judgement->verdict = DECIDE_DENY;
+}
+
+/* One permission on the object of the call. */
 static enum decide_verdict
-check_need(struct call *call, struct judgement *judgement, enum vg_permission permission, bool unchecked)
+check_need(struct call *call, struct judgement *judgement, enum vg_permission permission)
 {
 	/* A permission of another class than the object's is about the host, or about everything of that class. */
 	const enum vg_class class = permission_class(permission);
 	const struct vg_object whole = { .class = class, .any = class != VG_CLASS_connect };
-	const struct vg_object every = { .class = judgement->about.object.class, .any = true };
 	bool about_host = class != judgement->about.object.class;
 	const struct vg_object *object = about_host ? &whole : &judgement->about.object;
 	struct decision decision = decide_one(call->session, permission, object);
@@ -124,11 +138,6 @@ check_need(struct call *call, struct judgement *judgement, enum vg_permission pe
 	if (decision.verdict == VERDICT_DENY)
 		return decide_deny(judgement, permission, object, decision, "");
 	judgement->decision = decision;
-	if (unchecked && !about_host) {
-		decision = decide_one(call->session, permission, &every);
-		if (decision.verdict == VERDICT_DENY)
-			return decide_deny(judgement, permission, object, decision, ": the content of this call is not checked, it takes a binding on \"*\"");
-	}
 	return DECIDE_ALLOW;
 }
 
@@ -136,12 +145,11 @@ static enum decide_verdict
 check_needs(struct call *call, struct judgement *judgement, const uint8_t *body, size_t len)
 {
 	const struct rpc_proc *proc = call->proc;
-	bool unchecked = rule_unchecked(proc);
 
 	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++) {
 		if (!rpc_need_applies(proc, need, body, len))
 			continue;
-		if (check_need(call, judgement, need->permission, unchecked) != DECIDE_ALLOW)
+		if (check_need(call, judgement, need->permission) != DECIDE_ALLOW)
 			return judgement->verdict;
 		if (need->permission == VG_PERM_domain_read_secure)
 			call->secure = true;
@@ -169,6 +177,7 @@ ask_for_results(struct call *call, struct judgement *judgement, const uint8_t *b
 		return;
 	call->need_results_was_0 = true;
 	judgement->patches[n].span = span;
+	judgement->patches[n].data = NULL;
 	judgement->patches[n].len = 4;
 	memcpy(judgement->patches[n].bytes, "\0\0\0\1", 4);
 	judgement->num_patches++;
@@ -197,6 +206,7 @@ ask_for_all(struct call *call, struct judgement *judgement, const uint8_t *body,
 	call->cut = true;
 	call->cut_to = xdr_span_u32(span);
 	judgement->patches[n].span = span;
+	judgement->patches[n].data = NULL;
 	xdr_out_init(&out, judgement->patches[n].bytes, 4);
 	xdr_put_u32(&out, names->max);
 	judgement->patches[n].len = out.len;
@@ -256,7 +266,8 @@ decide(struct call *call, const uint8_t *body, size_t len, struct judgement *jud
 		(void)resolve_hide(call, judgement, &index, &judgement->about.object);
 		return;
 	}
-	if (check_needs(call, judgement, body, len) != DECIDE_ALLOW || is_off(call, judgement, body, len))
+	if (check_needs(call, judgement, body, len) != DECIDE_ALLOW || argument_check(call, judgement, &index, body, len) != DECIDE_ALLOW ||
+	    is_off(call, judgement, body, len))
 		return;
 	ask_for_results(call, judgement, body, len);
 	ask_for_all(call, judgement, body, len);

@@ -12,6 +12,7 @@
 
 #include <libxml/parser.h>
 
+#include "gateway/admission/admission.h"
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
 #include "gateway/gate/control.h"
@@ -382,6 +383,8 @@ gate_main(struct process *process)
 	gate.parent = gate.audit == NULL ? NULL : link_create(gate.base, process->parent_fd, on_parent_message, on_parent_closed, &gate);
 	if (gate.parent == NULL)
 		log_fatal("cannot start: %s", strerror(errno));
+	if (admission_start(&error) < 0)
+		fail(&gate, error.what);
 	gate.policy = read_policy(process->files[FILE_POLICY], gate.settings->policy_file, &error);
 	if (gate.policy == NULL)
 		fail(&gate, error.what);
@@ -401,6 +404,7 @@ gate_main(struct process *process)
 	(void)link_send(gate.parent, LINK_READY, NULL, 0, NULL, 0);
 	event_base_dispatch(gate.base);
 
+	admission_stop();
 	control_destroy(gate.control);
 	for (size_t i = 0; i < gate.num_inventories; i++)
 		inventory_destroy(gate.inventories[i]);

@@ -164,13 +164,17 @@ enum call_state {
 	CALL_OUTCOME		/* the audit trail takes the outcome, the answer waits */
 };
 
-#define CALL_MAX_LOOKUPS 3
+/* Objects of a call, and what its document uses (ADMISSION_MAX_CLAIMS), of which each may take two. */
+#define CALL_MAX_LOOKUPS 160
 
-/* An object that the inventory looked up for a call and does not keep itself. */
+/* What libvirtd answered when the gate asked about something for a call, in the order of the questions. */
 struct looked_up {
-	bool done, found;
+	enum vg_class class;		/* asked for; of a document: VG_CLASS_none */
+	bool found;
 	uint8_t uuid[VG_UUID_LEN];
-	char *name;
+	char *name, *parent;		/* owned; parent: the pool of a volume */
+	char *text;			/* owned: a document, where one was asked for */
+	size_t text_len;
 };
 
 struct call {
@@ -181,7 +185,10 @@ struct call {
 	enum call_state state;
 	uint8_t *message;		/* owned: of a parked call its request, of a held one its answer; else NULL */
 	size_t message_len;
-	struct looked_up lookups[CALL_MAX_LOOKUPS];
+	struct looked_up *lookups;
+	unsigned num_lookups;
+	enum vg_class looking_up;	/* class of the one that lookup_ticket stands for */
+	uint8_t *document;		/* owned: as admitted and encoded, in place of the client's */
 	uint64_t lookup_ticket, audit_ticket;
 	uint64_t policy;		/* gate.num_policies when it was decided */
 	uint64_t asked;			/* inventory_clock() when it was passed on */
@@ -270,9 +277,10 @@ struct judgement {
 	size_t num_permissions;
 	enum vg_permission failed;
 	struct decision decision;	/* that settled it */
+	const char *rule;		/* of admission or on an argument that refused it; NULL */
 	struct rpc_error error;		/* for MISSING and CONFLICT: what the client is told */
-	/* Pieces of the message to replace before it is forwarded, in order of their place. */
-	struct { struct xdr_span span; uint8_t bytes[600]; size_t len; } patches[4];
+	/* Pieces of the message to replace before it is forwarded, in order of their place: by `bytes`, or by `data` of the call. */
+	struct { struct xdr_span span; uint8_t bytes[600]; const uint8_t *data; size_t len; } patches[4];
 	size_t num_patches;
 	struct lacks lacks;
 };

@@ -1,6 +1,7 @@
 #include "gateway/gate/inventory.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ struct lookup {
 	bool by_uuid;
 	uint8_t uuid[VG_UUID_LEN];
 	inventory_found_cb *found;
+	inventory_text_cb *text;
 	void *arg;
 };
 
@@ -285,18 +287,26 @@ wake_sessions(struct inventory *inventory)
 /* ---- look-ups ---- */
 
 static void
+unlink_lookup(struct lookup *lookup)
+{
+	struct lookup **link = &lookup->inventory->lookups;
+
+	while (*link != lookup)
+		link = &(*link)->next;
+	*link = lookup->next;
+}
+
+static void
 on_lookup(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
 {
-	struct lookup *lookup = arg, **link;
+	struct lookup *lookup = arg;
 	struct inventory *inventory = lookup->inventory;
 	struct xdr_object object;
 	struct xdr_span span;
 	bool found = error == NULL && xdr_find(proc->ret, body, len, proc->returns.path, &span) &&
 	    xdr_get_object(lookup->class, span, &object);
 
-	for (link = &inventory->lookups; *link != lookup; link = &(*link)->next)
-		;
-	*link = lookup->next;
+	unlink_lookup(lookup);
 	if (found)
 		inventory_learn_reply(inventory, &object, lookup->asked);
 	else if (error != NULL && error->code == RPC_ERR_NO_DOMAIN && lookup->class == VG_CLASS_domain && lookup->by_uuid &&
@@ -307,13 +317,30 @@ on_lookup(const struct rpc_proc *proc, const uint8_t *body, size_t len, const st
 	free(lookup);
 }
 
+/* Sends it, and keeps `lookup` until the answer. 0: it could not be sent, and is freed. */
+static uint64_t
+ask(struct lookup *lookup, const struct rpc_proc *proc, const void *body, size_t len, upstream_reply_cb *reply)
+{
+	struct inventory *inventory = lookup->inventory;
+
+	lookup->serial = upstream_call(inventory->upstream, proc, body, len, reply, lookup);
+	if (lookup->serial == 0) {
+		free(lookup);
+		return 0;
+	}
+	lookup->ticket = ++inventory->last_ticket;
+	lookup->next = inventory->lookups;
+	inventory->lookups = lookup;
+	return lookup->ticket;
+}
+
 static uint64_t
 look_up(struct inventory *inventory, enum vg_class class, const char *proc_name, const uint8_t *uuid, const char *name,
     inventory_found_cb *found, void *arg)
 {
 	const struct rpc_proc *proc = proc_name == NULL ? NULL : rpc_proc_by_name(proc_name);
 	struct lookup *lookup;
-	uint8_t body[1024];
+	uint8_t body[PATH_MAX + 8];
 	struct xdr_out out;
 
 	if (proc == NULL || !inventory->ready || (lookup = calloc(1, sizeof(*lookup))) == NULL)
@@ -332,15 +359,11 @@ look_up(struct inventory *inventory, enum vg_class class, const char *proc_name,
 		lookup->by_uuid = true;
 		memcpy(lookup->uuid, uuid, VG_UUID_LEN);
 	}
-	lookup->serial = out.failed ? 0 : upstream_call(inventory->upstream, proc, body, out.len, on_lookup, lookup);
-	if (lookup->serial == 0) {
+	if (out.failed) {
 		free(lookup);
 		return 0;
 	}
-	lookup->ticket = ++inventory->last_ticket;
-	lookup->next = inventory->lookups;
-	inventory->lookups = lookup;
-	return lookup->ticket;
+	return ask(lookup, proc, body, out.len, on_lookup);
 }
 
 uint64_t
@@ -361,14 +384,48 @@ inventory_lookup_name(struct inventory *inventory, enum vg_class class, const ch
 	return 0;
 }
 
+uint64_t
+inventory_lookup_path(struct inventory *inventory, const char *path, inventory_found_cb *found, void *arg)
+{
+	return look_up(inventory, VG_CLASS_storage_vol, "storage_vol_lookup_by_path", NULL, path, found, arg);
+}
+
+static void
+on_text(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
+{
+	struct lookup *lookup = arg;
+	struct xdr_span span, text;
+	bool found = error == NULL && xdr_find(proc->ret, body, len, "xml", &span) && xdr_span_string(span, &text);
+
+	unlink_lookup(lookup);
+	if (lookup->text != NULL)
+		lookup->text(found ? (const char *)text.data : NULL, found ? text.len : 0, lookup->arg);
+	free(lookup);
+}
+
+uint64_t
+inventory_ask(struct inventory *inventory, const struct rpc_proc *proc, const void *body, size_t len, inventory_text_cb *found, void *arg)
+{
+	struct lookup *lookup = proc == NULL || !inventory->ready ? NULL : calloc(1, sizeof(*lookup));
+
+	if (lookup == NULL)
+		return 0;
+	lookup->inventory = inventory;
+	lookup->text = found;
+	lookup->arg = arg;
+	return ask(lookup, proc, body, len, on_text);
+}
+
 void
 inventory_cancel(struct inventory *inventory, uint64_t ticket)
 {
 	struct lookup *lookup;
 
 	for (lookup = inventory->lookups; lookup != NULL; lookup = lookup->next)
-		if (lookup->ticket == ticket)
+		if (lookup->ticket == ticket) {
 			lookup->found = NULL;
+			lookup->text = NULL;
+		}
 }
 
 /* ---- staying fresh ---- */

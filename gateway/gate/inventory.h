@@ -59,6 +59,11 @@ void inventory_learn_feature(struct inventory *inventory, uint32_t feature, int3
 typedef void inventory_found_cb(const struct xdr_object *object, void *arg);
 uint64_t inventory_lookup_uuid(struct inventory *inventory, enum vg_class class, const uint8_t uuid[VG_UUID_LEN], inventory_found_cb *found, void *arg);
 uint64_t inventory_lookup_name(struct inventory *inventory, enum vg_class class, const char *name, inventory_found_cb *found, void *arg);
+/* The volume that lies at this path; its pool's name is the object's parent. */
+uint64_t inventory_lookup_path(struct inventory *inventory, const char *path, inventory_found_cb *found, void *arg);
+/* Asks for a document: what `proc` (domain_get_xml_desc, …) answers as `xml`; NULL when it answers with an error, or not at all. */
+typedef void inventory_text_cb(const char *text, size_t len, void *arg);
+uint64_t inventory_ask(struct inventory *inventory, const struct rpc_proc *proc, const void *body, size_t len, inventory_text_cb *found, void *arg);
 void inventory_cancel(struct inventory *inventory, uint64_t ticket);
 /* Takes what libvirtd has sent and the loop has not read yet. Callbacks of look-ups come from within. */
 void inventory_catch_up(struct inventory *inventory);

@@ -232,7 +232,7 @@ decision_json(const struct judgement *judgement)
 	(void)json_object_set_new(json, "verdict", json_string(verdict_text(judgement)));
 	(void)json_object_set_new(json, "permissions", permissions);
 	(void)json_object_set_new(json, "binding", binding == NULL ? json_null() : audit_text(binding, strlen(binding)));
-	(void)json_object_set_new(json, "rule", json_null());
+	(void)json_object_set_new(json, "rule", judgement->rule == NULL ? json_null() : json_string(judgement->rule));
 	add_failed(json, judgement);
 	return json;
 }

@@ -3,8 +3,10 @@
  * its pool, …), looked up in the gate's own record; name, UUID and id that do not belong together are a conflict, and what
  * is forwarded says what the record says.
  */
-#include "gateway/gate/resolve.h"
+#include "gateway/gate/argument.h"
 
+#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,47 +144,122 @@ conflict(struct judgement *judgement, enum vg_class class, const uint8_t *uuid, 
 
 /* ---- look-ups ---- */
 
+/* The next slot of a call's answers, with what was answered; the call is gone when there is no memory for it. */
+static struct looked_up *
+add_answer(struct call *call)
+{
+	struct looked_up *lookups = realloc(call->lookups, (call->num_lookups + 1) * sizeof(*lookups));
+
+	call->lookup_ticket = 0;
+	if (lookups == NULL) {
+		session_close(call->session, CLOSE_NO_MEMORY);
+		return NULL;
+	}
+	call->lookups = lookups;
+	lookups[call->num_lookups] = (struct looked_up){ .class = call->looking_up };
+	return &lookups[call->num_lookups++];
+}
+
+static char *
+copy_span(struct xdr_span span)
+{
+	return strndup(span.len == 0 ? "" : (const char *)span.data, span.len);
+}
+
 static void
 on_found(const struct xdr_object *object, void *arg)
 {
 	struct call *call = arg;
-	struct looked_up *slot = call->lookups;
+	struct looked_up *slot = add_answer(call);
 
-	call->lookup_ticket = 0;
-	while (slot->done)
-		slot++;
-	slot->done = true;
-	slot->found = object != NULL;
+	if (slot == NULL)
+		return;
 	if (object != NULL) {
 		if (object->uuid != NULL)
 			memcpy(slot->uuid, object->uuid, VG_UUID_LEN);
-		slot->name = strndup(object->name.len == 0 ? "" : (const char *)object->name.data, object->name.len);
-		slot->found = slot->name != NULL;
+		slot->name = copy_span(object->name);
+		slot->parent = copy_span(object->parent);
+		slot->found = slot->name != NULL && slot->parent != NULL;
 	}
 	call_looked_up(call);
 }
 
-/* The answer of look-up number `index` of this call; NULL when it was only now asked for (DECIDE_WAIT) or cannot be (MISSING). */
+static void
+on_text(const char *text, size_t len, void *arg)
+{
+	struct call *call = arg;
+	struct looked_up *slot = add_answer(call);
+
+	if (slot == NULL)
+		return;
+	slot->text = text == NULL ? NULL : strndup(text, len);
+	slot->text_len = slot->text == NULL ? 0 : len;
+	slot->found = slot->text != NULL;
+	call_looked_up(call);
+}
+
+/*
+ * The answer from number `index` on that is of this class, when it is there already; then the one behind it is counted on. Those before it
+ * told the inventory something, and are not asked for any more. NULL: it must be asked for, or is one too many.
+ */
 static const struct looked_up *
-look_up(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class, const uint8_t *uuid, const char *name)
+answered(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class)
+{
+	while (*index < call->num_lookups) {
+		const struct looked_up *answer = &call->lookups[(*index)++];
+
+		if (answer->class == class)
+			return answer;
+	}
+	judgement->verdict = DECIDE_WAIT;
+	if (*index >= CALL_MAX_LOOKUPS)
+		(void)malformed(judgement, "too many objects in one call");
+	return NULL;
+}
+
+static const struct looked_up *
+asked(struct judgement *judgement, uint64_t ticket, struct call *call, enum vg_class class)
+{
+	call->lookup_ticket = ticket;
+	call->looking_up = class;
+	if (ticket == 0 && class == VG_CLASS_none)
+		(void)decide_refuse(judgement, "document", "libvirtd cannot be asked about it now");
+	else if (ticket == 0)
+		(void)missing(judgement, class, "name", "(libvirtd is away)");
+	return NULL;
+}
+
+const struct looked_up *
+resolve_look_up(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class, const uint8_t *uuid, const char *name)
 {
 	struct inventory *inventory = call->session->inventory;
-	struct looked_up *slot = &call->lookups[*index];
+	const struct looked_up *answer = answered(call, judgement, index, class);
 
-	if (*index >= CALL_MAX_LOOKUPS) {
-		(void)malformed(judgement, "too many objects in one call");
-		return NULL;
-	}
-	(*index)++;
-	if (slot->done)
-		return slot;
-	call->lookup_ticket = uuid != NULL ? inventory_lookup_uuid(inventory, class, uuid, on_found, call) :
-	    inventory_lookup_name(inventory, class, name, on_found, call);
-	if (call->lookup_ticket == 0)
-		(void)missing(judgement, class, "name", "(libvirtd is away)");
-	else
-		judgement->verdict = DECIDE_WAIT;
-	return NULL;
+	if (answer != NULL || judgement->verdict != DECIDE_WAIT)
+		return answer;
+	return asked(judgement, uuid != NULL ? inventory_lookup_uuid(inventory, class, uuid, on_found, call) :
+	    inventory_lookup_name(inventory, class, name, on_found, call), call, class);
+}
+
+const struct looked_up *
+resolve_path(struct call *call, struct judgement *judgement, unsigned *index, const char *path)
+{
+	const struct looked_up *answer = answered(call, judgement, index, VG_CLASS_storage_vol);
+
+	if (answer != NULL || judgement->verdict != DECIDE_WAIT)
+		return answer;
+	return asked(judgement, inventory_lookup_path(call->session->inventory, path, on_found, call), call, VG_CLASS_storage_vol);
+}
+
+const struct looked_up *
+resolve_document(struct call *call, struct judgement *judgement, unsigned *index, const char *proc, const void *body, size_t len)
+{
+	const struct looked_up *answer = answered(call, judgement, index, VG_CLASS_none);
+
+	if (answer != NULL || judgement->verdict != DECIDE_WAIT)
+		return answer;
+	return asked(judgement, inventory_ask(call->session->inventory, rpc_proc_by_name(proc), body, len, on_text, call), call,
+	    VG_CLASS_none);
 }
 
 /* As hidden(), in the time that it takes to find that there is none: of a domain the gate would know it at once. */
@@ -191,7 +268,7 @@ resolve_hide(struct call *call, struct judgement *judgement, unsigned *index, co
 {
 	bool known = object->class == VG_CLASS_domain && object->has_uuid && *index == 0;
 
-	if (known && look_up(call, judgement, index, VG_CLASS_domain, object->uuid, NULL) == NULL)
+	if (known && resolve_look_up(call, judgement, index, VG_CLASS_domain, object->uuid, NULL) == NULL)
 		return judgement->verdict;
 	return hidden(call->session, judgement, object);
 }
@@ -216,6 +293,7 @@ replace_domain(struct judgement *judgement, struct xdr_span span, const struct i
 	if (out.len == span.len && memcmp(out.buf, span.data, span.len) == 0)
 		return DECIDE_ALLOW;
 	judgement->patches[n].span = span;
+	judgement->patches[n].data = NULL;
 	judgement->patches[n].len = out.len;
 	judgement->num_patches++;
 	return DECIDE_ALLOW;
@@ -233,7 +311,7 @@ resolve_domain(struct call *call, struct judgement *judgement, unsigned *index, 
 	 * but a read always, lest it has a new name of which the gate has not heard. A read is judged again by its reply (filter.c).
 	 */
 	if (call->proc->kind != RPC_KIND_READ || domain == NULL || strcmp(domain->name, name) != 0 || !inventory_has_id(domain, object->id)) {
-		const struct looked_up *answer = look_up(call, judgement, index, VG_CLASS_domain, object->uuid, NULL);
+		const struct looked_up *answer = resolve_look_up(call, judgement, index, VG_CLASS_domain, object->uuid, NULL);
 
 		if (answer == NULL)
 			return judgement->verdict;
@@ -262,7 +340,7 @@ static enum decide_verdict
 resolve_by_uuid(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class, const uint8_t *uuid, const char *name,
     struct target *target)
 {
-	const struct looked_up *answer = look_up(call, judgement, index, class, uuid, NULL);
+	const struct looked_up *answer = resolve_look_up(call, judgement, index, class, uuid, NULL);
 
 	if (answer == NULL)
 		return judgement->verdict;
@@ -280,7 +358,7 @@ resolve_by_uuid(struct call *call, struct judgement *judgement, unsigned *index,
 static enum decide_verdict
 resolve_volume(struct call *call, struct judgement *judgement, unsigned *index, const char *pool, const char *name, struct target *target)
 {
-	const struct looked_up *answer = look_up(call, judgement, index, VG_CLASS_storage_pool, NULL, pool);
+	const struct looked_up *answer = resolve_look_up(call, judgement, index, VG_CLASS_storage_pool, NULL, pool);
 
 	if (answer == NULL)
 		return judgement->verdict;
@@ -345,14 +423,88 @@ resolve_struct(struct call *call, struct judgement *judgement, unsigned *index, 
 
 /* ---- finding the object of a call ---- */
 
-static bool
-find_span(const struct call *call, const uint8_t *body, size_t len, const char *path, struct xdr_span *span)
+bool
+resolve_span(const struct call *call, const uint8_t *body, size_t len, const char *path, struct xdr_span *span)
 {
 	const struct xdr_field *field;
 
 	if (!xdr_find_field(call->proc->args, body, len, path, span, &field))
 		return false;
 	return field->form != XDR_ARRAY && (field->form != XDR_OPTIONAL || xdr_span_present(*span, span));
+}
+
+/* Nobody who could not be allowed makes us parse a document; the permission check refuses it, naming no object. */
+static bool
+is_hopeless(const struct call *call)
+{
+	for (const struct rpc_need *need = call->proc->needs; need->permission != VG_PERM_NONE; need++) {
+		if (need->test == RPC_TEST_ALWAYS && !policy_may_ever(call->session->gate->policy, &call->session->identity, need->permission,
+		    gate_now(call->session->gate)))
+			return true;
+	}
+	return false;
+}
+
+/* The domain that a document is about. Its UUID must not be that of a domain by another name. */
+static enum decide_verdict
+take_identity(struct call *call, struct judgement *judgement, const struct xml_identity *identity, struct target *target)
+{
+	const struct inventory_domain *namesake = call->proc->about.class == VG_CLASS_domain && identity->has_uuid ?
+	    inventory_by_uuid(call->session->inventory, identity->uuid) : NULL;
+
+	(void)snprintf(judgement->name, sizeof(judgement->name), "%s", identity->name);
+	target->object.name = judgement->name;
+	target->object.has_uuid = identity->has_uuid;
+	memcpy(target->object.uuid, identity->uuid, VG_UUID_LEN);
+	if (namesake == NULL || strcmp(namesake->name, identity->name) == 0)
+		return DECIDE_ALLOW;
+	judgement->error.code = RPC_ERR_ACCESS_DENIED;
+	judgement->error.origin = RPC_ORIGIN_ACCESS;
+	(void)snprintf(judgement->error.message, sizeof(judgement->error.message),
+	    "access denied: name and UUID of the document are not those of one domain");
+	return judgement->verdict = DECIDE_CONFLICT;
+}
+
+/* No such file, none that libvirtd can read, or one with a domain in it that is not his to see: all the same to the client. */
+static enum decide_verdict
+no_image(struct judgement *judgement, const char *path)
+{
+	judgement->error.code = RPC_ERR_OPERATION_FAILED;
+	judgement->error.origin = RPC_ORIGIN_QEMU;
+	(void)snprintf(judgement->error.message, sizeof(judgement->error.message), "operation failed: there is no saved domain in '%.300s'", path);
+	return judgement->verdict = DECIDE_MISSING;
+}
+
+/* Whom a saved image is about stands in it: libvirtd is asked, and what it says is judged. */
+static enum decide_verdict
+resolve_image(struct call *call, struct judgement *judgement, unsigned *index, struct xdr_span span, struct target *target)
+{
+	const struct looked_up *answer;
+	struct xml_identity identity;
+	struct xdr_span text;
+	uint8_t body[PATH_MAX + 12];
+	char path[PATH_MAX];
+	struct vg_error error;
+	enum decide_verdict verdict;
+	struct xdr_out out;
+	bool exists;
+
+	if (is_hopeless(call))
+		return DECIDE_ALLOW;
+	if (!xdr_span_string(span, &text) || !take_name(text, path, sizeof(path)))
+		return malformed(judgement, "the path is too long");
+	if (path_check(&call->session->gate->settings->save_dirs, path, &exists, &error) < 0)
+		return decide_refuse(judgement, "path", "%s", error.what);
+	xdr_out_init(&out, body, sizeof(body));
+	xdr_put_string(&out, path);
+	xdr_put_u32(&out, 0);		/* flags: without passwords */
+	answer = resolve_document(call, judgement, index, "domain_save_image_get_xml_desc", body, out.len);
+	if (answer == NULL)
+		return judgement->verdict;
+	if (!exists || !answer->found || xml_identify(answer->text, answer->text_len, VG_CLASS_domain, &identity, &error) < 0)
+		return no_image(judgement, path);
+	verdict = take_identity(call, judgement, &identity, target);
+	return verdict == DECIDE_ALLOW && !resolve_sees(call->session, &target->object) ? no_image(judgement, path) : verdict;
 }
 
 static enum decide_verdict
@@ -362,12 +514,8 @@ resolve_xml(struct call *call, struct judgement *judgement, const struct xdr_spa
 	struct vg_error error;
 	struct xdr_span xml;
 
-	/* Nobody who could not be allowed makes us parse a document. */
-	for (const struct rpc_need *need = call->proc->needs; need->permission != VG_PERM_NONE; need++) {
-		if (need->test == RPC_TEST_ALWAYS && !policy_may_ever(call->session->gate->policy, &call->session->identity, need->permission,
-		    gate_now(call->session->gate)))
-			return DECIDE_ALLOW;	/* the permission check below refuses it, naming no object */
-	}
+	if (is_hopeless(call))
+		return DECIDE_ALLOW;
 	if (!xdr_span_string(span, &xml))
 		return malformed(judgement, "XML argument does not decode");
 	if (xml_identify((const char *)xml.data, xml.len, call->proc->about.class, &identity, &error) < 0) {
@@ -376,11 +524,7 @@ resolve_xml(struct call *call, struct judgement *judgement, const struct xdr_spa
 		(void)snprintf(judgement->error.message, sizeof(judgement->error.message), "XML error: %.480s", error.what);
 		return judgement->verdict = DECIDE_CONFLICT;
 	}
-	(void)snprintf(judgement->name, sizeof(judgement->name), "%s", identity.name);
-	target->object.name = judgement->name;
-	target->object.has_uuid = identity.has_uuid;
-	memcpy(target->object.uuid, identity.uuid, VG_UUID_LEN);
-	return DECIDE_ALLOW;
+	return take_identity(call, judgement, &identity, target);
 }
 
 enum decide_verdict
@@ -397,17 +541,21 @@ resolve_about(struct call *call, struct judgement *judgement, unsigned *index, c
 	case RPC_FROM_CONNECTION:
 		return DECIDE_ALLOW;
 	case RPC_FROM_ARG:
-		if (!find_span(call, body, len, about->path, &span))
+		if (!resolve_span(call, body, len, about->path, &span))
 			return malformed(judgement, "the object is not there");
 		return resolve_struct(call, judgement, index, about->class, span, judgement->name, judgement->parent,
 		    sizeof(judgement->name), target);
 	case RPC_FROM_XML:
-		if (!find_span(call, body, len, about->path, &span))
+		if (!resolve_span(call, body, len, about->path, &span))
 			return malformed(judgement, "the XML document is not there");
 		return resolve_xml(call, judgement, span, target);
+	case RPC_FROM_HOST_FILE:
+		if (!resolve_span(call, body, len, about->path, &span))
+			return decide_refuse(judgement, "path", "no file is named");
+		return resolve_image(call, judgement, index, span, target);
 	case RPC_FROM_BY_NAME:
 	case RPC_FROM_BY_PORTDEV:
-		if (!find_span(call, body, len, about->path, &span) || !xdr_span_string(span, &name) ||
+		if (!resolve_span(call, body, len, about->path, &span) || !xdr_span_string(span, &name) ||
 		    !take_name(name, judgement->name, sizeof(judgement->name)))
 			return malformed(judgement, "name is missing or too long");
 		target->object.name = judgement->name;
@@ -431,7 +579,7 @@ resolve_parent(struct call *call, struct judgement *judgement, unsigned *index, 
 
 	if (parent->from != RPC_FROM_ARG)
 		return DECIDE_ALLOW;
-	if (!find_span(call, body, len, parent->path, &span))
+	if (!resolve_span(call, body, len, parent->path, &span))
 		return malformed(judgement, "the pool or network is not there");
 	verdict = resolve_struct(call, judgement, index, parent->class, span, judgement->parent, ignored, sizeof(judgement->parent), &target);
 	if (verdict != DECIDE_ALLOW)
@@ -459,7 +607,7 @@ resolve_others(struct call *call, struct judgement *judgement, unsigned *index, 
 		enum decide_verdict verdict;
 
 		/* A list of objects only narrows a reply that is filtered item by item. */
-		if (other->from != RPC_FROM_ARG || !find_span(call, body, len, other->path, &span))
+		if (other->from != RPC_FROM_ARG || !resolve_span(call, body, len, other->path, &span))
 			continue;
 		verdict = resolve_struct(call, judgement, index, other->class, span, name, parent, sizeof(name), &target);
 		if (verdict != DECIDE_ALLOW)

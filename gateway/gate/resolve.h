@@ -14,6 +14,18 @@ enum decide_verdict resolve_parent(struct call *call, struct judgement *judgemen
 enum decide_verdict resolve_others(struct call *call, struct judgement *judgement, unsigned *index, const uint8_t *body, size_t len);
 /* The answer about an object that he may not see: as for one that is not there, and as fast. */
 enum decide_verdict resolve_hide(struct call *call, struct judgement *judgement, unsigned *index, const struct vg_object *object);
+
+/*
+ * The answer of the call's question number `index` to libvirtd: an object, the volume at a path, or the `xml` that `proc` answers. NULL
+ * when it was only now asked (DECIDE_WAIT: the call is judged again from its beginning once it is there), or cannot be.
+ */
+const struct looked_up *resolve_look_up(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class,
+    const uint8_t *uuid, const char *name);
+const struct looked_up *resolve_path(struct call *call, struct judgement *judgement, unsigned *index, const char *path);
+const struct looked_up *resolve_document(struct call *call, struct judgement *judgement, unsigned *index, const char *proc, const void *body,
+    size_t len);
+/* The argument at `path`; of an optional one its value. False: it is not there. */
+bool resolve_span(const struct call *call, const uint8_t *body, size_t len, const char *path, struct xdr_span *span);
 bool resolve_sees(struct session *session, const struct vg_object *object);
 /* The permission that makes an object of this class visible; VG_PERM_NONE for classes without objects. */
 enum vg_permission resolve_getattr(enum vg_class class);
@@ -23,5 +35,7 @@ const char *resolve_noun(enum vg_class class);
 /* decide.c's: not permitted. */
 enum decide_verdict decide_deny(struct judgement *judgement, enum vg_permission permission, const struct vg_object *object,
     struct decision decision, const char *why);
+/* decide.c's: refused by a rule on its content, whatever is permitted. */
+enum decide_verdict decide_refuse(struct judgement *judgement, const char *rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -1,35 +1,43 @@
 /*
- * rules.h: what holds for a call whatever the policy says, by its row of the table. Apart from the rest of the gate, so that
- * `virtgate policy role` tells people the same.
+ * rules.h: what holds for a call whatever the policy says, by its row of the procedure table and those of argument.def. Apart from the
+ * rest of the gate, so that `virtgate policy role` tells people the same.
  */
 #ifndef GATE_RULES_H
 #define GATE_RULES_H
 
-#include <string.h>
-
 #include "proto/table.h"
 
-/*
- * Calls whose content the permission alone does not make safe (a path, a URI, a whole XML document). Until a rule of
- * its own admits the content, they are only for those who hold the permission on everything.
- */
-#define UNCHECKED_RISKS (RPC_RISK_XML_HOST_RESOURCES | RPC_RISK_HOST_PATH_READ | RPC_RISK_HOST_PATH_WRITE | RPC_RISK_HOST_CONTROL | \
-    RPC_RISK_HOST_STORAGE | RPC_RISK_URI | RPC_RISK_COOKIE | RPC_RISK_IDENTITY | RPC_RISK_IDENTITY_MISMATCH | RPC_RISK_CROSS_OBJECT | \
-    RPC_RISK_GUEST_DISK | RPC_RISK_EXEC_PATH | RPC_RISK_NATIVE_CONFIG | RPC_RISK_NETWORK_SPEC | RPC_RISK_FD | RPC_RISK_PID)
+/* Asked after the permissions, of everybody (argument.c). */
+enum argument_rule {
+	RULE_SAFE,		/* nothing to ask, for the reason that the row gives */
+	RULE_EVERYTHING,	/* its content is not judged: for those who hold the permission on everything */
+	RULE_HOST,		/* the host itself: connect:write as well */
+	RULE_SAVE_FILE,		/* a file in save_dirs: new, or a saved image of the same domain */
+	RULE_DUMP_FILE,		/* a new file in save_dirs */
+	RULE_IMAGE_FILE,	/* an image in save_dirs; resolve.c looked into it already */
+	RULE_OWN_DISK,		/* a disk of the domain, by target or source */
+	RULE_REBASE_TO,		/* the same; with the flag that makes it a copy a new file, whose content is not judged */
+	RULE_MIGRATION_URI,	/* one of migration_uris */
+	RULE_LISTEN_ADDRESS,	/* a host of one of migration_uris */
+	RULE_NEW_NAME,		/* of the domain: the same permissions are needed under it */
+	RULE_DOMAIN_XML, RULE_DEVICE_XML, RULE_SNAPSHOT_XML, RULE_VOLUME_XML	/* admission, for those who do not hold everything */
+};
 
-static inline bool
-rule_unchecked(const struct rpc_proc *proc)
-{
-	return (proc->risks & UNCHECKED_RISKS) != 0 || proc->about.from == RPC_FROM_XML || proc->about.from == RPC_FROM_HOST_FILE ||
-	    proc->about.from == RPC_FROM_HOST_PID || proc->about.from == RPC_FROM_INCOMING_MIGRATION;
-}
+struct argument {
+	const char *proc, *path;	/* path: NULL for the call as a whole */
+	enum argument_rule rule;
+	const char *why;
+};
+
+/* Every row of argument.def, until NULL. */
+const struct argument *argument_at(size_t index);
+/* Must this call have a row? One without is refused to whoever does not hold everything. */
+bool argument_needed(const struct rpc_proc *proc);
+/* Does every call of this procedure take its permission on everything, or connect:write? (Some do with an optional argument only.) */
+bool argument_everything(const struct rpc_proc *proc);
+bool argument_host(const struct rpc_proc *proc);
 
 /* Not passed on, for anybody. */
-static inline bool
-rule_never_passed(const struct rpc_proc *proc)
-{
-	return proc->kind == RPC_KIND_EVENT || proc->program == RPC_PROGRAM_LXC || proc->descriptors ||
-	    strcmp(proc->name, "connect_set_identity") == 0;
-}
+bool rule_never_passed(const struct rpc_proc *proc);
 
 #endif

@@ -31,7 +31,7 @@ static int
 print_body(const struct rpc_proc *proc, const char *arg, uint32_t flags, uint32_t number)
 {
 	static const char *const kinds[] = { "read", "change", "access" };
-	struct body body = { .flag_arg = arg, .flags = flags, .number = number, .optionals = true, .xml_class = xml_class_of(proc->name) };
+	struct body body = { .flag_arg = arg, .flags = flags, .number = number, .optionals = true, .xml = xml_of(proc->name) };
 
 	if (!body_build(&body, proc->args) || xdr_check(proc->args, body.data, body.len) != VG_OK) {
 		fprintf(stderr, "no valid body of %s\n", proc->name);

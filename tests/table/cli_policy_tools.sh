@@ -477,7 +477,7 @@ expect "decision: or a question, not both" 2 "" "*expected USER PERMISSION OBJEC
 expect "decision: nor neither" 2 "" "*expected USER PERMISSION OBJECT, or --decision ID alone*" policy explain sasl:a domain:start $now
 }
 
-grep -q "\"access denied: '%s' on %s%s\"" gateway/gate/decide.c && grep -q 'it takes a binding on \\"\*\\""' gateway/gate/decide.c &&
+grep -q "\"access denied: '%s' on %s%s\"" gateway/gate/decide.c && grep -q 'it takes a binding on \\"\*\\""' gateway/gate/argument.c &&
 	grep -q '"every %s"' gateway/gate/decide.c
 verdict "suggest: refusals are worded as it reads them" $?
 

@@ -7,11 +7,12 @@ cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
 rules="
 proto           include
 gateway/policy  include
+gateway/admission include
 web             include
 certs           include
 gateway/core    include proto gateway/policy
 gateway/front   include proto gateway/policy gateway/core
-gateway/gate    include proto gateway/policy gateway/core
+gateway/gate    include proto gateway/policy gateway/admission gateway/core
 gateway/audit   include proto gateway/policy gateway/core
 "
 

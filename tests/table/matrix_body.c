@@ -46,10 +46,10 @@ expect_lookup(struct body *body, enum vg_class class, enum variant variant, bool
 	bool hidden = by_name ? strcmp(claimed_name(variant), HIDDEN_NAME) == 0 : variant != THE_GRANTED;
 	static char granted[] = GRANTED_NAME, secret_name[] = HIDDEN_USAGE, other[] = HIDDEN_NAME;
 
-	if (body->num_lookups == CALL_MAX_LOOKUPS)
+	if (body->num_lookups == BODY_MAX_LOOKUPS)
 		return;
 	body->num_lookups++;
-	slot->done = true;
+	slot->class = class;
 	slot->found = !hidden || variant_exists(variant);
 	object_uuid(class, hidden, slot->uuid);
 	slot->name = !hidden ? granted : class == VG_CLASS_secret ? secret_name : other;
@@ -114,57 +114,39 @@ put_object(struct body *body, struct xdr_out *out, enum vg_class class, bool in_
 	}
 }
 
-enum vg_class
-xml_class_of(const char *proc)
+const char *
+xml_of(const char *proc)
 {
 	/* The longer name before the one that it begins with. */
-	static const struct { const char *prefix; enum vg_class class; } prefixes[] = {
-		{ "network_port", VG_CLASS_network_port }, { "network", VG_CLASS_network }, { "storage_pool", VG_CLASS_storage_pool },
-		{ "storage_vol", VG_CLASS_storage_vol }, { "secret", VG_CLASS_secret }, { "interface", VG_CLASS_interface },
-		{ "nwfilter_binding", VG_CLASS_nwfilter_binding }, { "nwfilter", VG_CLASS_nwfilter },
-		{ "node_device", VG_CLASS_node_device }
+	static const struct { const char *prefix, *xml; } prefixes[] = {
+		{ "network_port", "<networkport><uuid>3e3e3e3e-3e3e-3e3e-3e3e-3e3e3e3e3e3e</uuid></networkport>" },
+		{ "network", "<network><name>" GRANTED_NAME "</name></network>" },
+		{ "storage_pool", "<pool><name>" GRANTED_NAME "</name></pool>" },
+		{ "storage_vol", "<volume><name>" GRANTED_NAME "</name></volume>" },
+		{ "secret", "<secret><usage type='volume'/></secret>" },
+		{ "interface", "<interface name='" GRANTED_NAME "'/>" },
+		{ "nwfilter_binding", "<filterbinding><portdev name='" GRANTED_NAME "'/></filterbinding>" },
+		{ "nwfilter", "<filter name='" GRANTED_NAME "'/>" },
+		{ "node_device", "<device><name>" GRANTED_NAME "</name></device>" },
+		{ "domain_attach_device", "<input type='tablet'/>" },
+		{ "domain_update_device", "<input type='tablet'/>" },
+		{ "domain_snapshot", "<domainsnapshot/>" },
+		{ "", "<domain><name>" GRANTED_NAME "</name></domain>" }
 	};
+	size_t i = 0;
 
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-		if (strncmp(proc, prefixes[i].prefix, strlen(prefixes[i].prefix)) == 0)
-			return prefixes[i].class;
-	return VG_CLASS_domain;
-}
-
-static const char *
-xml_document(enum vg_class class)
-{
-	switch (class) {
-	case VG_CLASS_interface:
-		return "<interface name='" GRANTED_NAME "'/>";
-	case VG_CLASS_nwfilter:
-		return "<filter name='" GRANTED_NAME "'/>";
-	case VG_CLASS_network:
-		return "<network><name>" GRANTED_NAME "</name></network>";
-	case VG_CLASS_network_port:
-		return "<networkport><uuid>3e3e3e3e-3e3e-3e3e-3e3e-3e3e3e3e3e3e</uuid></networkport>";
-	case VG_CLASS_storage_pool:
-		return "<pool><name>" GRANTED_NAME "</name></pool>";
-	case VG_CLASS_storage_vol:
-		return "<volume><name>" GRANTED_NAME "</name></volume>";
-	case VG_CLASS_secret:
-		return "<secret><usage type='volume'/></secret>";
-	case VG_CLASS_nwfilter_binding:
-		return "<filterbinding><portdev name='" GRANTED_NAME "'/></filterbinding>";
-	case VG_CLASS_node_device:
-		return "<device><name>" GRANTED_NAME "</name></device>";
-	default:
-		return "<domain><name>" GRANTED_NAME "</name></domain>";
-	}
+	while (strncmp(proc, prefixes[i].prefix, strlen(prefixes[i].prefix)) != 0)
+		i++;
+	return prefixes[i].xml;
 }
 
 static void
 put_text(struct body *body, struct xdr_out *out, const char *field)
 {
 	size_t len = strlen(field);
-	bool xml = strncmp(field, "xml", 3) == 0 || (len > 3 && strcmp(field + len - 3, "xml") == 0);
+	bool xml = strncmp(field, "xml", 3) == 0 || (len > 3 && strcmp(field + len - 3, "xml") == 0) || strncmp(field, "xml_", 4) == 0;
 
-	xdr_put_string(out, xml ? xml_document(body->xml_class) : claimed_name(body->key));
+	xdr_put_string(out, xml && body->xml != NULL ? body->xml : claimed_name(body->key));
 }
 
 /* The parameters that some calls find their object by. */

@@ -25,6 +25,7 @@ enum variant {
 };
 
 #define BODY_MAX_OBJECTS 3
+#define BODY_MAX_LOOKUPS 3
 
 struct body {
 	const char *flag_arg;		/* argument that gets `flags` */
@@ -35,22 +36,22 @@ struct body {
 	size_t num_items;
 	enum variant variants[BODY_MAX_OBJECTS];	/* of the object structs in order; the last one goes on */
 	enum variant key;		/* of names and keys outside of object structs */
-	enum vg_class xml_class;	/* of XML documents */
+	const char *xml;		/* every XML document */
 
 	uint8_t data[8192];
 	size_t len;
 	struct { enum vg_class class; enum variant variant; bool in_array; } objects[BODY_MAX_OBJECTS];	/* what was put */
 	size_t num_objects;
-	struct looked_up lookups[CALL_MAX_LOOKUPS];	/* the answers that libvirtd would give, in order */
-	size_t num_lookups;
+	struct looked_up lookups[BODY_MAX_LOOKUPS];	/* the answers that libvirtd would give, in order */
+	unsigned num_lookups;
 };
 
 bool variant_exists(enum variant variant);
 /* The class and UUID of which an object struct type is; VG_CLASS_none when it is no object. */
 enum vg_class object_class(const struct xdr_type *type);
 void object_uuid(enum vg_class class, bool hidden, uint8_t uuid[VG_UUID_LEN]);
-/* Of what the XML documents are that a procedure of this name takes. */
-enum vg_class xml_class_of(const char *proc);
+/* A harmless document of the kind that a procedure of this name takes. */
+const char *xml_of(const char *proc);
 /* Encodes the fields. False: something does not fit. */
 bool body_build(struct body *body, const struct xdr_field *fields);
 

@@ -44,20 +44,34 @@ static const char *const own[] = { "auth_*", "connect_open", "connect_set_identi
 	"domain_open_graphics_fd", "domain_create_xml_with_files", "domain_create_with_files", "domain_fd_associate",
 	"domain_monitor_command_with_files", NULL };
 
-/* What they do is in a document, a file, a process or a name that the gate does not verify. */
-static const char *const everything[] = { "domain_create_xml", "domain_define_xml*", "domain_restore*", "domain_save_image_*",
-	"domain_migrate_prepare*", "domain_attach", "network_create_xml*", "network_define_xml*", "network_port_create_xml",
-	"storage_pool_create_xml", "storage_pool_define_xml", "storage_vol_create_xml*", "node_device_create_xml",
-	"node_device_define_xml", "interface_define_xml", "secret_define_xml", "nwfilter_define_xml*", "nwfilter_binding_create_xml", NULL };
+/* What they do is in a document, a process or a name that the gate does not verify. */
+static const char *const everything[] = { "domain_migrate_prepare*", "domain_attach", "network_create_xml*", "network_define_xml*",
+	"network_port_create_xml", "storage_pool_create_xml", "storage_pool_define_xml", "node_device_create_xml", "node_device_define_xml",
+	"interface_define_xml", "secret_define_xml", "nwfilter_define_xml*", "nwfilter_binding_create_xml", NULL };
 
 /* About an object that is known, but with content that the permission on it alone does not make safe. */
-static const char *const unsafe[] = { "domain_attach_device*", "domain_update_device_flags", "domain_core_dump*", "domain_save",
-	"domain_save_flags", "domain_save_params", "domain_migrate_perform*", "domain_migrate_finish*", "domain_migrate_begin3*",
-	"storage_pool_build", "storage_pool_delete", "domain_block_peek", "domain_block_pull", "domain_block_rebase",
-	"domain_block_commit", "domain_block_copy", "domain_snapshot_create_xml", "domain_backup_begin", "domain_rename",
-	"domain_managed_save_define_xml", "node_device_dettach", "node_device_re_attach", "node_device_reset",
-	"node_device_detach_flags", "node_device_update", "interface_undefine", "interface_create", "interface_destroy",
-	"nwfilter_undefine", "network_update", NULL };
+static const char *const unsafe[] = { "domain_migrate_finish*", "domain_migrate_perform3*", "domain_migrate_begin3_params", "domain_backup_begin",
+	"domain_checkpoint_create_xml", "node_device_update", "network_update", NULL };
+
+/* The same when their optional arguments are there. */
+static const char *const unsafe_optional[] = { "domain_migrate_begin3", "domain_managed_save_define_xml", NULL };
+
+/* By name or by what is inside a document: it is web-1 then. */
+static const char *const documents[] = { "domain_create_xml", "domain_define_xml*", "storage_vol_create_xml*", NULL };
+
+/* They are about the host as well. */
+static const char *const host[] = { "storage_pool_build", "storage_pool_delete", "node_device_dettach", "node_device_re_attach",
+	"node_device_reset", "node_device_detach_flags", "node_device_update", "node_device_create_xml", "node_device_define_xml",
+	"interface_define_xml", "interface_undefine", "interface_create", "interface_destroy", "nwfilter_define_xml*", "nwfilter_undefine",
+	"nwfilter_binding_create_xml", NULL };
+static const char *const host_optional[] = { "connect_find_storage_pool_sources", NULL };
+
+/* Their paths, URIs and disks are none here, so that a rule refuses them for everybody; that it admits others is shown elsewhere. */
+static const char *const refused[] = { "domain_save", "domain_save_flags", "domain_save_params", "domain_core_dump*", "domain_restore*",
+	"domain_save_image_*", "domain_block_peek", "domain_block_pull", "domain_block_rebase", "domain_block_commit", "domain_block_copy",
+	"domain_migrate_perform", NULL };
+static const char *const refused_optional[] = { "domain_migrate_prepare", "domain_migrate_prepare2", "domain_migrate_prepare3",
+	"domain_migrate_perform3*", NULL };
 
 static const char *const lookups[] = { "domain_lookup_by_*", "network_lookup_by_*", "network_port_lookup_by_uuid",
 	"storage_pool_lookup_by_*", "storage_vol_lookup_by_*", "node_device_lookup_*", "interface_lookup_by_*", "secret_lookup_by_*",
@@ -246,8 +260,10 @@ shape_of(const struct rpc_proc *proc)
 
 	if (listed(own, proc->name))
 		return SHAPE_OWN;
-	if (listed(everything, proc->name))
+	if (listed(everything, proc->name) || listed(refused, proc->name))
 		return SHAPE_EVERYTHING;
+	if (listed(documents, proc->name))
+		return SHAPE_STRUCT;
 	if (listed(lookups, proc->name))
 		return SHAPE_LOOKUP;
 	json_array_foreach(args, i, arg)
@@ -262,9 +278,21 @@ shape_of(const struct rpc_proc *proc)
 }
 
 bool
-needs_everything(const struct rpc_proc *proc)
+needs_everything(const struct rpc_proc *proc, bool optionals)
 {
-	return listed(unsafe, proc->name) || listed(everything, proc->name);
+	return listed(unsafe, proc->name) || listed(everything, proc->name) || (optionals && listed(unsafe_optional, proc->name));
+}
+
+bool
+is_about_host(const struct rpc_proc *proc, bool optionals)
+{
+	return listed(host, proc->name) || (optionals && listed(host_optional, proc->name));
+}
+
+bool
+is_refused(const struct rpc_proc *proc, bool optionals)
+{
+	return listed(refused, proc->name) || (optionals && listed(refused_optional, proc->name));
 }
 
 /* ---- roles and bindings ---- */
@@ -420,7 +448,7 @@ expect(const struct rpc_proc *proc, const char *role, enum scope scope, const st
 		return;
 	expectation->verdict = EXPECT_DENY;
 	for (size_t i = 0; i < n; i++) {
-		bool whole = shape == SHAPE_HOST || needs_everything(proc);
+		bool whole = shape == SHAPE_HOST || needs_everything(proc, body->optionals);
 
 		if (!applies(&needs[i], body->flags))
 			continue;
@@ -429,6 +457,11 @@ expect(const struct rpc_proc *proc, const char *role, enum scope scope, const st
 		if (!is_class(needs[i].permission, "connect") && whole && scope != SCOPE_ALL)
 			return;
 	}
+	if (is_refused(proc, body->optionals) || (is_about_host(proc, body->optionals) && !role_allows(role, "connect:write")))
+		return;
+	/* Documents about web-1. */
+	if (listed(documents, proc->name) && scope == SCOPE_NONE)
+		return;
 	/* The numbers of what is not filtered. */
 	if (strstr(proc->name, "num_of_") != NULL && strcmp(proc->name, "node_device_num_of_caps") != 0 &&
 	    strcmp(proc->name, "connect_num_of_domains") != 0 && strcmp(proc->name, "connect_num_of_defined_domains") != 0 &&

@@ -15,7 +15,7 @@ enum shape {
 	SHAPE_STRUCT,		/* an object struct in the arguments */
 	SHAPE_NAME,		/* a bare name in the arguments */
 	SHAPE_LOOKUP,		/* known from the reply, and judged then */
-	SHAPE_EVERYTHING	/* not to be known beforehand, or content nobody checks: "*" */
+	SHAPE_EVERYTHING	/* not to be known beforehand, content nobody checks, or nothing that is allowed here */
 };
 
 enum scope { SCOPE_NONE, SCOPE_WEB, SCOPE_ALL, NUM_SCOPES };
@@ -34,7 +34,11 @@ bool role_allows(const char *role, const char *permission);
 /* Values of the tested argument that make a difference, and its name (NULL: none). Returns how many. */
 size_t flag_values(const struct rpc_proc *proc, const char **arg, uint32_t values[], size_t max);
 /* Is a permission on the object not enough for this call, because nobody checks its content? */
-bool needs_everything(const struct rpc_proc *proc);
+bool needs_everything(const struct rpc_proc *proc, bool optionals);
+/* Does it take connect:write beside its own permission? */
+bool is_about_host(const struct rpc_proc *proc, bool optionals);
+/* Do the arguments of the matrix not pass the rules on arguments, whoever sends them? */
+bool is_refused(const struct rpc_proc *proc, bool optionals);
 
 struct expectation {
 	enum { EXPECT_ALLOW, EXPECT_DENY, EXPECT_MISSING } verdict;

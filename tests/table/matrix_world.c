@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/admission/admission.h"
 #include "gateway/gate/inventory.h"
 
 struct session world_session;
@@ -62,6 +63,8 @@ world_setup(void **state)
 
 	(void)state;
 	facts_load();
+	if (admission_start(&error) < 0)
+		fail_msg("%s", error.what);
 	gate.base = event_base_new();
 	gate.settings = settings_parse("backend_socket = \"/nonexistent\"\nlog_level = 4\nlog_outputs = [ \"4:file:/dev/null\" ]\n",
 	    "matrix", &error);
@@ -104,6 +107,7 @@ world_teardown(void **state)
 	event_base_free(gate.base);
 	free(world_session.identity.sasl_name);
 	facts_free();
+	admission_stop();
 	return 0;
 }
 

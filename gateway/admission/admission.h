@@ -1,0 +1,79 @@
+/*
+ * admission.h: is what an XML document asks for something that a tenant may have, whoever he is and whatever verb brought it?
+ * Pure: a document in, findings and claims out; no policy, no libvirt, no clock, no file. Used by the gate, the command line and the tests.
+ *
+ *   finding   something that the profile never allows: a host device, an emulator of his own, …      (rules.def)
+ *   claim     something that is his only when the policy says so: a volume, a network, a secret, …   (claims.c)
+ *
+ * The one profile so far is `baseline`: what a tenant must never do. What the gate forwards is admission_text(): the document as
+ * it was judged, written anew, so that libvirtd reads nothing that was not looked at.
+ */
+#ifndef ADMISSION_ADMISSION_H
+#define ADMISSION_ADMISSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "virtgate/result.h"
+
+/* Bounds of one document; libvirt's own examples stay far below each. */
+#define ADMISSION_MAX_BYTES	(1024u * 1024u)
+#define ADMISSION_MAX_NODES	20000u
+#define ADMISSION_MAX_DEPTH	64u
+#define ADMISSION_MAX_CLAIMS	64u
+
+/* The kinds of documents, by what their top element must be. */
+enum admission_kind {
+	ADMISSION_DOMAIN,	/* <domain> */
+	ADMISSION_DEVICE,	/* one element of <devices>, as attach and update take it */
+	ADMISSION_SNAPSHOT,	/* <domainsnapshot> */
+	ADMISSION_VOLUME,	/* <volume> */
+	ADMISSION_NUM_KINDS
+};
+
+struct admission_document;
+
+struct admission_finding {
+	const char *rule;	/* "host-device" */
+	long line;		/* in the document as it came; 0 unknown */
+	const char *path;	/* XPath of the offending node: "/domain/devices/hostdev[1]" */
+	const char *message;	/* "devices of the host cannot be given to a guest" */
+	const char *hint;	/* what to do instead; "" when there is nothing */
+};
+
+enum admission_claim_kind {
+	CLAIM_DISK,		/* `name` is the path of an image on the host: must be a volume */
+	CLAIM_VOLUME,		/* `name` in pool `parent` */
+	CLAIM_NETWORK, CLAIM_NWFILTER,
+	CLAIM_SECRET		/* `name` is its UUID as text */
+};
+
+struct admission_claim {
+	enum admission_claim_kind kind;
+	bool writes;		/* the guest could write to it */
+	long line;
+	char *name, *parent;	/* parent: NULL, or the pool */
+};
+
+/* Compiles the rules; once in a process, before anything else here. -1 with error text: a rule is broken. */
+int admission_start(struct vg_error *error);
+void admission_stop(void);
+
+/*
+ * Reads and bounds a document: no DTD, entities, other encoding than UTF-8; comments and processing instructions are dropped, CDATA
+ * becomes text. NULL with error text ("line 12: …").
+ */
+struct admission_document *admission_parse(enum admission_kind kind, const char *xml, size_t len, struct vg_error *error);
+void admission_destroy(struct admission_document *document);
+
+/* Every finding, in order of the rules. Returns how many; -1 when they could not all be asked: then the document is not admitted. */
+typedef void admission_finding_cb(const struct admission_finding *finding, void *arg);
+int admission_judge(const struct admission_document *document, admission_finding_cb *each, void *arg);
+
+/* What the policy must grant; borrowed from the document. More than ADMISSION_MAX_CLAIMS do not parse. */
+const struct admission_claim *admission_claims(const struct admission_document *document, size_t *num);
+
+/* The document written anew; borrowed from it. NULL when memory is out. */
+const char *admission_text(struct admission_document *document, size_t *len);
+
+#endif

@@ -1,0 +1,209 @@
+/*
+ * document.c: reading an XML document that will configure something, and writing it anew. Everything that two readers could
+ * understand in two ways is gone or refused here: encodings, entities, comments inside values, CDATA, namespaces.
+ */
+#include "gateway/admission/document.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <libxml/parser.h>
+#include <libxml/xmlerror.h>
+
+static const char *const top_names[ADMISSION_NUM_KINDS] = { [ADMISSION_DOMAIN] = "domain", [ADMISSION_SNAPSHOT] = "domainsnapshot",
+	[ADMISSION_VOLUME] = "volume" };
+
+xmlNodePtr
+document_next(xmlNodePtr node, const xmlNode *root, bool skip)
+{
+	if (!skip && node->type == XML_ELEMENT_NODE && node->children != NULL)
+		return node->children;
+	while (node != root && node->next == NULL)
+		node = node->parent;
+	return node == root ? NULL : node->next;
+}
+
+bool
+document_is_metadata(const xmlNode *node)
+{
+	return node->type == XML_ELEMENT_NODE && node->ns == NULL && strcmp((const char *)node->name, "metadata") == 0 &&
+	    node->parent != NULL && node->parent->type == XML_ELEMENT_NODE && strcmp((const char *)node->parent->name, "domain") == 0 &&
+	    node->parent->parent != NULL && node->parent->parent->type == XML_DOCUMENT_NODE;
+}
+
+xmlChar *
+document_path(const struct admission_document *document, xmlNodePtr node)
+{
+	static const char wrapping[] = "/domain/devices";
+	xmlChar *path = xmlGetNodePath(node), *shorter;
+
+	if (path == NULL || document->kind != ADMISSION_DEVICE || strncmp((const char *)path, wrapping, sizeof(wrapping) - 1) != 0)
+		return path;
+	shorter = xmlStrdup(path + sizeof(wrapping) - 1);
+	xmlFree(path);
+	return shorter;
+}
+
+/* ---- reading ---- */
+
+static size_t
+depth_of(const xmlNode *node)
+{
+	size_t depth = 0;
+
+	for (; node != NULL; node = node->parent)
+		depth++;
+	return depth;
+}
+
+/* Namespaces are for metadata; everywhere else libvirt's readers disagree on whether <x:source> is a <source>. */
+static int
+check_element(const xmlNode *node, struct vg_error *error)
+{
+	const char *name = (const char *)node->name;
+
+	if (node->ns != NULL) {
+		vg_fail(error, "line %ld: element '%.60s' of a namespace outside metadata", xmlGetLineNo(node), name);
+		return vg_hint(error, "passing arguments to QEMU, and other extensions, are for those who may do everything");
+	}
+	for (const xmlAttr *attribute = node->properties; attribute != NULL; attribute = attribute->next) {
+		if (attribute->ns != NULL)
+			return vg_fail(error, "line %ld: attribute '%.60s' of a namespace outside metadata", xmlGetLineNo(node),
+			    (const char *)attribute->name);
+	}
+	return 0;
+}
+
+static int
+tidy(xmlNodePtr root, struct vg_error *error)
+{
+	xmlNodePtr node, next;
+	size_t num = 0;
+
+	for (node = root; node != NULL; node = next) {
+		bool metadata = document_is_metadata(node);
+		bool dropped = node->type == XML_COMMENT_NODE || node->type == XML_PI_NODE;
+
+		next = document_next(node, root, metadata);
+		if (++num > ADMISSION_MAX_NODES)
+			return vg_fail(error, "more than %u elements and texts", ADMISSION_MAX_NODES);
+		if (depth_of(node) > ADMISSION_MAX_DEPTH)
+			return vg_fail(error, "line %ld: more than %u elements deep", xmlGetLineNo(node), ADMISSION_MAX_DEPTH);
+		if (dropped) {
+			xmlUnlinkNode(node);
+			xmlFreeNode(node);
+		} else if (node->type != XML_ELEMENT_NODE && node->type != XML_TEXT_NODE) {
+			return vg_fail(error, "line %ld: entities are not accepted", xmlGetLineNo(node));
+		} else if (node->type == XML_ELEMENT_NODE && check_element(node, error) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* A device goes where the rules about devices look. */
+static int
+wrap_device(struct admission_document *document)
+{
+	xmlNodePtr devices, domain = xmlNewDocNode(document->doc, NULL, (const xmlChar *)"domain", NULL);
+
+	devices = domain == NULL ? NULL : xmlNewChild(domain, NULL, (const xmlChar *)"devices", NULL);
+	if (devices == NULL) {
+		xmlFreeNode(domain);
+		return -1;
+	}
+	xmlUnlinkNode(document->top);
+	(void)xmlDocSetRootElement(document->doc, domain);
+	return xmlAddChild(devices, document->top) == NULL ? -1 : 0;
+}
+
+static int
+read_document(struct admission_document *document, xmlParserCtxtPtr parser, const char *xml, size_t len, struct vg_error *error)
+{
+	const xmlError *problem;
+
+	/* Neither NOENT nor DTDLOAD nor XINCLUDE: nothing is fetched or put in; without HUGE the parser's own bounds hold. */
+	document->doc = xmlCtxtReadMemory(parser, xml, (int)len, NULL, NULL,
+	    XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
+	if (document->doc == NULL) {
+		problem = xmlCtxtGetLastError(parser);
+		return vg_fail(error, "line %d: not well-formed: %.*s", problem == NULL ? 0 : problem->line,
+		    problem == NULL || problem->message == NULL ? 0 : (int)strcspn(problem->message, "\n"),
+		    problem == NULL || problem->message == NULL ? "" : problem->message);
+	}
+	if (xmlGetIntSubset(document->doc) != NULL)
+		return vg_fail(error, "document type declarations are not accepted");
+	if (document->doc->encoding != NULL && xmlStrcasecmp(document->doc->encoding, (const xmlChar *)"UTF-8") != 0)
+		return vg_fail(error, "encoding '%.40s' is not accepted: UTF-8 is", (const char *)document->doc->encoding);
+	document->top = xmlDocGetRootElement(document->doc);
+	if (document->top == NULL)
+		return vg_fail(error, "there is no element");
+	if (document->kind != ADMISSION_DEVICE && strcmp((const char *)document->top->name, top_names[document->kind]) != 0)
+		return vg_fail(error, "line %ld: expecting an element '%s' at the top, not '%.60s'", xmlGetLineNo(document->top),
+		    top_names[document->kind], (const char *)document->top->name);
+	return 0;
+}
+
+struct admission_document *
+admission_parse(enum admission_kind kind, const char *xml, size_t len, struct vg_error *error)
+{
+	struct admission_document *document = NULL;
+	xmlParserCtxtPtr parser = NULL;
+	int r = -1;
+
+	if (len > ADMISSION_MAX_BYTES) {
+		(void)vg_fail(error, "larger than %u bytes", ADMISSION_MAX_BYTES);
+		return NULL;
+	}
+	document = calloc(1, sizeof(*document));
+	parser = xmlNewParserCtxt();
+	if (document == NULL || parser == NULL) {
+		(void)vg_fail(error, "out of memory");
+		goto out;
+	}
+	document->kind = kind;
+	if (read_document(document, parser, xml, len, error) < 0 || tidy(document->top, error) < 0)
+		goto out;
+	if (kind == ADMISSION_DEVICE && wrap_device(document) < 0) {
+		(void)vg_fail(error, "out of memory");
+		goto out;
+	}
+	r = claims_collect(document, error);
+out:
+	xmlFreeParserCtxt(parser);
+	if (r == 0)
+		return document;
+	admission_destroy(document);
+	return NULL;
+}
+
+void
+admission_destroy(struct admission_document *document)
+{
+	if (document == NULL)
+		return;
+	for (size_t i = 0; i < document->num_claims; i++) {
+		free(document->claims[i].name);
+		free(document->claims[i].parent);
+	}
+	xmlBufferFree(document->text);
+	xmlFreeDoc(document->doc);
+	free(document);
+}
+
+/* ---- writing ---- */
+
+const char *
+admission_text(struct admission_document *document, size_t *len)
+{
+	if (document->text == NULL) {
+		document->text = xmlBufferCreate();
+		if (document->text == NULL || xmlNodeDump(document->text, document->doc, document->top, 0, 0) < 0) {
+			xmlBufferFree(document->text);
+			document->text = NULL;
+			return NULL;
+		}
+	}
+	*len = (size_t)xmlBufferLength(document->text);
+	return (const char *)xmlBufferContent(document->text);
+}

@@ -1,0 +1,30 @@
+/*
+ * document.h: a document while it is judged, private to this folder.
+ */
+#ifndef ADMISSION_DOCUMENT_H
+#define ADMISSION_DOCUMENT_H
+
+#include <libxml/tree.h>
+
+#include "gateway/admission/admission.h"
+
+struct admission_document {
+	enum admission_kind kind;
+	xmlDocPtr doc;			/* a device stands in <domain><devices> here, where the rules look for it */
+	xmlNodePtr top;			/* what the caller gave: the root, or that device */
+	xmlBufferPtr text;		/* of admission_text */
+	struct admission_claim claims[ADMISSION_MAX_CLAIMS];
+	size_t num_claims;
+};
+
+/* claims.c: fills the claims. -1 with error text. */
+int claims_collect(struct admission_document *document, struct vg_error *error);
+
+/* The next node in document order below `root`; without what is below `node` when `skip`. NULL at the end. */
+xmlNodePtr document_next(xmlNodePtr node, const xmlNode *root, bool skip);
+/* Is it <metadata> of a domain: other software's data, which libvirt keeps as it is? */
+bool document_is_metadata(const xmlNode *node);
+/* XPath of a node as the caller knows it. Caller frees with xmlFree; NULL when memory is out. */
+xmlChar *document_path(const struct admission_document *document, xmlNodePtr node);
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * rules.c: the rows of rules.def, compiled once, asked in order.
+ */
+#include "gateway/admission/document.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <libxml/xpath.h>
+
+/* Steps that one rule may take in one document: some hundred times what the largest honest one needs. */
+#define MAX_STEPS 2000000u
+
+enum { D = 1 << ADMISSION_DOMAIN | 1 << ADMISSION_DEVICE, S = 1 << ADMISSION_SNAPSHOT, V = 1 << ADMISSION_VOLUME };
+
+static const struct rule {
+	const char *id;
+	unsigned kinds;
+	const char *xpath, *message, *hint;
+} rules[] = {
+#define RULE(id, kinds, xpath, message, hint) { id, kinds, xpath, message, hint },
+#include "gateway/admission/rules.def"
+#undef RULE
+};
+
+#define NUM_RULES (sizeof(rules) / sizeof(rules[0]))
+
+static xmlXPathCompExprPtr compiled[NUM_RULES];
+
+int
+admission_start(struct vg_error *error)
+{
+	for (size_t i = 0; i < NUM_RULES; i++) {
+		if (compiled[i] == NULL)
+			compiled[i] = xmlXPathCompile((const xmlChar *)rules[i].xpath);
+		if (compiled[i] == NULL)
+			return vg_fail(error, "admission rule '%s' does not compile", rules[i].id);
+	}
+	return 0;
+}
+
+void
+admission_stop(void)
+{
+	for (size_t i = 0; i < NUM_RULES; i++) {
+		xmlXPathFreeCompExpr(compiled[i]);
+		compiled[i] = NULL;
+	}
+}
+
+static void
+tell(const struct admission_document *document, const struct rule *rule, xmlNodePtr node, admission_finding_cb *each, void *arg)
+{
+	xmlNodePtr element = node->type == XML_ATTRIBUTE_NODE ? node->parent : node;
+	xmlChar *path = document_path(document, node);
+	const struct admission_finding finding = { .rule = rule->id, .line = xmlGetLineNo(element),
+		.path = path == NULL ? "" : (const char *)path, .message = rule->message, .hint = rule->hint };
+
+	if (each != NULL)
+		each(&finding, arg);
+	xmlFree(path);
+}
+
+int
+admission_judge(const struct admission_document *document, admission_finding_cb *each, void *arg)
+{
+	xmlXPathContextPtr context = xmlXPathNewContext(document->doc);
+	int num = 0;
+
+	if (context == NULL)
+		return -1;
+	for (size_t i = 0; i < NUM_RULES && num >= 0; i++) {
+		xmlXPathObjectPtr found;
+
+		if ((rules[i].kinds & 1u << document->kind) == 0)
+			continue;
+		context->opLimit = MAX_STEPS;
+		context->opCount = 0;
+		found = compiled[i] == NULL ? NULL : xmlXPathCompiledEval(compiled[i], context);
+		if (found == NULL || found->type != XPATH_NODESET) {
+			num = -1;
+		} else if (found->nodesetval != NULL) {
+			for (int k = 0; k < found->nodesetval->nodeNr; k++)
+				tell(document, &rules[i], found->nodesetval->nodeTab[k], each, arg);
+			num += found->nodesetval->nodeNr;
+		}
+		xmlXPathFreeObject(found);
+	}
+	xmlXPathFreeContext(context);
+	return num;
+}

@@ -1,0 +1,186 @@
+/*
+ * admit.c: documents of those who do not hold everything. What profile baseline refuses is refused; what the document uses that belongs
+ * to somebody is looked up, and the policy asked; what libvirtd gets is the document as it was judged.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/admission/admission.h"
+#include "gateway/gate/argument.h"
+
+/* ---- what belongs to somebody ---- */
+
+/* What it is called in a refusal: the same whether it is not there or not his. */
+static enum decide_verdict
+refuse_use(struct judgement *judgement, enum vg_permission permission, enum vg_class class, const struct admission_claim *claim)
+{
+	judgement->failed = permission;
+	return decide_refuse(judgement, "use", "'%s' on %s '%.200s%s%.200s', which the document uses (line %ld)", permission_name(permission),
+	    claim->kind == CLAIM_DISK ? "the volume at" : resolve_noun(class), claim->parent == NULL ? "" : claim->parent,
+	    claim->parent == NULL ? "" : "/", claim->name, claim->line);
+}
+
+static enum decide_verdict
+check_use(struct call *call, struct judgement *judgement, enum vg_permission permission, const struct vg_object *object,
+    const struct admission_claim *claim)
+{
+	struct decision decision = decide_one(call->session, permission, object);
+
+	if (decision.verdict != VERDICT_DENY)
+		return DECIDE_ALLOW;
+	return refuse_use(judgement, permission, object->class, claim);
+}
+
+/* A volume by pool and name. `pool` as libvirtd knows it. */
+static enum decide_verdict
+check_volume(struct call *call, struct judgement *judgement, unsigned *index, const char *pool, const char *name, const struct admission_claim *claim)
+{
+	const struct looked_up *answer = resolve_look_up(call, judgement, index, VG_CLASS_storage_pool, NULL, pool);
+	struct vg_object volume = { .class = VG_CLASS_storage_vol, .name = name, .has_parent_uuid = true };
+	enum decide_verdict verdict;
+
+	if (answer == NULL)
+		return judgement->verdict;
+	if (!answer->found || name[0] == '\0')
+		return refuse_use(judgement, VG_PERM_storage_vol_data_read, VG_CLASS_storage_vol, claim);
+	volume.parent = answer->name;
+	memcpy(volume.parent_uuid, answer->uuid, VG_UUID_LEN);
+	verdict = check_use(call, judgement, VG_PERM_storage_vol_data_read, &volume, claim);
+	if (verdict == DECIDE_ALLOW && claim->writes)
+		verdict = check_use(call, judgement, VG_PERM_storage_vol_data_write, &volume, claim);
+	return verdict;
+}
+
+/* An image by its path: libvirtd must know it as a volume. */
+static enum decide_verdict
+check_image(struct call *call, struct judgement *judgement, unsigned *index, const struct admission_claim *claim)
+{
+	const struct looked_up *answer = resolve_path(call, judgement, index, claim->name);
+	char pool[256], name[256];
+
+	if (answer == NULL)
+		return judgement->verdict;
+	if (!answer->found || strlen(answer->parent) >= sizeof(pool) || strlen(answer->name) >= sizeof(name))
+		return refuse_use(judgement, VG_PERM_storage_vol_data_read, VG_CLASS_storage_vol, claim);
+	/* The next question may move the answers. */
+	memcpy(pool, answer->parent, strlen(answer->parent) + 1);
+	memcpy(name, answer->name, strlen(answer->name) + 1);
+	return check_volume(call, judgement, index, pool, name, claim);
+}
+
+/* A network or filter by name, a secret by its UUID. */
+static enum decide_verdict
+check_named(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class, enum vg_permission permission,
+    const struct admission_claim *claim)
+{
+	struct vg_object object = { .class = class, .has_uuid = true };
+	const struct looked_up *answer;
+	uint8_t uuid[VG_UUID_LEN];
+
+	if (class == VG_CLASS_secret && !policy_parse_uuid(claim->name, uuid))
+		return refuse_use(judgement, permission, class, claim);
+	answer = resolve_look_up(call, judgement, index, class, class == VG_CLASS_secret ? uuid : NULL, claim->name);
+	if (answer == NULL)
+		return judgement->verdict;
+	if (!answer->found)
+		return refuse_use(judgement, permission, class, claim);
+	object.name = answer->name;
+	memcpy(object.uuid, class == VG_CLASS_secret ? uuid : answer->uuid, VG_UUID_LEN);
+	return check_use(call, judgement, permission, &object, claim);
+}
+
+static enum decide_verdict
+check_claim(struct call *call, struct judgement *judgement, unsigned *index, const struct admission_claim *claim)
+{
+	switch (claim->kind) {
+	case CLAIM_DISK:
+		return check_image(call, judgement, index, claim);
+	case CLAIM_VOLUME:
+		return check_volume(call, judgement, index, claim->parent, claim->name, claim);
+	case CLAIM_NETWORK:
+		return check_named(call, judgement, index, VG_CLASS_network, VG_PERM_network_use, claim);
+	case CLAIM_NWFILTER:
+		return check_named(call, judgement, index, VG_CLASS_nwfilter, VG_PERM_nwfilter_getattr, claim);
+	case CLAIM_SECRET:
+		return check_named(call, judgement, index, VG_CLASS_secret, VG_PERM_secret_use, claim);
+	}
+	return refuse_use(judgement, VG_PERM_storage_vol_data_read, VG_CLASS_storage_vol, claim);
+}
+
+static enum decide_verdict
+check_claims(struct call *call, struct judgement *judgement, unsigned *index, const struct admission_document *document)
+{
+	size_t num;
+	const struct admission_claim *claims = admission_claims(document, &num);
+	enum decide_verdict verdict = DECIDE_ALLOW;
+
+	for (size_t i = 0; i < num && verdict == DECIDE_ALLOW; i++)
+		verdict = check_claim(call, judgement, index, &claims[i]);
+	return verdict;
+}
+
+/* ---- the document ---- */
+
+/* The first finding becomes the refusal; the others are counted. */
+static void
+note_finding(const struct admission_finding *finding, void *arg)
+{
+	struct judgement *judgement = arg;
+
+	if (judgement->verdict == DECIDE_DENY)
+		return;
+	(void)decide_refuse(judgement, finding->rule, "admission rule '%s' at %.150s (line %ld): %s%s%s", finding->rule, finding->path,
+	    finding->line, finding->message, finding->hint[0] == '\0' ? "" : "; ", finding->hint);
+}
+
+/* The document as it was judged takes the place of the client's. */
+static enum decide_verdict
+replace(struct call *call, struct judgement *judgement, struct admission_document *document, struct xdr_span span)
+{
+	size_t n = judgement->num_patches, len;
+	const char *text = admission_text(document, &len);
+	struct xdr_out out;
+
+	free(call->document);
+	call->document = text == NULL || n == sizeof(judgement->patches) / sizeof(judgement->patches[0]) ? NULL : malloc(len + 8);
+	if (call->document == NULL)
+		return decide_refuse(judgement, "document", "the document is too large");
+	xdr_out_init(&out, call->document, len + 8);
+	xdr_put_string(&out, text);
+	judgement->patches[n].span = span;
+	judgement->patches[n].data = call->document;
+	judgement->patches[n].len = out.len;
+	judgement->num_patches++;
+	return out.failed ? decide_refuse(judgement, "document", "the document is too large") : DECIDE_ALLOW;
+}
+
+enum decide_verdict
+admit_document(struct call *call, struct judgement *judgement, unsigned *index, enum argument_rule rule, struct xdr_span span)
+{
+	static const struct { enum argument_rule rule; enum admission_kind kind; } kinds[] = { { RULE_DOMAIN_XML, ADMISSION_DOMAIN },
+		{ RULE_DEVICE_XML, ADMISSION_DEVICE }, { RULE_SNAPSHOT_XML, ADMISSION_SNAPSHOT }, { RULE_VOLUME_XML, ADMISSION_VOLUME } };
+	struct admission_document *document = NULL;
+	enum admission_kind kind = ADMISSION_DOMAIN;
+	enum decide_verdict verdict;
+	struct vg_error error;
+	struct xdr_span xml;
+	int num;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i].rule == rule)
+			kind = kinds[i].kind;
+	if (!xdr_span_string(span, &xml))
+		return decide_refuse(judgement, "document", "the document does not decode");
+	document = admission_parse(kind, (const char *)xml.data, xml.len, &error);
+	if (document == NULL)
+		return decide_refuse(judgement, "document", "%s%s%s", error.what, error.hint[0] == '\0' ? "" : "; ", error.hint);
+	num = admission_judge(document, note_finding, judgement);
+	if (num == 0)
+		verdict = check_claims(call, judgement, index, document);
+	else
+		verdict = num > 0 ? judgement->verdict : decide_refuse(judgement, "document", "the document is too large to be judged");
+	if (verdict == DECIDE_ALLOW)
+		verdict = replace(call, judgement, document, span);
+	admission_destroy(document);
+	return verdict;
+}

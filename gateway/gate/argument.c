@@ -1,0 +1,251 @@
+/*
+ * argument.c: the rules of argument.def, asked one after the other once the permissions of a call are granted.
+ */
+#include "gateway/gate/argument.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* virDomainBlockRebaseFlags, libvirt include/libvirt/libvirt-domain.h: `base` becomes the path of a copy */
+#define BLOCK_REBASE_COPY 8u
+
+#define NAME_LEN 255u
+
+/* ---- what the rules need ---- */
+
+/* A string of the message as one that ends. False: it is not one, or longer. */
+static bool
+take_text(struct xdr_span span, char *text, size_t size)
+{
+	struct xdr_span bytes;
+
+	if (!xdr_span_string(span, &bytes) || bytes.len >= size)
+		return false;
+	memcpy(text, bytes.len == 0 ? (const uint8_t *)"" : bytes.data, bytes.len);
+	text[bytes.len] = '\0';
+	return true;
+}
+
+/* The first permission of the call that is not granted on everything; VG_PERM_NONE: all are. */
+static enum vg_permission
+lacks_everything(struct call *call, const struct judgement *judgement, struct decision *decision)
+{
+	const struct vg_object every = { .class = judgement->about.object.class, .any = true };
+
+	*decision = (struct decision){ VERDICT_ALLOW, NULL };
+	for (size_t i = 0; i < judgement->num_permissions; i++) {
+		if (permission_class(judgement->permissions[i]) != every.class)
+			continue;
+		*decision = decide_one(call->session, judgement->permissions[i], &every);
+		if (decision->verdict == VERDICT_DENY)
+			return judgement->permissions[i];
+	}
+	return VG_PERM_NONE;
+}
+
+/* ---- the rules ---- */
+
+static enum decide_verdict
+check_everything(struct call *call, struct judgement *judgement)
+{
+	struct decision decision;
+	enum vg_permission failed = lacks_everything(call, judgement, &decision);
+
+	return failed == VG_PERM_NONE ? DECIDE_ALLOW : decide_deny(judgement, failed, &judgement->about.object, decision,
+	    ": the content of this call is not checked, it takes a binding on \"*\"");
+}
+
+static enum decide_verdict
+check_host(struct call *call, struct judgement *judgement, const char *why)
+{
+	const struct vg_object host = { .class = VG_CLASS_connect };
+	struct decision decision = decide_one(call->session, VG_PERM_connect_write, &host);
+	char text[200];
+
+	if (decision.verdict != VERDICT_DENY)
+		return DECIDE_ALLOW;
+	(void)snprintf(text, sizeof(text), "%s%s", why[0] == '\0' ? "" : ": ", why);
+	return decide_deny(judgement, VG_PERM_connect_write, &host, decision, text);
+}
+
+/* Is this image, which is there, one of the same domain? Then saving into it again takes nothing from anybody. */
+static enum decide_verdict
+check_overwrite(struct call *call, struct judgement *judgement, unsigned *index, const char *path)
+{
+	uint8_t body[PATH_MAX + 12];
+	const struct looked_up *answer;
+	struct xml_identity identity;
+	struct xdr_out out;
+
+	xdr_out_init(&out, body, sizeof(body));
+	xdr_put_string(&out, path);
+	xdr_put_u32(&out, 0);
+	answer = resolve_document(call, judgement, index, "domain_save_image_get_xml_desc", body, out.len);
+	if (answer == NULL)
+		return judgement->verdict;
+	if (answer->found && xml_identify(answer->text, answer->text_len, VG_CLASS_domain, &identity, NULL) == 0 && identity.has_uuid &&
+	    memcmp(identity.uuid, judgement->about.object.uuid, VG_UUID_LEN) == 0)
+		return DECIDE_ALLOW;
+	return decide_refuse(judgement, "path", "'%.300s' is there already and is no saved image of this domain", path);
+}
+
+static enum decide_verdict
+check_file(struct call *call, struct judgement *judgement, unsigned *index, enum argument_rule rule, struct xdr_span span)
+{
+	struct vg_error error;
+	char path[PATH_MAX];
+	bool exists;
+
+	if (!take_text(span, path, sizeof(path)))
+		return decide_refuse(judgement, "path", "the path is too long");
+	if (path_check(&call->session->gate->settings->save_dirs, path, &exists, &error) < 0)
+		return decide_refuse(judgement, "path", "%s", error.what);
+	if (rule == RULE_IMAGE_FILE || !exists)
+		return DECIDE_ALLOW;
+	if (rule == RULE_DUMP_FILE)
+		return decide_refuse(judgement, "path", "'%.300s' is there already", path);
+	return check_overwrite(call, judgement, index, path);
+}
+
+/* Asked of the definition that libvirtd tells now: the running one, with the images of its chains. */
+static enum decide_verdict
+check_disk(struct call *call, struct judgement *judgement, unsigned *index, struct xdr_span span)
+{
+	const struct vg_object *domain = &judgement->about.object;
+	const struct looked_up *answer;
+	char name[PATH_MAX];
+	uint8_t body[600];
+	struct xdr_out out;
+
+	if (!take_text(span, name, sizeof(name)))
+		return decide_refuse(judgement, "disk", "the name of the disk is too long");
+	xdr_out_init(&out, body, sizeof(body));
+	xdr_put_string(&out, domain->name);
+	xdr_put_raw(&out, domain->uuid, VG_UUID_LEN);
+	xdr_put_i32(&out, judgement->about.id);
+	xdr_put_u32(&out, 0);
+	answer = resolve_document(call, judgement, index, "domain_get_xml_desc", body, out.len);
+	if (answer == NULL)
+		return judgement->verdict;
+	if (answer->found && disk_is_in(answer->text, answer->text_len, name))
+		return DECIDE_ALLOW;
+	return decide_refuse(judgement, "disk", "'%.200s' is no disk of domain '%.100s'", name, domain->name);
+}
+
+static enum decide_verdict
+check_rebase(struct call *call, struct judgement *judgement, unsigned *index, struct xdr_span span, const uint8_t *body, size_t len)
+{
+	uint32_t flags = UINT32_MAX;
+
+	(void)rpc_arg_u32(call->proc, body, len, "flags", &flags);
+	return (flags & BLOCK_REBASE_COPY) != 0 ? check_everything(call, judgement) : check_disk(call, judgement, index, span);
+}
+
+static enum decide_verdict
+check_uri(struct call *call, struct judgement *judgement, enum argument_rule rule, struct xdr_span span)
+{
+	const struct settings_list *allowed = &call->session->gate->settings->migration_uris;
+	char text[1024];
+
+	if (!take_text(span, text, sizeof(text)))
+		return decide_refuse(judgement, "uri", "the URI is too long");
+	if (rule == RULE_LISTEN_ADDRESS ? uri_host_is_allowed(allowed, text) : uri_is_allowed(allowed, text))
+		return DECIDE_ALLOW;
+	return decide_refuse(judgement, "uri", "'%.200s' is none of the places that a migration may go to (migration_uris)", text);
+}
+
+/* Rights go by names too: what he may do to the domain he must be allowed to do to one of the new name. */
+static enum decide_verdict
+check_new_name(struct call *call, struct judgement *judgement, struct xdr_span span)
+{
+	struct vg_object renamed = judgement->about.object;
+	char name[NAME_LEN + 1];
+
+	if (!take_text(span, name, sizeof(name)) || name[0] == '\0' || strchr(name, '/') != NULL)
+		return decide_refuse(judgement, "name", "a domain's name has 1 to %u bytes and no '/'", NAME_LEN);
+	for (const char *byte = name; *byte != '\0'; byte++)
+		if ((unsigned char)*byte < 0x20 || *byte == 0x7f)
+			return decide_refuse(judgement, "name", "a domain's name has no control characters");
+	renamed.name = name;
+	for (size_t i = 0; i < judgement->num_permissions; i++) {
+		struct decision decision;
+
+		if (permission_class(judgement->permissions[i]) != renamed.class)
+			continue;
+		decision = decide_one(call->session, judgement->permissions[i], &renamed);
+		if (decision.verdict == VERDICT_DENY)
+			return decide_deny(judgement, judgement->permissions[i], &renamed, decision, ", as it would be called");
+	}
+	return DECIDE_ALLOW;
+}
+
+/* Whoever holds the permissions on everything may bring any document. */
+static enum decide_verdict
+check_document(struct call *call, struct judgement *judgement, unsigned *index, enum argument_rule rule, struct xdr_span span)
+{
+	struct lacks *lacks = call->session->lacks;
+	struct decision decision;
+	bool privileged;
+
+	call->session->lacks = NULL;	/* no refusal yet */
+	privileged = lacks_everything(call, judgement, &decision) == VG_PERM_NONE;
+	call->session->lacks = lacks;
+	/* Asked again where it only is by a permissive mode: that is to be recorded. */
+	return privileged ? check_everything(call, judgement) : admit_document(call, judgement, index, rule, span);
+}
+
+static enum decide_verdict
+check_one(struct call *call, struct judgement *judgement, unsigned *index, const struct argument *argument, const uint8_t *body, size_t len)
+{
+	struct xdr_span span = { NULL, 0 };
+
+	/* What is not there asks for nothing; nor does content that is empty: one word, its length. */
+	if (argument->path != NULL && (!resolve_span(call, body, len, argument->path, &span) ||
+	    (argument->rule == RULE_EVERYTHING && span.len <= 4)))
+		return DECIDE_ALLOW;
+	switch (argument->rule) {
+	case RULE_SAFE:
+		return DECIDE_ALLOW;
+	case RULE_EVERYTHING:
+		return check_everything(call, judgement);
+	case RULE_HOST:
+		return check_host(call, judgement, argument->why);
+	case RULE_SAVE_FILE:
+	case RULE_DUMP_FILE:
+	case RULE_IMAGE_FILE:
+		return check_file(call, judgement, index, argument->rule, span);
+	case RULE_OWN_DISK:
+		return check_disk(call, judgement, index, span);
+	case RULE_REBASE_TO:
+		return check_rebase(call, judgement, index, span, body, len);
+	case RULE_MIGRATION_URI:
+	case RULE_LISTEN_ADDRESS:
+		return check_uri(call, judgement, argument->rule, span);
+	case RULE_NEW_NAME:
+		return check_new_name(call, judgement, span);
+	case RULE_DOMAIN_XML:
+	case RULE_DEVICE_XML:
+	case RULE_SNAPSHOT_XML:
+	case RULE_VOLUME_XML:
+		return check_document(call, judgement, index, argument->rule, span);
+	}
+	return check_everything(call, judgement);
+}
+
+enum decide_verdict
+argument_check(struct call *call, struct judgement *judgement, unsigned *index, const uint8_t *body, size_t len)
+{
+	enum decide_verdict verdict = DECIDE_ALLOW;
+	const struct argument *argument;
+	bool any = false;
+
+	if (!argument_needed(call->proc))
+		return DECIDE_ALLOW;
+	for (size_t i = 0; (argument = argument_at(i)) != NULL && verdict == DECIDE_ALLOW; i++) {
+		if (strcmp(argument->proc, call->proc->name) != 0)
+			continue;
+		any = true;
+		verdict = check_one(call, judgement, index, argument, body, len);
+	}
+	return any ? verdict : check_everything(call, judgement);
+}

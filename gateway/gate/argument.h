@@ -1,0 +1,32 @@
+/*
+ * argument.h: what a permission alone does not make safe. Each argument that names something outside its object (a path, a URI, a disk,
+ * a document) has a rule in argument.def, which is asked after the permissions, of everybody.
+ */
+#ifndef GATE_ARGUMENT_H
+#define GATE_ARGUMENT_H
+
+#include "gateway/gate/resolve.h"
+#include "gateway/gate/rules.h"
+
+/* Asks the rules of a call whose permissions are granted. As the steps of resolve.h. */
+enum decide_verdict argument_check(struct call *call, struct judgement *judgement, unsigned *index, const uint8_t *body, size_t len);
+
+/*
+ * path.c: is this a file in one of `dirs`, reached without symlinks? Looked at as the gate's own user: what it may not search is refused.
+ * `exists` tells whether a regular file is there; anything else there is refused. -1 with error text.
+ */
+int path_check(const struct settings_list *dirs, const char *path, bool *exists, struct vg_error *error);
+
+/* uri.c: `uri` or `address` against the list. */
+bool uri_is_allowed(const struct settings_list *allowed, const char *uri);
+bool uri_host_is_allowed(const struct settings_list *allowed, const char *address);
+/* Is it one that can stand in such a list? */
+bool uri_is_good(const char *uri);
+
+/* disk.c: is `name` a disk of this definition: a target, an image of its chain ("vda[1]"), or a source in it? */
+bool disk_is_in(const char *xml, size_t len, const char *name);
+
+/* admit.c: profile baseline, then the policy on what the document uses; what is forwarded is the document as it was judged. */
+enum decide_verdict admit_document(struct call *call, struct judgement *judgement, unsigned *index, enum argument_rule rule, struct xdr_span span);
+
+#endif

@@ -1,0 +1,183 @@
+"""What a vm-admin of some guests may ask for in documents and paths, with virsh, on the QEMU driver."""
+import os
+
+import pytest
+
+from lab.libvirtd import have_qemu
+
+TENANCY = {
+    "version": 1,
+    "bindings": [
+        {"id": "alice-runs-web", "who": ["x509-cn:alice"], "role": "vm-admin",
+         "on": ["domain:web-*", "storage_pool:tenant", "network:tenant-net"]},
+        {"id": "alice-looks", "who": ["x509-cn:alice"], "role": "viewer", "on": ["network:*", "storage_pool:*"]},
+        {"id": "admin", "who": ["x509-cn:admin"], "role": "admin", "on": ["*"]},
+    ],
+}
+NETWORK = "<network><name>{0}</name><bridge name='{1}'/><ip address='{2}' netmask='255.255.255.0'/></network>"
+
+
+@pytest.fixture(scope="module")
+def saves(scratch):
+    """A directory that libvirtd writes in, and the gateway's user may search but not read."""
+    directory = scratch.directory("saves")
+    os.chmod(directory, 0o711)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway, saves):
+    return make_gateway("admission", policy=TENANCY, save_dirs=[saves], migration_uris=["tcp://kvm2.example.com"])
+
+
+@pytest.fixture(scope="module")
+def place(libvirtd, scratch):
+    """Pools tenant and other with a volume each, networks tenant-net and management."""
+    if not have_qemu():
+        pytest.skip("there is no QEMU here")
+    uri = libvirtd.qemu_uri
+    dirs = {name: libvirtd.storage_pool(name) for name in ("tenant", "other")}
+    for name in dirs:
+        libvirtd.virsh("vol-create-as", name, "disk.img", "4M", "--format", "raw", uri=uri)
+    for name, bridge, address in (("tenant-net", "vgt0", "10.211.1.1"), ("management", "vgm0", "10.211.2.1")):
+        libvirtd.virsh("net-define", scratch.write(f"{name}.xml", NETWORK.format(name, bridge, address)), uri=uri)
+    yield dirs
+    for name in ("tenant-net", "management"):
+        libvirtd.virsh("net-undefine", name, uri=uri)
+    for name in dirs:
+        libvirtd.virsh("vol-delete", "disk.img", name, uri=uri)
+        libvirtd.virsh("pool-destroy", name, uri=uri)
+        libvirtd.virsh("pool-undefine", name, uri=uri)
+
+
+def document(name, devices="", more=""):
+    return (f"<domain type='qemu'><name>{name}</name><memory unit='MiB'>64</memory><vcpu>1</vcpu><os><type arch='x86_64'>hvm</type></os>{more}"
+            f"<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>{devices}<memballoon model='none'/></devices></domain>")
+
+
+def raw_disk(path, target="vda"):
+    return f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{path}'/><target dev='{target}' bus='virtio'/></disk>"
+
+
+@pytest.fixture
+def alice(gateway, libvirtd, scratch):
+    """Runs virsh as her, with the text of a document as its file."""
+    def run(*arguments, xml=None, who="alice"):
+        words = [scratch.write("admission.xml", xml) if word == "FILE" else word for word in arguments]
+        return gateway.virsh(who, *words, uri=libvirtd.qemu_uri)
+    return run
+
+
+@pytest.fixture
+def web(alice, libvirtd, place):
+    """A guest that alice defined herself, with a disk of hers."""
+    done = alice("define", "FILE", xml=document("web-own", raw_disk(f"{place['tenant']}/disk.img")))
+    assert done.returncode == 0, done.stderr
+    yield "web-own"
+    libvirtd.virsh("destroy", "web-own", uri=libvirtd.qemu_uri, check=False)
+    libvirtd.virsh("undefine", "web-own", "--snapshots-metadata", uri=libvirtd.qemu_uri)
+
+
+def refused(done, *texts):
+    assert done.returncode != 0, done.stdout
+    for text in texts:
+        assert text in done.stderr, done.stderr
+
+
+def test_I38_tenant_defines_starts_and_changes_a_guest(alice, web, place, libvirtd):
+    """A guest's whole life within what is hers; libvirtd has it as the gateway wrote it."""
+    assert alice("start", web).returncode == 0
+    assert libvirtd.state(web, uri=libvirtd.qemu_uri) == "running"
+    done = alice("attach-device", web, "FILE", "--live", xml="<interface type='network'><source network='tenant-net'/><model type='virtio'/></interface>")
+    refused(done, "is not active")      # libvirt's own answer: it came that far
+    assert alice("destroy", web).returncode == 0
+    done = alice("attach-device", web, "FILE", "--config", xml="<!-- mine --><interface type='network'><source network='tenant-net'/></interface>")
+    assert done.returncode == 0, done.stderr
+    assert "tenant-net" in libvirtd.virsh("dumpxml", web, uri=libvirtd.qemu_uri).stdout
+
+
+def test_I35_each_document_names_rule_and_place(alice, gateway, place):
+    for devices, more, rule, where in (
+            ("<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='0' slot='1' function='0'/></source></hostdev>", "",
+             "host-device", "/domain/devices/hostdev"),
+            ("<serial type='file'><source path='/etc/cron.d/x'/></serial>", "", "chardev", "/domain/devices/serial"),
+            ("<filesystem><source dir='/'/><target dir='r'/></filesystem>", "", "filesystem", "/domain/devices/filesystem"),
+            ("<graphics type='vnc' port='-1'/>", "", "graphics", "/domain/devices/graphics"),
+            ("", "<seclabel type='none'/>", "seclabel", "/domain/seclabel"),
+            ("", "<memoryBacking><locked/></memoryBacking>", "host-memory", "/domain/memoryBacking/locked")):
+        done = alice("define", "FILE", xml=document("web-bad", devices, more))
+        refused(done, f"admission rule '{rule}' at {where}", "(line 1)", "decision 01")
+    for rule in ("host-device", "chardev", "seclabel"):
+        gateway.wait_audit(call="domain_define_xml", decision__rule=rule, result__status="denied")
+    done = alice("define", "FILE", xml=document("web-bad").replace("<domain type", "<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0' type")
+                 .replace("</domain>", "<qemu:commandline><qemu:arg value='-S'/></qemu:commandline></domain>"))
+    refused(done, "of a namespace outside metadata")
+
+
+def test_I41_disks_and_networks_must_be_hers(alice, place, scratch):
+    """By path, by pool and name, as a backing image, a network: one answer whether it is another's or not there."""
+    other, hers = place["other"], place["tenant"]
+    for path in (f"{other}/disk.img", "/etc/shadow", "/dev/sda", f"{hers}/missing.img", f"{hers}/../{os.path.basename(other)}/disk.img"):
+        refused(alice("define", "FILE", xml=document("web-bad", raw_disk(path))), "'storage_vol:data_read' on the volume at", "which the document uses")
+    for pool in ("other", "nowhere"):
+        refused(alice("define", "FILE", xml=document("web-bad", f"<disk type='volume' device='disk'><driver name='qemu' type='raw'/>"
+                                                     f"<source pool='{pool}' volume='disk.img'/><target dev='vda'/></disk>")),
+                f"'storage_vol:data_read' on storage volume '{pool}/disk.img'")
+    chain = raw_disk(f"{hers}/disk.img").replace("type='raw'", "type='qcow2'")
+    refused(alice("define", "FILE", xml=document("web-bad", chain)), "admission rule 'backing-chain'")
+    refused(alice("define", "FILE", xml=document("web-bad", chain.replace(
+        "<target", f"<backingStore type='file'><format type='raw'/><source file='{other}/disk.img'/></backingStore><target"))), "which the document uses")
+    for network in ("management", "nowhere"):
+        refused(alice("define", "FILE", xml=document("web-bad", f"<interface type='network'><source network='{network}'/></interface>")),
+                f"'network:use' on network '{network}'")
+    refused(alice("define", "FILE", xml=document("web-bad", "<interface type='bridge'><source bridge='vgm0'/></interface>")), "rule 'interface-type'")
+    refused(alice("vol-create", "tenant", "FILE", xml=f"<volume><name>x</name><capacity>1</capacity><backingStore><path>{other}/disk.img</path>"
+                                                      "<format type='raw'/></backingStore></volume>"), "which the document uses")
+
+
+def test_B6_by_attach_and_snapshot(alice, web, place):
+    refused(alice("attach-device", web, "FILE", "--config", xml=raw_disk(f"{place['other']}/disk.img", "vdb")), "which the document uses")
+    refused(alice("attach-device", web, "FILE", "--config", xml="<hostdev mode='subsystem' type='usb'/>"), "rule 'host-device' at /hostdev")
+    refused(alice("snapshot-create", web, "FILE", xml="<domainsnapshot><disks><disk name='vda' snapshot='external'><source file='/etc/cron.d/x'/></disk>"
+                                                      "</disks></domainsnapshot>"), "rule 'snapshot-file'")
+
+
+def test_I39_saves_only_where_the_settings_say(alice, web, saves, libvirtd):
+    assert alice("start", web).returncode == 0
+    for path in ("/etc/x", f"{saves}/../x", "/dev/null"):
+        refused(alice("save", web, path), "access denied")
+        refused(alice("dump", web, path, "--memory-only"), "access denied")
+    os.symlink("/etc", f"{saves}/link")
+    refused(alice("save", web, f"{saves}/link/x"), "is not a directory")
+    done = alice("save", web, f"{saves}/web")
+    assert done.returncode == 0, done.stderr
+    assert libvirtd.state(web, uri=libvirtd.qemu_uri) == "shut off"
+    done = alice("restore", f"{saves}/web")
+    assert done.returncode == 0, done.stderr
+    assert alice("save", web, f"{saves}/web").returncode == 0           # over her own image
+    refused(alice("restore", f"{saves}/none"), "there is no saved domain in")
+    refused(alice("restore", "/etc/passwd"), "access denied")
+
+
+def test_I39_anothers_image_looks_like_none(alice, saves, libvirtd, guests):
+    """An image of hr's guest in the same directory: not to be restored, read, overwritten."""
+    uri = libvirtd.qemu_uri
+    libvirtd.virsh("start", "hr-q", uri=uri)
+    libvirtd.virsh("save", "hr-q", f"{saves}/hr", uri=uri)
+    texts = [alice("restore", f"{saves}/{name}").stderr.replace(f"{saves}/{name}", "PATH") for name in ("hr", "nothing")]
+    assert texts[0] == texts[1]
+    assert "there is no saved domain in" in texts[0]
+    assert libvirtd.state("hr-q", uri=uri) == "shut off"
+
+
+def test_I44_migration_goes_where_the_settings_say(alice, web, gateway):
+    assert alice("start", web).returncode == 0
+    for arguments in (("--p2p", "--live", web, "qemu+tcp://evil.example.com/system"), ("--p2p", "--live", web, "qemu+ssh://kvm2.example.com/system")):
+        refused(alice("migrate", *arguments), "is none of the places that a migration may go to")
+
+
+def test_privileged_documents_pass_as_they_are(alice, libvirtd, place):
+    """Who holds the permission on everything is not judged by the profile."""
+    done = alice("define", "FILE", xml=document("adm-1", "<serial type='file'><source path='/tmp/x'/></serial>"), who="admin")
+    assert done.returncode == 0, done.stderr
+    libvirtd.virsh("undefine", "adm-1", uri=libvirtd.qemu_uri)

@@ -1,0 +1,278 @@
+/*
+ * test_admission.c: admission.table, row by row: which rule refuses a fragment; and what a hostile document does to the reader.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <libxml/parser.h>
+
+#include "gateway/admission/admission.h"
+
+#define MAX_RULES 128
+
+static const char *const rule_ids[] = {
+#define RULE(id, kinds, xpath, message, hint) id,
+#include "gateway/admission/rules.def"
+#undef RULE
+};
+
+#define NUM_RULES (sizeof(rule_ids) / sizeof(rule_ids[0]))
+
+static const struct place {
+	const char *name;
+	enum admission_kind kind;
+	const char *before, *after;
+} places[] = {
+	{ "domain", ADMISSION_DOMAIN, "<domain type='qemu'><name>web-1</name>", "<devices/></domain>" },
+	{ "devices", ADMISSION_DOMAIN, "<domain type='qemu'><name>web-1</name><devices>", "</devices></domain>" },
+	{ "device", ADMISSION_DEVICE, "", "" },
+	{ "disk", ADMISSION_DEVICE, "<disk type='file'><driver name='qemu' type='qcow2'/>", "<target dev='vda'/></disk>" },
+	{ "snapshot", ADMISSION_SNAPSHOT, "<domainsnapshot>", "</domainsnapshot>" },
+	{ "volume", ADMISSION_VOLUME, "<volume>", "</volume>" },
+};
+
+static int
+start(void **state)
+{
+	struct vg_error error;
+
+	(void)state;
+	xmlInitParser();
+	if (admission_start(&error) < 0)
+		fail_msg("%s", error.what);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	admission_stop();
+	xmlCleanupParser();
+	return 0;
+}
+
+/* ---- the table ---- */
+
+struct findings {
+	char text[1024];
+	bool all_placed;	/* each with a line and a path */
+};
+
+/* Each rule once, joined by blanks. */
+static void
+note(const struct admission_finding *finding, void *arg)
+{
+	struct findings *findings = arg;
+	size_t len = strlen(findings->text);
+
+	findings->all_placed = findings->all_placed && finding->line > 0 && finding->path[0] == '/' && finding->message[0] != '\0';
+	if (strstr(findings->text, finding->rule) == NULL)
+		(void)snprintf(findings->text + len, sizeof(findings->text) - len, "%s%s", len == 0 ? "" : " ", finding->rule);
+}
+
+static const struct place *
+place_of(const char *name)
+{
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (strcmp(places[i].name, name) == 0)
+			return &places[i];
+	fail_msg("no such place: %s", name);
+	return NULL;
+}
+
+static bool
+row_is_right(unsigned line, const char *rule, const struct place *place, const char *fragment)
+{
+	struct findings findings = { .text = "", .all_placed = true };
+	struct admission_document *document;
+	struct vg_error error;
+	char xml[4096];
+
+	(void)snprintf(xml, sizeof(xml), "%s%s%s", place->before, fragment, place->after);
+	document = admission_parse(place->kind, xml, strlen(xml), &error);
+	if (document == NULL) {
+		print_error("admission.table:%u: %s\n", line, error.what);
+		return false;
+	}
+	if (admission_judge(document, note, &findings) < 0)
+		print_error("admission.table:%u: cannot be judged\n", line);
+	admission_destroy(document);
+	if (findings.all_placed && strcmp(findings.text, strcmp(rule, "-") == 0 ? "" : rule) == 0)
+		return true;
+	print_error("admission.table:%u: refused by '%s', not '%s'\n", line, findings.text, rule);
+	return false;
+}
+
+static void
+test_i35_table(void **state)
+{
+	FILE *file = fopen(TOP_SRCDIR "/tests/table/admission.table", "r");
+	bool seen[MAX_RULES] = { false };
+	unsigned line = 0, wrong = 0;
+	char *text = NULL;
+	size_t size = 0;
+
+	(void)state;
+	assert_non_null(file);
+	while (getline(&text, &size, file) > 0) {
+		char rule[64], where[32];
+		int at = 0;
+
+		line++;
+		text[strcspn(text, "\n")] = '\0';
+		if (text[0] == '#' || text[0] == '\0')
+			continue;
+		assert_int_equal(sscanf(text, "%63s %31s %n", rule, where, &at), 2);
+		if (!row_is_right(line, rule, place_of(where), text + at))
+			wrong++;
+		for (size_t i = 0; i < NUM_RULES; i++)
+			seen[i] = seen[i] || strcmp(rule_ids[i], rule) == 0;
+	}
+	for (size_t i = 0; i < NUM_RULES; i++) {
+		if (!seen[i])
+			print_error("admission.table: no row for rule '%s'\n", rule_ids[i]);
+		wrong += !seen[i];
+	}
+	free(text);
+	fclose(file);
+	assert_int_equal(wrong, 0);
+}
+
+/* ---- claims ---- */
+
+static void
+expect_claim(const struct admission_document *document, enum admission_claim_kind kind, const char *parent, const char *name, bool writes)
+{
+	size_t num;
+	const struct admission_claim *claims = admission_claims(document, &num);
+
+	for (size_t i = 0; i < num; i++) {
+		if (claims[i].kind == kind && strcmp(claims[i].name, name) == 0 && claims[i].writes == writes &&
+		    (parent == NULL ? claims[i].parent == NULL : claims[i].parent != NULL && strcmp(claims[i].parent, parent) == 0))
+			return;
+	}
+	fail_msg("nothing claims '%s'", name);
+}
+
+static void
+test_claims(void **state)
+{
+	static const char xml[] = "<domain><devices>"
+	    "<disk type='file'><driver type='qcow2'/><source file='/p/top'/><backingStore type='file'><format type='raw'/>"
+	    "<source file='/p/base'/></backingStore></disk>"
+	    "<disk type='file' device='cdrom'><source file='/p/iso'/></disk>"
+	    "<disk type='volume'><source pool='pool' volume='vol'/><readonly/></disk>"
+	    "<disk type='block'><source file='' dev='/dev/sda' pool='half'/></disk>"
+	    "<interface type='network'><source network='net'/><filterref filter='filter'/></interface>"
+	    "<tpm><backend type='emulator'><encryption secret='11111111-1111-1111-1111-111111111111'/></backend></tpm>"
+	    "<disk type='file'><encryption><secret uuid='22222222-2222-2222-2222-222222222222'/></encryption></disk>"
+	    "</devices></domain>";
+	struct vg_error error;
+	struct admission_document *document = admission_parse(ADMISSION_DOMAIN, xml, strlen(xml), &error);
+	size_t num;
+
+	(void)state;
+	assert_non_null(document);
+	(void)admission_claims(document, &num);
+	assert_int_equal(num, 10);
+	expect_claim(document, CLAIM_DISK, NULL, "/p/top", true);
+	expect_claim(document, CLAIM_DISK, NULL, "/p/base", false);
+	expect_claim(document, CLAIM_DISK, NULL, "/p/iso", false);
+	expect_claim(document, CLAIM_VOLUME, "pool", "vol", false);
+	expect_claim(document, CLAIM_VOLUME, "half", "", true);
+	expect_claim(document, CLAIM_DISK, NULL, "/dev/sda", true);
+	expect_claim(document, CLAIM_NETWORK, NULL, "net", false);
+	expect_claim(document, CLAIM_NWFILTER, NULL, "filter", false);
+	expect_claim(document, CLAIM_SECRET, NULL, "11111111-1111-1111-1111-111111111111", false);
+	expect_claim(document, CLAIM_SECRET, NULL, "22222222-2222-2222-2222-222222222222", false);
+	admission_destroy(document);
+}
+
+/* ---- hostile documents ---- */
+
+static void
+expect_refused(const char *xml, const char *why)
+{
+	struct vg_error error;
+
+	if (admission_parse(ADMISSION_DOMAIN, xml, strlen(xml), &error) != NULL)
+		fail_msg("accepted: %.200s", xml);
+	if (strstr(error.what, why) == NULL)
+		fail_msg("refused as '%s', not '%s'", error.what, why);
+}
+
+static void
+test_i37_hostile_documents(void **state)
+{
+	static char deep[20000], many[200000], claims[20000];
+	size_t len = 0;
+
+	(void)state;
+	expect_refused("<!DOCTYPE domain [<!ENTITY e 'x'>]><domain/>", "document type");
+	expect_refused("<!DOCTYPE domain SYSTEM 'http://127.0.0.1/'><domain/>", "document type");
+	expect_refused("<domain>&unknown;</domain>", "not well-formed");
+	expect_refused("<domain name='a' name='b'/>", "not well-formed");
+	expect_refused("<?xml version='1.0' encoding='ISO-8859-1'?><domain/>", "encoding");
+	expect_refused("<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:commandline/></domain>", "namespace");
+	expect_refused("<domain xmlns='urn:mine'/>", "namespace");
+	expect_refused("<domain xmlns:x='urn:x'><devices><disk x:type='file'/></devices></domain>", "namespace");
+	expect_refused("<domain xmlns:xi='http://www.w3.org/2001/XInclude'><xi:include href='/etc/passwd'/></domain>", "namespace");
+	expect_refused("<domain><devices><domain><metadata><x:y xmlns:x='urn:x'/></metadata></domain></devices></domain>", "namespace");
+	expect_refused("<network/>", "expecting an element 'domain'");
+	expect_refused("", "not well-formed");
+	len = (size_t)snprintf(deep, sizeof(deep), "<domain>");
+	for (int i = 0; i < 100; i++)
+		len += (size_t)snprintf(deep + len, sizeof(deep) - len, "<a>");
+	for (int i = 0; i < 100; i++)
+		len += (size_t)snprintf(deep + len, sizeof(deep) - len, "</a>");
+	(void)snprintf(deep + len, sizeof(deep) - len, "</domain>");
+	expect_refused(deep, "elements deep");
+	len = (size_t)snprintf(many, sizeof(many), "<domain>");
+	while (len < sizeof(many) - 100)
+		len += (size_t)snprintf(many + len, sizeof(many) - len, "<a/>");
+	(void)snprintf(many + len, sizeof(many) - len, "</domain>");
+	expect_refused(many, "more than 20000");
+	len = (size_t)snprintf(claims, sizeof(claims), "<domain><devices>");
+	for (int i = 0; i < 65; i++)
+		len += (size_t)snprintf(claims + len, sizeof(claims) - len, "<disk><source file='/p/%d'/></disk>", i);
+	(void)snprintf(claims + len, sizeof(claims) - len, "</devices></domain>");
+	expect_refused(claims, "more than 64 images");
+}
+
+/* What is forwarded has no second meaning: no comments, instructions, CDATA; and a device is itself, not what it was wrapped in. */
+static void
+test_i38_text(void **state)
+{
+	static const char xml[] = "<?xml version='1.0'?><!-- a --><disk type='fi&#108;e'><!-- b --><?c d?><source file='/p/<![CDATA[x]]>'/></disk>";
+	static const char good[] = "<disk type='fi&#108;e'><!-- b --><?c d?><a><![CDATA[<&]]></a></disk>";
+	struct vg_error error;
+	struct admission_document *document;
+	const char *text;
+	size_t len;
+
+	(void)state;
+	assert_null(admission_parse(ADMISSION_DEVICE, xml, strlen(xml), &error));	/* '<' in an attribute */
+	document = admission_parse(ADMISSION_DEVICE, good, strlen(good), &error);
+	assert_non_null(document);
+	text = admission_text(document, &len);
+	assert_string_equal(text, "<disk type=\"file\"><a>&lt;&amp;</a></disk>");
+	assert_int_equal(len, strlen(text));
+	admission_destroy(document);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_i35_table),
+		cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_i37_hostile_documents),
+		cmocka_unit_test(test_i38_text),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
