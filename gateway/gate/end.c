@@ -55,10 +55,12 @@ consume(struct end *end, const uint8_t *data, size_t len)
 static void
 catch_up(const struct end *end)
 {
-	const struct session *session = end->session;
+	const struct call *call = is_client(end) ? NULL : end->session->calls;
 
-	if (!is_client(end) && session->num_calls > 0)
-		inventory_catch_up(session->inventory);
+	while (call != NULL && (call->domain_name == NULL || call_is_stream(call)))
+		call = call->next;
+	if (call != NULL)
+		inventory_catch_up(end->session->inventory);
 }
 
 /* Bytes straight from the scratch buffer; a rest that is not a whole message moves to `in`. */
