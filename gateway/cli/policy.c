@@ -121,6 +121,35 @@ read_question(const struct cli *cli, struct question *question, struct policy **
 	return *policy != NULL ? 0 : -1;
 }
 
+/* Of a permission that is granted and still of no use; NULL otherwise. */
+static const char *
+obstacle(const struct policy *policy, const struct question *question, struct decision decision, char buf[POLICY_OBSTACLE_SIZE])
+{
+	return decision.verdict == VERDICT_DENY ? NULL :
+	    policy_obstacle(policy, &question->identity, &question->object, question->now, buf);
+}
+
+static void
+say_obstacle(const struct policy *policy, const struct question *question, struct decision decision)
+{
+	char buf[POLICY_OBSTACLE_SIZE];
+	const char *text = obstacle(policy, question, decision, buf);
+
+	if (text != NULL)
+		printf("but %s\n", text);
+}
+
+static json_t *
+with_obstacle(json_t *json, const struct policy *policy, const struct question *question, struct decision decision)
+{
+	char buf[POLICY_OBSTACLE_SIZE];
+	const char *text = obstacle(policy, question, decision, buf);
+
+	if (text != NULL)
+		json_object_set_new(json, "but", json_string(text));
+	return json;
+}
+
 /* One member of a group; 1 when he may, 0 when not or when he is no one person, -1: told. */
 static int
 ask_member(const struct cli *cli, const struct policy *policy, const char *who, json_t *list)
@@ -220,10 +249,12 @@ verb_policy_can(const struct cli *cli)
 	if (read_question(cli, &question, &policy, &status) == 0) {
 		decision = policy_decide(policy, &question.identity, question.permission, &question.object, question.now);
 		status = decision.verdict != VERDICT_DENY ? CLI_DONE : CLI_NO;
-		if (cli->json)
-			status = cli_print_json(policy_decision_json(decision), status);
-		else
+		if (cli->json) {
+			status = cli_print_json(with_obstacle(policy_decision_json(decision), policy, &question, decision), status);
+		} else {
 			policy_say_decision(decision);
+			say_obstacle(policy, &question, decision);
+		}
 	}
 	policy_destroy(policy);
 	question_clear(&question);
@@ -254,11 +285,12 @@ verb_policy_explain(const struct cli *cli)
 		    policy_say_binding, list);
 		status = decision.verdict != VERDICT_DENY ? CLI_DONE : CLI_NO;
 		if (cli->json) {
-			result = policy_decision_json(decision);
+			result = with_obstacle(policy_decision_json(decision), policy, &question, decision);
 			json_object_set_new(result, "bindings", list);
 			status = cli_print_json(result, status);
 		} else {
 			policy_say_decision(decision);
+			say_obstacle(policy, &question, decision);
 		}
 	}
 	policy_destroy(policy);

@@ -185,10 +185,28 @@ question_user(struct question *question, const struct question_words *words, con
 	return set_address(question, words, error);
 }
 
+/* Every permission of this name, of whatever class: "domain:start, network:start". Returns how many. */
+static size_t
+permissions_named(const char *name, char *buf, size_t size)
+{
+	size_t num = 0, len = 0;
+
+	buf[0] = '\0';
+	for (unsigned i = VG_PERM_NONE + 1; i < VG_NUM_PERMISSIONS; i++) {
+		const char *full = permission_name((enum vg_permission)i);
+
+		if (strcmp(strchr(full, ':') + 1, name) != 0 || len >= size)
+			continue;
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", num++ > 0 ? ", " : "", full);
+	}
+	return num;
+}
+
 static int
 find_permission(struct question *question, const char *name, struct vg_error *error)
 {
 	struct nearest nearest = { .word = name };
+	char classes[200];
 
 	question->permission = permission_find(name);
 	if (question->permission != VG_PERM_NONE)
@@ -196,6 +214,8 @@ find_permission(struct question *question, const char *name, struct vg_error *er
 	for (unsigned i = VG_PERM_NONE + 1; i < VG_NUM_PERMISSIONS; i++)
 		nearest_offer(&nearest, permission_name((enum vg_permission)i));
 	vg_fail(error, "unknown permission '%s'", name);
+	if (strchr(name, ':') == NULL && permissions_named(name, classes, sizeof(classes)) > 0)
+		return vg_hint(error, "of which class? %s", classes);
 	if (nearest.best != NULL)
 		return vg_hint(error, "did you mean '%s'?", nearest.best);
 	return vg_hint(error, "`virtgate policy permissions` lists them all");
@@ -230,6 +250,13 @@ set_name(struct question *question, const char *name, struct vg_error *error)
 	return 0;
 }
 
+/* Classes whose permissions have no object. */
+static bool
+is_of_host(enum vg_class class)
+{
+	return class == VG_CLASS_connect || class == VG_CLASS_audit || class == VG_CLASS_session || class == VG_CLASS_policy;
+}
+
 int
 question_object(struct question *question, const struct question_words *words, const char *permission,
     const char *object, struct vg_error *error)
@@ -249,7 +276,10 @@ question_object(struct question *question, const struct question_words *words, c
 		question->object.class = class_find(name);
 		if (colon == NULL || question->object.class == VG_CLASS_none) {
 			vg_fail(error, "'%s' is no OBJECT: expected CLASS:NAME, CLASS:uuid:UUID or *", object);
-			return vg_hint(error, "for example %s:NAME", class_name(class));
+			if (is_of_host(class))
+				return vg_hint(error, "%s is about the host: *", permission_name(question->permission));
+			return vg_hint(error, colon == NULL ? "did you mean '%s:%s'?" : "for example %s:%s", class_name(class),
+			    colon == NULL ? object : "NAME");
 		}
 		if (set_name(question, colon + 1, error) != 0)
 			return -1;
@@ -259,8 +289,7 @@ question_object(struct question *question, const struct question_words *words, c
 		if (!question->object.has_uuid)
 			return vg_fail(error, "%suuid: '%s' is not a uuid", words->dashes, words->uuid);
 	}
-	if (question->object.class != class && class != VG_CLASS_connect && class != VG_CLASS_audit &&
-	    class != VG_CLASS_session && class != VG_CLASS_policy) {
+	if (question->object.class != class && !is_of_host(class)) {
 		vg_fail(error, "%s is asked for a %s, not for a %s", permission_name(question->permission), class_name(class),
 		    class_name(question->object.class));
 		return vg_hint(error, "for example %s:NAME", class_name(class));

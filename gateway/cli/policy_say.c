@@ -45,6 +45,22 @@ policy_say_binding(const char *binding, bool applies, enum verdict verdict, cons
 }
 
 const char *
+policy_obstacle(const struct policy *policy, const struct vg_identity *identity, const struct vg_object *object, time_t now,
+    char buf[POLICY_OBSTACLE_SIZE])
+{
+	enum vg_permission getattr;
+
+	if (policy_decide(policy, identity, VG_PERM_connect_getattr, NULL, now).verdict == VERDICT_DENY)
+		return "connect:getattr is denied: he cannot open a connection";
+	snprintf(buf, POLICY_OBSTACLE_SIZE, "%s:getattr", class_name(object->class));
+	getattr = permission_find(buf);
+	if (getattr == VG_PERM_NONE || policy_decide(policy, identity, getattr, object, now).verdict != VERDICT_DENY)
+		return NULL;
+	snprintf(buf, POLICY_OBSTACLE_SIZE, "%s is denied: for him there is no such %s", permission_name(getattr), class_name(object->class));
+	return buf;
+}
+
+const char *
 policy_object_text(const struct vg_object *object, char buf[POLICY_OBJECT_SIZE])
 {
 	const char *class = class_name(object->class);

@@ -275,6 +275,71 @@ check_denied(struct lint *lint, const struct at *at, const struct binding *bindi
 		    "binding '%s' allows nothing: all that it allows is denied, among others by binding '%s'", binding->id, by->id);
 }
 
+/* ---- what is of no use without another permission ---- */
+
+/*
+ * Does any binding about this text give the permission, on anything? Of somebody among many it cannot be told who he is: any
+ * binding will do. Where none gives it to anybody, this is a part of a policy, as `policy suggest` prints it: no complaint.
+ */
+static bool
+gives(const struct lint *lint, const struct who *who, enum vg_permission permission)
+{
+	bool many = who->kind == WHO_ANYONE || strpbrk(who->text, "*?") != NULL, some = false;
+
+	for (size_t i = 0; i < lint->policy->num_bindings; i++) {
+		const struct binding *other = &lint->policy->bindings[i];
+
+		if (!permset_has(&other->allow, permission) && !other->permissive)
+			continue;
+		if (many || has_who(other, who))
+			return true;
+		some = true;
+	}
+	return !some;
+}
+
+static enum vg_permission
+getattr_of(enum vg_class class)
+{
+	char name[PERMISSION_MAX_NAME];
+
+	snprintf(name, sizeof(name), "%s:getattr", class_name(class));
+	return permission_find(name);
+}
+
+/*
+ * Who lacks connect:getattr cannot connect, and what somebody lacks getattr on is not there for him. He may be named in another way
+ * elsewhere (by his certificate here, by SASL there); then he is told for nothing, so only a binding of whose people nobody gets it.
+ */
+static void
+check_getattr(struct lint *lint, const struct at *at, const struct binding *binding)
+{
+	struct at role = { .up = at, .key = "role" };
+	enum vg_permission getattr = VG_PERM_connect_getattr, for_what = VG_PERM_NONE;
+
+	for (unsigned i = VG_PERM_NONE + 1; i < VG_NUM_PERMISSIONS && for_what == VG_PERM_NONE; i++) {
+		enum vg_class class = permission_class((enum vg_permission)i);
+		bool given = false;
+
+		if (!permset_has(&binding->allow, (enum vg_permission)i) || class_is_own(class))
+			continue;
+		for (size_t w = 0; w < binding->num_who && !given; w++)
+			given = gives(lint, &binding->who[w], VG_PERM_connect_getattr);
+		if (given && !class_is_host(class)) {
+			getattr = getattr_of(class);
+			given = false;
+			for (size_t w = 0; w < binding->num_who && !given; w++)
+				given = gives(lint, &binding->who[w], getattr);
+		}
+		if (!given)
+			for_what = (enum vg_permission)i;
+	}
+	if (for_what != VG_PERM_NONE)
+		warn(lint, &role, "include the role viewer", "binding '%s' allows %s, but nobody gives its people %s: %s", binding->id,
+		    permission_name(for_what), permission_name(getattr), getattr == VG_PERM_connect_getattr ?
+		    "they cannot open a connection" : "what they may not see does not exist for them");
+}
+
 /* ---- what nobody uses ---- */
 
 /* Marks every "PREFIX NAME" of an array of strings in `used`. */
@@ -357,6 +422,7 @@ policy_lint(const struct policy *policy, const char *text, size_t len, const cha
 		check_role(&lint, &at, binding);
 		check_when(&lint, &at, binding);
 		check_denied(&lint, &at, binding);
+		check_getattr(&lint, &at, binding);
 	}
 	check_unused(&lint);
 	json_decref(lint.root);

@@ -2,8 +2,8 @@
  * lint.h: what is no mistake in a policy but hardly meant. Pure, like policy.h.
  *
  * Told is: a permissive mode of the whole policy; a binding on some objects whose role holds rights on the host; a binding that
- * can never apply, or not any more; one that says nothing, by itself or because all that it allows is denied; groups, sets
- * and roles that nobody uses.
+ * can never apply, or not any more; one that says nothing, by itself or because all that it allows is denied; one that is of no
+ * use, because its people may not connect or not see the object; groups, sets and roles that nobody uses.
  */
 #ifndef POLICY_LINT_H
 #define POLICY_LINT_H

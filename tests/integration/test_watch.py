@@ -120,7 +120,8 @@ def test_refusal_can_be_explained_by_its_id(own_gateway):
         assert words in said.stdout, said.stdout
     assert "ANOTHER NOW" not in said.stdout
     policy = policy_with_realms()
-    policy["bindings"].append({"id": "alice-starts-db", "who": ["group:webops"], "role": "operator", "on": ["domain:db-*"]})
+    policy["bindings"] = policy["bindings"] + [
+        {"id": "alice-starts-db", "who": ["group:webops"], "role": "operator", "on": ["domain:db-*"]}]
     gateway.write_policy(policy)
     said = gateway.virtgate(*config, "policy", "explain", "--decision", decision)
     assert said.returncode == 0

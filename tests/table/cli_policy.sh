@@ -55,15 +55,15 @@ expect "options before the verb" 0 "\[{*}\]" "" --json policy permissions audit:
 expect "-- ends the options" 2 "" "*--help: No such file*" policy check -- --help
 
 # -- policy check
-expect "a good policy" 0 "*places.json: good" "" policy check tests/table/policy/places.json
+expect "a good policy" 0 "*example: good" "" policy check gateway/policy.json.example
 expect "the example is good" 0 "*good" "" policy check gateway/policy.json.example
 expect "every mistake with its line" 1 "" "*broken.json:2: *sals:a*did you mean 'sasl:'*broken.json:2: unknown role 'viewr'*did you mean 'viewer'*2 mistakes" \
 	policy check "$dir/broken.json"
 expect "mistakes as JSON" 1 '{"file":*"good":false,"mistakes":\[{"what":*broken.json:2:*}\],"warnings":\[\]}' "" policy check --json "$dir/broken.json"
-expect "a good one as JSON" 0 '*"good":true,"mistakes":\[\],"warnings":\[\]}' "" policy check tests/table/policy/places.json --json
+expect "a good one as JSON" 0 '*"good":true,"mistakes":\[\],"warnings":\[\]}' "" policy check gateway/policy.json.example --json
 expect "a file that is not there" 2 "" "*nothing.json: No such file*" policy check "$dir/nothing.json"
 expect "a folder" 2 "" "*Is a directory*" policy check "$dir"
-expect "the policy of the settings" 0 "*office.json: good, but 2 warnings" "WARNING:*" policy check --config "$dir/virtgated.conf"
+expect "the policy of the settings" 0 "*office.json: good, but * warnings" "WARNING:*" policy check --config "$dir/virtgated.conf"
 expect "settings that are not there" 2 "" "*none.conf*hint:*" policy check --config "$dir/none.conf"
 
 # -- what is no mistake but hardly meant: each once, with its line, and nothing of what is meant (the binding on pools, hours, a trial)
@@ -75,6 +75,8 @@ lint.json:20: binding 'some-never' can never apply to unix:bob: who comes over t
 lint.json:21: binding 'empty' says nothing: its role 'empty' has no permission
 lint.json:22: binding 'wrong-class' says nothing: no permission of its role 'vols' is about what it is on
 lint.json:23: binding 'starts' allows nothing: all that it allows is denied, among others by binding 'deny-b'
+lint.json:30: binding 'blind' allows domain:start, but nobody gives its people connect:getattr: they cannot open a connection
+lint.json:31: binding 'unseen' allows domain:start, but nobody gives its people domain:getattr: what they may not see does not exist
 lint.json:3: nobody uses the group 'idle'
 lint.json:4: nobody uses the set 'idle-set'
 lint.json:6: nobody uses the role 'idle-role'
@@ -83,7 +85,7 @@ number=$((number + 1))
 "$virtgate" policy check tests/table/policy/lint.json 2>&1 >"$dir/out" | grep '^WARNING: ' >"$dir/err"
 told=0
 while read -r line; do grep -qF "$line" "$dir/err" || told=1; done <"$dir/warnings"
-if [ "$told" -eq 0 ] && [ "$(wc -l <"$dir/err")" -eq 10 ] && [ "$(cat "$dir/out")" = "tests/table/policy/lint.json: good, but 10 warnings" ]; then
+if [ "$told" -eq 0 ] && [ "$(wc -l <"$dir/err")" -eq 12 ] && [ "$(cat "$dir/out")" = "tests/table/policy/lint.json: good, but 12 warnings" ]; then
 	echo "ok $number - policy check warns"
 else
 	failed=1
@@ -92,6 +94,20 @@ else
 fi
 expect "warnings as JSON, and no mistake" 0 '*"good":true,"mistakes":\[\],"warnings":\[{"what":*narrow-admin*"hint":"bind a role without*' "" policy check tests/table/policy/lint.json --json
 expect "a policy that only watches says so" 0 "*but 2 warnings" "WARNING: *watch.json:3: THE GATEWAY ONLY WATCHES*" policy check tests/table/policy/watch.json
+
+# -- a yes that is of no use
+lint="--policy tests/table/policy/lint.json"
+# shellcheck disable=SC2086 # $lint is two words
+{
+expect "a yes for somebody who cannot connect" 0 "yes: binding 'blind'
+but connect:getattr is denied: he cannot open a connection" "" policy can sasl:d domain:start domain:x $lint
+expect "a yes on something that he does not see" 0 "*yes: binding 'unseen'
+but domain:getattr is denied: for him there is no such domain" "" policy explain sasl:e domain:start domain:x $lint
+expect "the same as JSON" 0 '{"allowed":true,*"but":"domain:getattr is denied: for him there is no such domain"}' "" policy can sasl:e domain:start domain:x $lint --json
+expect "a permission without its class" 2 "" "*unknown permission 'start'*of which class? domain:start, interface:start*" policy can sasl:e start domain:x $lint
+expect "an object without its class" 2 "" "*'x' is no OBJECT*did you mean 'domain:x'?" policy can sasl:e domain:start x $lint
+expect "the host" 2 "" "*'host' is no OBJECT*connect:read is about the host: \*" policy can sasl:e connect:read host $lint
+}
 
 # -- a policy that only watches
 watch="--policy tests/table/policy/watch.json"
@@ -146,7 +162,7 @@ expect "a permission with a slip" 2 "" "*unknown permission 'domain:strat'*did y
 expect "no kind of user" 2 "" "*'alice' is no USER*hint: for example sasl:alice*" policy can alice domain:start domain:x $office
 expect "a group is nobody" 2 "" "*ask for a member*" policy explain group:webops domain:start domain:x $office
 expect "the wrong class" 2 "" "*domain:start is asked for a domain, not for a network*" policy can sasl:a domain:start network:x $office
-expect "no object" 2 "" "*'web-1' is no OBJECT*hint: for example domain:NAME" policy can sasl:a domain:start web-1 $office
+expect "no object" 2 "" "*'web-1' is no OBJECT*hint: did you mean 'domain:web-1'?" policy can sasl:a domain:start web-1 $office
 expect "a volume without pool" 2 "" "*storage_vol:POOL/NAME*" policy can sasl:a storage_vol:read storage_vol:x $office
 expect "no address" 2 "" "*--from: '10.1' is not an address*" policy can sasl:a domain:start domain:x --from 10.1 $office
 expect "no time" 2 "" "*--at: 'noon' is not a time*" policy can sasl:a domain:start domain:x --at noon $office
