@@ -13,7 +13,7 @@ from collections import namedtuple
 import oracle_things
 from lab.polkit import ACTIONS
 from lab.process import PYTHON, LabError, clean_environment, die_with_parent
-from oracle_things import GRANTED, GROUPS, HIDDEN, saved_image, uuid_bytes
+from oracle_things import GRANTED, GROUPS, HIDDEN, uuid_bytes
 from rawrpc import OK, RawClient
 
 # permissions: "CLASS:NAME" as the gateway has them; on: "*", or of each class "CLASS:GLOB", as in policy.json.
@@ -106,9 +106,6 @@ class Keeper:
     """A process of root that defines what there is on one libvirtd and restores it on demand."""
 
     def __init__(self, scratch, libvirtd):
-        for name in (GRANTED, HIDDEN):
-            with open(f"{libvirtd.dir}/lib/{name}.saved", "wb") as file:
-                file.write(saved_image(name))
         self.process = subprocess.Popen([PYTHON, "-B", oracle_things.__file__, libvirtd.direct("qemu:///system")], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True, env=clean_environment(), preexec_fn=die_with_parent)
         scratch.later(self.stop)

@@ -39,8 +39,6 @@ PARAMETERS = {
     "connect_set_identity": parameter("user-name", TEXT, string("root")),
     "domain_block_copy": parameter("bandwidth", ULLONG, bytes(8)),
     "domain_set_launch_security_state": parameter("sev-secret", TEXT, string("x")),
-    "domain_save_params": parameter("file", TEXT, string(f"{PLACE}/web-1.saved")),
-    "domain_restore_params": parameter("file", TEXT, string(f"{PLACE}/web-1.saved")),
     "domain_migrate_": parameter("destination_name", TEXT, string(GRANTED)),
 }
 
@@ -54,15 +52,16 @@ BETTER_DOCUMENTS = {
     "<secret><usage type='volume'/></secret>": document("secret", GRANTED),
     "<filterbinding><portdev name='web-1'/></filterbinding>": document("nwfilter_binding", GRANTED),
     "<filter name='web-1'/>": document("nwfilter", GRANTED),
+    "<domainsnapshot/>": "<domainsnapshot><name>web-1</name></domainsnapshot>",
     "<device><name>web-1</name></device>": "<device><parent>computer</parent><capability type='mdev'><type id='x'/>"
                                            f"<uuid>{uuid_of('domain', GRANTED)}</uuid></capability></device>",
 }
 
 
-def some_parameters(xml):
+def some_parameters(xml, saved):
     """What bodies puts into every list of parameters."""
     return word(3) + parameter("destination_name", TEXT, string(GRANTED)) + parameter("destination_xml", TEXT, string(xml)) + \
-        parameter("file", TEXT, string(GRANTED))
+        parameter("file", TEXT, string(saved))
 
 
 def whole_body(name, data):
@@ -82,23 +81,22 @@ def whole_body(name, data):
         "domain_fstrim": string(GRANTED) + uuid_bytes("domain", GRANTED) + b"\xff" * 4 + word(0) + bytes(8) + word(0),
         "domain_fsfreeze": string(GRANTED) + uuid_bytes("domain", GRANTED) + b"\xff" * 4 + word(0) + word(0),
         "domain_fsthaw": string(GRANTED) + uuid_bytes("domain", GRANTED) + b"\xff" * 4 + word(0) + word(0),
-        "domain_restore": string(f"{PLACE}/web-1.saved"),
     }
-    if re.match("domain_restore_flags|domain_save_image_", name):
-        return data.replace(string(GRANTED), string(f"{PLACE}/web-1.saved"), 1)
     if name in ("domain_set_vcpu", "domain_set_guest_vcpus"):
         return data.replace(word(0xffffffff) + string(GRANTED), word(0xffffffff) + string("0"))
     return by_hand.get(name)
 
 
-def body_about_web1(name, data):
+def body_about_web1(name, data, saved):
     # Classes as include/virtgate/permission.h numbers them.
     for number_of_class, group in ((2, "domain"), (4, "network"), (5, "network_port"), (7, "nwfilter"), (9, "secret"), (10, "storage_pool")):
         data = data.replace(bytes([number_of_class]) + b"\x3e" * 15, uuid_bytes(group, GRANTED))
     for old, new in BETTER_DOCUMENTS.items():
         for prefix, parameters in PARAMETERS.items():
             if name.startswith(prefix):
-                data = data.replace(some_parameters(old), word(1) + parameters)
+                data = data.replace(some_parameters(old, saved), word(1) + parameters)
+        if name in ("domain_save_params", "domain_restore_params"):
+            data = data.replace(some_parameters(old, saved), word(1) + parameter("file", TEXT, string(saved)))
         data = data.replace(string(old), string(new))
     if name.startswith("interface_"):
         data = data.replace(string(GRANTED), string(INTERFACE))
@@ -107,15 +105,15 @@ def body_about_web1(name, data):
     return whole_body(name, data) or data
 
 
-def all_calls(build):
-    """Every call of the protocol with the flags that matter, about web-1 and, where it names something, about hid-1."""
-    outputs = [subprocess.run([f"{build}/tests/integration/bodies", value], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+def all_calls(build, saves):
+    """Every call of the protocol with the flags that matter, about web-1 and, where it names something, about hid-1. `saves` has saved images."""
+    outputs = [subprocess.run([f"{build}/tests/integration/bodies", value, saves], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
                for value in ("4", "0")]
     calls = []
     for lines in zip(*outputs):
         name = lines[0].split(" ")[2]
         program, code, name, kind, flags, *body = lines[ZERO.match(name) is not None].split(" ")
-        data = body_about_web1(name, bytes.fromhex(body[0] if body else ""))
+        data = body_about_web1(name, bytes.fromhex(body[0] if body else ""), f"{saves}/web-1.saved")
         calls.append(Call(name, int(program), int(code), kind, int(flags), GRANTED, data))
         other = data.replace(GRANTED.encode(), HIDDEN.encode())
         for group in GROUPS:

@@ -146,7 +146,9 @@ put_text(struct body *body, struct xdr_out *out, const char *field)
 	size_t len = strlen(field);
 	bool xml = strncmp(field, "xml", 3) == 0 || (len > 3 && strcmp(field + len - 3, "xml") == 0) || strncmp(field, "xml_", 4) == 0;
 
-	xdr_put_string(out, xml && body->xml != NULL ? body->xml : claimed_name(body->key));
+	const char *text = body->text == NULL ? NULL : body->text(field);
+
+	xdr_put_string(out, text != NULL ? text : xml && body->xml != NULL ? body->xml : claimed_name(body->key));
 }
 
 /* The parameters that some calls find their object by. */

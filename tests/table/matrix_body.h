@@ -31,6 +31,7 @@ struct body {
 	const char *flag_arg;		/* argument that gets `flags` */
 	uint32_t flags;
 	uint32_t number;		/* every other number but flags */
+	const char *(*text)(const char *field);	/* what a string of that name is; NULL, or where it gives NULL, as `key` says */
 	bool optionals;			/* are optional values there? */
 	bool no_items;			/* arrays are empty; otherwise they have num_items, or one */
 	size_t num_items;
