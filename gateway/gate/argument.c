@@ -26,9 +26,9 @@ take_text(struct xdr_span span, char *text, size_t size)
 	return true;
 }
 
-/* The first permission of the call that is not granted on everything; VG_PERM_NONE: all are. */
+/* The first permission of the call that is not granted on everything; VG_PERM_NONE: all are. `firmly`: not by a permissive mode. */
 static enum vg_permission
-lacks_everything(struct call *call, const struct judgement *judgement, struct decision *decision)
+lacks_everything(struct call *call, const struct judgement *judgement, bool firmly, struct decision *decision)
 {
 	const struct vg_object every = { .class = judgement->about.object.class, .any = true };
 
@@ -37,7 +37,7 @@ lacks_everything(struct call *call, const struct judgement *judgement, struct de
 		if (permission_class(judgement->permissions[i]) != every.class)
 			continue;
 		*decision = decide_one(call->session, judgement->permissions[i], &every);
-		if (decision->verdict == VERDICT_DENY)
+		if (decision->verdict == VERDICT_DENY || (firmly && decision->verdict != VERDICT_ALLOW))
 			return judgement->permissions[i];
 	}
 	return VG_PERM_NONE;
@@ -49,7 +49,7 @@ static enum decide_verdict
 check_everything(struct call *call, struct judgement *judgement)
 {
 	struct decision decision;
-	enum vg_permission failed = lacks_everything(call, judgement, &decision);
+	enum vg_permission failed = lacks_everything(call, judgement, false, &decision);
 
 	return failed == VG_PERM_NONE ? DECIDE_ALLOW : decide_deny(judgement, failed, &judgement->about.object, decision,
 	    ": the content of this call is not checked, it takes a binding on \"*\"");
@@ -179,19 +179,32 @@ check_new_name(struct call *call, struct judgement *judgement, struct xdr_span s
 	return DECIDE_ALLOW;
 }
 
-/* Whoever holds the permissions on everything may bring any document. */
+/*
+ * Whoever holds the permissions on everything may bring any document. Where he holds them by a permissive mode only, the rules are
+ * asked all the same, so that a document that they admit is on record as nothing but allowed; what they refuse is let through and
+ * recorded as wanting the permissions on everything, with the rule.
+ */
 static enum decide_verdict
 check_document(struct call *call, struct judgement *judgement, unsigned *index, enum argument_rule rule, struct xdr_span span)
 {
 	struct lacks *lacks = call->session->lacks;
+	enum decide_verdict verdict;
 	struct decision decision;
-	bool privileged;
+	bool privileged, let_through;
 
 	call->session->lacks = NULL;	/* no refusal yet */
-	privileged = lacks_everything(call, judgement, &decision) == VG_PERM_NONE;
+	privileged = lacks_everything(call, judgement, true, &decision) == VG_PERM_NONE;
+	let_through = lacks_everything(call, judgement, false, &decision) == VG_PERM_NONE;
 	call->session->lacks = lacks;
-	/* Asked again where it only is by a permissive mode: that is to be recorded. */
-	return privileged ? check_everything(call, judgement) : admit_document(call, judgement, index, rule, span);
+	if (privileged)
+		return DECIDE_ALLOW;
+	verdict = admit_document(call, judgement, index, rule, span);
+	if (verdict != DECIDE_DENY || !let_through)
+		return verdict;
+	judgement->verdict = DECIDE_ALLOW;
+	judgement->failed = VG_PERM_NONE;
+	judgement->error.message[0] = '\0';
+	return check_everything(call, judgement);
 }
 
 static enum decide_verdict

@@ -129,3 +129,21 @@ def test_refusal_can_be_explained_by_its_id(own_gateway):
     found = json.loads(gateway.virtgate(*config, "--json", "policy", "explain", "--decision", decision).stdout)
     assert found["changed"] and found["record"]["op"] == decision
     assert [(one["permission"], one["object"], one["binding"]) for one in found["permissions"]] == [("domain:start", "domain:db-1", "alice-starts-db")]
+
+
+def test_document_that_the_rules_admit_is_no_would_be_refusal(own_gateway, libvirtd):
+    policy = watching()
+    policy["bindings"] = [{"id": "webops-manage-web", "who": ["group:webops"], "role": "vm-admin", "on": ["domain:web-*"]}]
+    gateway = own_gateway(policy=policy)
+    xml = "<domain type='test'><name>web-w</name><uuid>11111111-0000-4000-8000-0000000000ee</uuid><memory>1024</memory><os><type>hvm</type></os>{}</domain>"
+    device = "<devices><hostdev mode='subsystem' type='pci'><source><address domain='0' bus='6' slot='2' function='0'/></source></hostdev></devices>"
+    try:
+        for text in (xml.format(""), xml.format(device)):
+            done = gateway.python("alice", "answer(fail(connect().defineXML, sys.argv[2]))", text)
+            assert done["code"] == 0, done
+        admitted, refused = (record["decision"] for record in gateway.wait_audit(2, call="domain_define_xml", stage="intent"))
+        assert admitted["verdict"] == "allow" and "failed" not in admitted, admitted
+        assert refused["verdict"] == "would-deny" and refused["rule"] is not None, refused
+        assert refused["on"]["every"] is True
+    finally:
+        libvirtd.virsh("undefine", "web-w", check=False)

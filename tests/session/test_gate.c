@@ -637,6 +637,48 @@ test_I21_more_calls_than_slots(void **state)
 	close(fd);
 }
 
+/* A policy that only watches: refused and hidden is let through, with a record that names what failed; raw ways in are not. */
+static void
+test_watching_lets_through_and_records(void **state)
+{
+	const struct rpc_proc *proc = rpc_proc_by_name("connect_list_all_domains");
+	char *watching = NULL, *text;
+	struct message answer;
+	struct xdr_items items;
+	uint8_t body[1024];
+	struct xdr_out out;
+	int fd;
+
+	(void)state;
+	assert_true(asprintf(&watching, "{ \"mode\": \"permissive\", %s", strchr(policy, '{') + 1) > 0);
+	text = harness_reload(watching);
+	assert_string_equal(text, "");
+	free(text);
+	free(watching);
+	fd = open_as("alice");
+	client_call(fd, "connect_list_all_domains", 2, "\0\0\0\1\0\0\0\0", 8, &answer);
+	expect_ok(&answer);
+	assert_true(xdr_items(proc->ret, answer.body, answer.len, "domains", &items));
+	assert_int_equal(items.count, 3);
+	harness_expect_record("connect_list_all_domains", "\"would_hide\":1");
+	domain_call(fd, "domain_create", 3, "db-1", uuid_db1, 3, &answer);
+	expect_ok(&answer);
+	harness_expect_record("\"failed\":\"domain:getattr\",\"lacked\":[{\"permission\":\"domain:getattr\"},{\"permission\":\"domain:start\"}]",
+	    "\"verdict\":\"would-deny\"");
+	close(fd);
+	/* of whom the policy says nothing */
+	fd = open_as("stranger");
+	harness_expect_record("connect_open", "\"failed\":\"connect:getattr\"");
+	xdr_out_init(&out, body, sizeof(body));
+	out.len = put_domain(body, "web-1", uuid_web1, 1);
+	xdr_put_string(&out, "info status");
+	xdr_put_u32(&out, 0);
+	client_call(fd, "domain_monitor_command", 4, body, out.len, &answer);
+	expect_error(&answer, RPC_ERR_ACCESS_DENIED, "access denied: 'domain:monitor' on domain 'web-1'");
+	harness_expect_record("\"failed\":\"domain:monitor\"", "\"verdict\":\"deny\"");
+	close(fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -669,6 +711,7 @@ main(void)
 		TEST(test_I48_right_that_is_taken_while_the_intent_is_written),
 		TEST(test_I82_broken_policy_leaves_the_old_one),
 		TEST(test_I37_large_document_of_somebody_who_may_not),
+		TEST(test_watching_lets_through_and_records),
 		TEST(test_messages_split_at_every_byte),
 		TEST(test_I21_more_calls_than_slots),
 	};

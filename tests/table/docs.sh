@@ -53,6 +53,12 @@ with tempfile.TemporaryDirectory() as directory:
         code, said = run("policy", "test", table_file, "--policy", policy_file)
         verdict(f"from-polkit.md: {heading}: it answers as the table says", "" if code == 0 else said)
     verdict("from-polkit.md has examples", "" if num >= 7 else f"only {num}")
+    # the manual page of the file has its example in plain text
+    policy = re.search(r"(?ms)^\.nf\n(\{.*?^\}\n)\.fi", open("doc/virtgate-policy.5", encoding="utf-8").read()).group(1)
+    with open(policy_file, "w", encoding="utf-8") as file:
+        file.write(policy)
+    code, said = run("policy", "check", policy_file)
+    verdict("virtgate-policy.5: the policy is good, without warnings", "" if code == 0 and "WARNING" not in said else said)
     # README has its example indented
     policy = re.search(r"(?ms)^    \{\n.*?^    \}\n", open("README.md", encoding="utf-8").read()).group(0)
     with open(policy_file, "w", encoding="utf-8") as file:

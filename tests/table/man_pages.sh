@@ -53,7 +53,7 @@ while read -r verb; do
 	verdict "$verb is in $page and in virtgate.1" "$wrong"
 done <<<"$verbs"
 
-for page in doc/*.1 gateway/*.[58]; do
+for page in doc/*.[15] gateway/*.[58]; do
 	verdict "$page is installed" "$(grep -q "${page##*/}" Makefile.am || echo "Makefile.am does not list it in dist_man_MANS")"
 	! command -v groff >/dev/null || verdict "$page is good troff" "$(LC_ALL=C.UTF-8 groff -man -ww -z -Kutf8 -rLL=100n "$page" 2>&1)"
 done
