@@ -346,8 +346,10 @@ def test_B7_I40_documents_that_replace_the_definition(tenant, libvirtd, host):
                          ("domain_migrate_begin3", {"dom": dom, "xmlin": evil}),
                          ("domain_migrate_begin3_params", {"dom": dom, "params": [("destination_xml", evil)]})):
         tenant.refused(call, **values)
-    # libvirt itself takes a checkpoint's document for nothing but a record, and insists on the UUID of its domain
-    assert tenant.do("domain_checkpoint_create_xml", dom=dom, xml_desc=checkpoint, flags=1).status == ERROR
+    # with a definition of her own guest that reaches the host, libvirtd would take it
+    mine = checkpoint.replace(evil, "<disks><disk name='vda' checkpoint='bitmap'/></disks>" + document(WEB, WEB_UUID, HOST_RESOURCES["disk of the host"]))
+    for xml in (checkpoint, mine):
+        tenant.refused("domain_checkpoint_create_xml", dom=dom, xml_desc=xml, flags=1)
     assert json.loads(ask(libvirtd, STATE, libvirtd.qemu_uri)) == json.loads(before)
     assert not os.path.exists("/etc/cron.d/x")
 
