@@ -272,6 +272,8 @@ HOST_RESOURCES = {
                  "<database>/etc/pki</database></smartcard>",
     "rom": "<interface type='user'><rom file='/etc/shadow'/></interface>",
     "rendernode": "<graphics type='spice'><gl enable='yes' rendernode='/dev/mem'/></graphics>",
+    "channel's name": "<channel type='unix'><source mode='bind'/><target type='virtio' name='../../../../../../etc/cron.d/x'/></channel>",
+    "dump by a watchdog": "<watchdog model='i6300esb' action='dump'/>",
     "listen socket": "<graphics type='vnc' socket='/run/libvirt/libvirt-sock'/>",
 }
 OUTSIDE_DEVICES = {
@@ -281,6 +283,10 @@ OUTSIDE_DEVICES = {
     "acpi table": ("<os><type>hvm</type><acpi><table type='slic'>/etc/shadow</table></acpi></os>", ""),
     "resource": ("<os><type>hvm</type></os><resource><partition>/machine/../system</partition></resource>", ""),
     "seclabel": ("<os><type>hvm</type></os><seclabel type='none'/>", ""),
+    "model of a seclabel": ("<os><type>hvm</type></os><seclabel model='none'/>", ""),
+    "second seclabel": ("<os><type>hvm</type></os><seclabel type='dynamic' model='selinux'/><seclabel model='none' relabel='yes'/>", ""),
+    "dump on a crash": ("<os><type>hvm</type></os><on_crash>coredump-restart</on_crash>", ""),
+    "serial numbers": ("<os><type>hvm</type><smbios mode='host'/></os>", ""),
     "command line": ("<os><type>hvm</type></os>", "<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:arg value='-chardev'/></q:commandline>"),
     "memory backing": ("<os><type>hvm</type></os><memoryBacking><source type='file'/></memoryBacking>", ""),
     "cpu pinning": ("<os><type>hvm</type></os><cputune><vcpupin vcpu='0' cpuset='0'/></cputune>", ""),
