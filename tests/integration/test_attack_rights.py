@@ -238,6 +238,9 @@ def test_I42_volumes_stay_in_their_pool(tenant, libvirtd, host):
     for pool, source in ((web["pool"], hr["vol"]), (hr["pool"], web["vol"]), (hr["pool"], hr["vol"])):
         assert tenant.refused("storage_vol_create_xml_from", pool=pool, xml=plain, clonevol=source).code in MISSING
     assert tenant.refused("storage_vol_create_xml", pool=hr["pool"], xml=plain).code in MISSING
+    # the header of an image that she uploaded would lead qemu-img, run as root, to any file: to read it, or to cut it
+    assert tenant.refused("storage_vol_create_xml_from", pool=web["pool"], xml=plain, clonevol=web["vol"]).code == NOT_PERMITTED
+    assert tenant.refused("storage_vol_resize", vol=web["vol"], capacity=2097152).code == NOT_PERMITTED
     for backing in ("/etc/shadow", hr["vol"][2]):
         tenant.refused("storage_vol_create_xml", pool=web["pool"], xml=f"<volume><name>back</name><capacity>1048576</capacity><target><format type='qcow2'/>"
                        f"</target><backingStore><path>{backing}</path><format type='raw'/></backingStore></volume>")

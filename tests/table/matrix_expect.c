@@ -51,7 +51,7 @@ static const char *const everything[] = { "domain_migrate_prepare*", "domain_att
 
 /* About an object that is known, but with content that the permission on it alone does not make safe. */
 static const char *const unsafe[] = { "domain_migrate_finish*", "domain_migrate_perform3*", "domain_migrate_begin3_params", "domain_backup_begin",
-	"domain_checkpoint_create_xml", "node_device_update", "network_update", NULL };
+	"domain_checkpoint_create_xml", "node_device_update", "network_update", "storage_vol_create_xml_from", "storage_vol_resize", NULL };
 
 /* The same when their optional arguments are there. */
 static const char *const unsafe_optional[] = { "domain_migrate_begin3", "domain_managed_save_define_xml", NULL };
