@@ -101,7 +101,7 @@ print_record(json_t *record, const char *id)
 	printf("\n");
 	if (*audit_member(record, "decision", "rule") != '\0') {
 		put_member("rule        ", record, "decision", "rule", "");
-		printf(": a rule on what the call says refused it, not a permission\n");
+		printf(": a rule refused what the call says, not a permission\n");
 	}
 	if (is_conflict(record))
 		printf("conflict    name, UUID and id of the call did not belong to one object: no policy allows that\n");
@@ -183,7 +183,7 @@ explain_record(const struct cli *cli, const struct policy *policy, json_t *recor
 		json_decref(list);
 		return cli_fail(&error, CLI_USAGE);
 	}
-	if (num == 0 && !is_conflict(record) && !cli->json)
+	if (num == 0 && !is_conflict(record) && *audit_member(record, "decision", "rule") == '\0' && !cli->json)
 		printf("\nthe record does not say which permission it was about\n");
 	if (cli->json)
 		return cli_print_json(json_pack("{s:O, s:b, s:o}", "record", record, "changed", changed, "permissions", list),

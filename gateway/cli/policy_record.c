@@ -82,6 +82,8 @@ record_lacks(json_t *record, struct record_lack lacks[RECORD_MAX_LACKS])
 		return num;
 	if (json_object_get(decision, "failed") != NULL)
 		return read_lack(record, decision, "failed", &lacks[0]);
+	if (*audit_member(record, "decision", "rule") != '\0')
+		return 0;	/* no permission was missing */
 	if (strcmp(audit_member(record, "decision", "verdict"), "would-deny") == 0)
 		return record_permissions(record, lacks);
 	return lack_in_message(record, &lacks[0]);

@@ -20,7 +20,7 @@ struct record_lack {
 
 /*
  * What a refusal or would-be refusal says was missing. A record that does not name it as "failed" (older than that) says
- * it in the text of the refusal, or only as the permissions of the call. Returns how many; 0: it does not say.
+ * it in the text of the refusal, or only as the permissions of the call. Returns how many; 0: it does not say, or a rule refused.
  */
 size_t record_lacks(json_t *record, struct record_lack lacks[RECORD_MAX_LACKS]);
 /* All permissions of the record's decision. */

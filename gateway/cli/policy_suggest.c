@@ -439,6 +439,9 @@ add_notes(struct suggestion *suggestion)
 	json_object_foreach(wants->on_purpose, name, num)
 		tell(notes, "%lld left out: binding '%s' denies it, and an allow does not change that",
 		    (long long)json_integer_value(num), name);
+	json_object_foreach(wants->rules, name, num)
+		tell(notes, "%lld left out: rule '%s' refuses what the call says; only a binding on \"*\" would let that through",
+		    (long long)json_integer_value(num), name);
 	json_object_foreach(wants->no_names, name, num)
 		tell(notes, "%lld left out: no policy can name '%s' exactly", (long long)json_integer_value(num), name);
 	if (wants->allowed_now > 0)

@@ -16,7 +16,8 @@ wants_init(struct wants *wants)
 	wants->index = json_object();
 	wants->on_purpose = json_object();
 	wants->no_names = json_object();
-	return wants->index != NULL && wants->on_purpose != NULL && wants->no_names != NULL ? 0 : -1;
+	wants->rules = json_object();
+	return wants->index != NULL && wants->on_purpose != NULL && wants->no_names != NULL && wants->rules != NULL ? 0 : -1;
 }
 
 void
@@ -32,6 +33,7 @@ wants_clear(struct wants *wants)
 	json_decref(wants->index);
 	json_decref(wants->on_purpose);
 	json_decref(wants->no_names);
+	json_decref(wants->rules);
 }
 
 static void
@@ -206,6 +208,17 @@ add_permission(struct wants *wants, json_t *record, const struct record_lack *la
 		keep(wants, record, &want, who, on);
 }
 
+/* What a rule refuses takes more than the permission that was asked for: nothing is made of it. */
+static bool
+is_by_rule(struct wants *wants, json_t *record)
+{
+	const char *rule = audit_member(record, "decision", "rule");
+
+	if (*rule != '\0')
+		count(wants->rules, rule);
+	return *rule != '\0';
+}
+
 static void
 add_denial(struct wants *wants, json_t *record)
 {
@@ -213,6 +226,8 @@ add_denial(struct wants *wants, json_t *record)
 	struct record_lack lacks[RECORD_MAX_LACKS];
 
 	wants->denied++;
+	if (is_by_rule(wants, record))
+		return;
 	if (record_lacks(record, lacks) == 0)
 		wants->unclear++;
 	else if (*binding != '\0')
@@ -232,6 +247,8 @@ add_would_deny(struct wants *wants, json_t *record)
 		wants->lists++;
 		return;
 	}
+	if (is_by_rule(wants, record))
+		return;
 	num = record_lacks(record, lacks);
 	for (size_t i = 0; i < num; i++)
 		add_permission(wants, record, &lacks[i]);

@@ -32,6 +32,7 @@ struct wants {
 	/* records that were looked at, and why nothing came of them */
 	unsigned long denied, would_deny, no_records, allowed_now, unclear, lists;
 	json_t *on_purpose;		/* how many were refused by a binding that denies, by its id */
+	json_t *rules;			/* how many were refused by a rule on what the call says, by its name */
 	json_t *no_names;		/* people and objects that no policy can name exactly */
 	bool out_of_memory;
 };

@@ -397,13 +397,15 @@ records = [
     record("would-deny", {"failed": "domain:getattr", "lacked": [{"permission": "domain:getattr"}, {"permission": "domain:reset"},
            {"permission": "network:read", "on": {"class": "network", "name": "lan"}}]}, user="bob"),
     record("would-deny", {"failed": "domain:getattr", "would_hide": 7}, {"class": "domain"}, user="bob"),
+    record("deny", {"rule": "hostdev", "permissions": ["domain:save"]}),
+    record("would-deny", {"rule": "hostdev", "failed": "domain:save", "on": {"class": "domain", "every": True}}),
 ]
 with open(sys.argv[1] + "/failed/audit-000001.jsonl", "w") as out:
     out.writelines(json.dumps(r) + "\n" for r in records)
 PY
 "$virtgate" policy suggest --dir "$dir/failed" --policy "$dir/today.json" >"$dir/out.json" 2>"$dir/told"
-grep -q "1 lists showed objects that would be hidden" "$dir/told"
-verdict "suggest: lists that showed hidden objects are no wish" $?
+grep -q "1 lists showed objects that would be hidden" "$dir/told" && grep -q "2 left out: rule 'hostdev' refuses" "$dir/told"
+verdict "suggest: lists that showed hidden objects are no wish, nor is what a rule refuses" $?
 suggested "what failed, on what it was asked" 'grants("sasl:ann") == {("domain:start", "domain:db-1"), ("storage_vol:data_read", "storage_vol:images/gold"),
     ("domain:migrate", "domain:*")}'
 suggested "all that was lacked, and nothing that was not" 'grants("sasl:bob") == {("domain:getattr", "domain:db-1"), ("domain:reset", "domain:db-1"), ("network:read", "network:lan")}'
@@ -449,6 +451,7 @@ records = [
            {"permission": "domain:getattr", "on": {"class": "domain", "every": True}}]),
     record(5, "01LIE", "deny", event="session.identity_conflict", permissions=[]),
     record(6, "01OLD", "deny", result={"status": "denied", "message": "access denied: 'domain:start' on domain 'db-1'"}),
+    record(8, "01RULE", "deny", rule="hostdev", permissions=["domain:write"]),
     {"seq": 7, "op": "01LOGIN", "event": "session.login", "stage": "event"},
 ]
 with open(sys.argv[1] + "/past/audit-000001.jsonl", "w") as out:
@@ -469,6 +472,7 @@ expect "decision: at another time" 1 "*by-mail: it ended at 2026-12-01T00:00:00Z
 expect "decision: by the number of the record, and what was allowed" 1 "*domain:start on domain:db-1*then        allow by binding old*yes: binding 'by-mail'||domain:read on domain:db-1|*THE VERDICT IS ANOTHER NOW: then allow, today deny|" "" policy explain --decision 3 $now
 expect "decision: all that was lacked" 1 "*domain:stop on domain:db-1*then        would-deny by binding trial*domain:getattr on domain:\**" "" policy explain --decision 01WOULD $now
 expect "decision: forged names are no question to a policy" 1 "*conflict    name, UUID and id*" "" policy explain --decision 01LIE $now
+expect "decision: a rule" 1 "*rule        hostdev: a rule refused what the call says, not a permission|" "" policy explain --decision 01RULE $now
 expect "decision: an old record" 0 "*domain:start on domain:db-1*" "" policy explain --decision 01OLD $now
 expect "decision: as JSON" 0 '{"record":{*"seq":1,*},"changed":true,"permissions":\[{"allowed":true,"verdict":"allow","binding":"by-mail","permission":"domain:start","object":"domain:db-1","changed":true,"bindings":\[{"binding":"by-cn","applies":false,*' "" policy explain --decision 01DENIED $now --json
 expect "decision: no such one" 1 "" "*has the id or number '01NONE'*hint: the refusal that the client saw*" policy explain --decision 01NONE $now
