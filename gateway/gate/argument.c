@@ -9,6 +9,9 @@
 /* virDomainBlockRebaseFlags, libvirt include/libvirt/libvirt-domain.h: `base` becomes the path of a copy */
 #define BLOCK_REBASE_COPY 8u
 
+/* virTypedParameterType, libvirt include/libvirt/libvirt-common.h */
+#define TYPED_PARAM_STRING 7u
+
 #define NAME_LEN 255u
 
 /* ---- what the rules need ---- */
@@ -207,6 +210,79 @@ check_document(struct call *call, struct judgement *judgement, unsigned *index, 
 	return check_everything(call, judgement);
 }
 
+/* ---- lists of parameters ---- */
+
+/* "params[NAME]": is it `name`? */
+static bool
+is_parameter(const struct argument *argument, struct xdr_span name)
+{
+	const char *bracket = argument->path == NULL ? NULL : strchr(argument->path, '[');
+	size_t len = bracket == NULL ? 0 : strcspn(bracket + 1, "]");
+
+	return bracket != NULL && len == name.len && memcmp(bracket + 1, name.data, len) == 0;
+}
+
+static const struct argument *
+find_parameter(const struct rpc_proc *proc, struct xdr_span name)
+{
+	const struct argument *argument;
+
+	for (size_t i = 0; (argument = argument_at(i)) != NULL; i++)
+		if (strcmp(argument->proc, proc->name) == 0 && is_parameter(argument, name))
+			return argument;
+	return NULL;
+}
+
+/*
+ * One parameter, before the rules look for theirs by name: they find only what is there once, and as text. What is more or something
+ * else must not pass for absent; which of two libvirt would take is not for us to know.
+ */
+static enum decide_verdict
+check_parameter(struct call *call, struct judgement *judgement, struct xdr_span name, bool text, const uint8_t *body, size_t len)
+{
+	const struct argument *argument = find_parameter(call->proc, name);
+	struct xdr_span span;
+
+	if (argument == NULL)
+		return text ? check_everything(call, judgement) : DECIDE_ALLOW;
+	if (argument->rule == RULE_SAFE || xdr_find(call->proc->args, body, len, argument->path, &span))
+		return DECIDE_ALLOW;
+	return decide_refuse(judgement, "parameter", "'%.*s' is there more than once, or is no text", (int)(name.len > 60 ? 60 : name.len),
+	    (const char *)name.data);
+}
+
+static enum decide_verdict
+check_parameters(struct call *call, struct judgement *judgement, const uint8_t *body, size_t len)
+{
+	enum decide_verdict verdict = DECIDE_ALLOW;
+	struct xdr_items items;
+	struct xdr_span item, field, value, name;
+
+	if (!xdr_items(call->proc->args, body, len, "params", &items) || items.item.type != &xdr_type_typed_param)
+		return DECIDE_ALLOW;
+	while (verdict == DECIDE_ALLOW && xdr_items_next(&items, &item)) {
+		if (!xdr_find(xdr_type_typed_param.fields, item.data, item.len, "field", &field) || !xdr_span_string(field, &name) ||
+		    !xdr_find(xdr_type_typed_param.fields, item.data, item.len, "value", &value))
+			return decide_refuse(judgement, "parameter", "a parameter does not decode");
+		verdict = check_parameter(call, judgement, name, xdr_span_u32(value) == TYPED_PARAM_STRING, body, len);
+	}
+	return verdict;
+}
+
+/* Does the table know parameters of this call? Lists of numbers have none. */
+static bool
+has_parameters(const struct rpc_proc *proc)
+{
+	const struct argument *argument;
+
+	for (size_t i = 0; (argument = argument_at(i)) != NULL; i++)
+		if (strcmp(argument->proc, proc->name) == 0 && argument->path != NULL && strchr(argument->path, '[') != NULL)
+			return true;
+	return false;
+}
+
+/* ---- all of a call's ---- */
+
 static enum decide_verdict
 check_one(struct call *call, struct judgement *judgement, unsigned *index, const struct argument *argument, const uint8_t *body, size_t len)
 {
@@ -254,11 +330,13 @@ argument_check(struct call *call, struct judgement *judgement, unsigned *index, 
 
 	if (!argument_needed(call->proc))
 		return DECIDE_ALLOW;
+	if (has_parameters(call->proc))
+		verdict = check_parameters(call, judgement, body, len);
 	for (size_t i = 0; (argument = argument_at(i)) != NULL && verdict == DECIDE_ALLOW; i++) {
 		if (strcmp(argument->proc, call->proc->name) != 0)
 			continue;
 		any = true;
 		verdict = check_one(call, judgement, index, argument, body, len);
 	}
-	return any ? verdict : check_everything(call, judgement);
+	return any || verdict != DECIDE_ALLOW ? verdict : check_everything(call, judgement);
 }

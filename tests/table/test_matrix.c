@@ -327,6 +327,67 @@ test_I28_each_permission_is_needed(void **state)
 	assert_true(num_cases > 50000);
 }
 
+struct parameter {
+	const char *name, *text;	/* NULL: a number */
+};
+
+static void
+put_save_params(struct body *body, const struct parameter *parameters)
+{
+	struct xdr_out out;
+	uint8_t uuid[VG_UUID_LEN];
+	uint32_t num = 0;
+
+	while (parameters[num].name != NULL)
+		num++;
+	object_uuid(VG_CLASS_domain, false, uuid);
+	xdr_out_init(&out, body->data, sizeof(body->data));
+	xdr_put_string(&out, GRANTED_NAME);
+	xdr_put_raw(&out, uuid, sizeof(uuid));
+	xdr_put_i32(&out, -1);
+	xdr_put_u32(&out, num);
+	for (uint32_t i = 0; i < num; i++) {
+		xdr_put_string(&out, parameters[i].name);
+		xdr_put_u32(&out, parameters[i].text != NULL ? 7 : 1);
+		if (parameters[i].text != NULL)
+			xdr_put_string(&out, parameters[i].text);
+		else
+			xdr_put_i32(&out, 1);
+	}
+	xdr_put_u32(&out, 0);
+	assert_false(out.failed);
+	body->len = out.len;
+}
+
+/* A rule finds its parameter by name: it must not be possible to hide one by saying it twice, as a number, or under another name. */
+static void
+test_I39_I40_parameters_are_not_hidden_from_the_rules(void **state)
+{
+	static const struct { struct parameter parameters[4]; const char *why; } cases[] = {
+		{ { { "parallel_channels", NULL } }, NULL }, { { { "image_format", "raw" } }, NULL },
+		{ { { "file", "/etc/x" } }, "save_dirs" }, { { { "dxml", "<domain/>" } }, "is not checked" },
+		{ { { "file", "/etc/x" }, { "file", "/etc/y" } }, "more than once" }, { { { "file", NULL } }, "more than once, or is no text" },
+		{ { { "dxml", "<domain/>" }, { "dxml", "<domain/>" } }, "more than once" }, { { { "dxml", NULL } }, "no text" },
+		{ { { "file", "/etc/x" }, { "file", NULL } }, "more than once" }, { { { "dxml2", "<domain/>" } }, "is not checked" },
+		{ { { "", "x" } }, "is not checked" },
+	};
+	struct one one = { .proc = rpc_proc_by_name("domain_save_params"), .role_name = "vm-admin", .scope = SCOPE_WEB };
+	struct judgement judgement;
+
+	(void)state;
+	while (strcmp(role_names[one.role], one.role_name) != 0)
+		one.role++;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		build(&one);
+		put_save_params(&one.body, cases[i].parameters);
+		assert_int_equal(xdr_check(one.proc->args, one.body.data, one.body.len), VG_OK);
+		decide(&one, &judgement);
+		if (judgement.verdict != (cases[i].why == NULL ? DECIDE_ALLOW : DECIDE_DENY) ||
+		    (cases[i].why != NULL && strstr(judgement.error.message, cases[i].why) == NULL))
+			fail_msg("%s, …: %d %s", cases[i].parameters[0].name, judgement.verdict, judgement.error.message);
+	}
+}
+
 /* What is called reading must be called so for a reason. */
 static void
 test_I30_kinds(void **state)
@@ -364,6 +425,7 @@ main(void)
 		cmocka_unit_test(test_I23_I24_I25_I28_I30_I50_every_call_of_every_role),
 		cmocka_unit_test(test_I27_I85_hidden_is_as_missing),
 		cmocka_unit_test(test_I28_each_permission_is_needed),
+		cmocka_unit_test(test_I39_I40_parameters_are_not_hidden_from_the_rules),
 		cmocka_unit_test(test_I30_kinds),
 	};
 
