@@ -63,8 +63,8 @@ static const char *const documents[] = { "domain_create_xml", "domain_define_xml
 static const char *const host[] = { "storage_pool_build", "storage_pool_delete", "node_device_dettach", "node_device_re_attach",
 	"node_device_reset", "node_device_detach_flags", "node_device_update", "node_device_create_xml", "node_device_define_xml",
 	"interface_define_xml", "interface_undefine", "interface_create", "interface_destroy", "nwfilter_define_xml*", "nwfilter_undefine",
-	"nwfilter_binding_create_xml", NULL };
-static const char *const host_optional[] = { "connect_find_storage_pool_sources", NULL };
+	"nwfilter_binding_create_xml", "network_create_xml*", "network_define_xml*", "storage_pool_create_xml", "storage_pool_define_xml",
+	"connect_find_storage_pool_sources", NULL };
 
 /* Their paths, URIs and disks are none here, so that a rule refuses them for everybody; that it admits others is shown elsewhere. */
 static const char *const refused[] = { "domain_save", "domain_save_flags", "domain_save_params", "domain_core_dump*", "domain_restore*",
@@ -284,9 +284,9 @@ needs_everything(const struct rpc_proc *proc, bool optionals)
 }
 
 bool
-is_about_host(const struct rpc_proc *proc, bool optionals)
+is_about_host(const struct rpc_proc *proc)
 {
-	return listed(host, proc->name) || (optionals && listed(host_optional, proc->name));
+	return listed(host, proc->name);
 }
 
 bool
@@ -457,7 +457,7 @@ expect(const struct rpc_proc *proc, const char *role, enum scope scope, const st
 		if (!is_class(needs[i].permission, "connect") && whole && scope != SCOPE_ALL)
 			return;
 	}
-	if (is_refused(proc, body->optionals) || (is_about_host(proc, body->optionals) && !role_allows(role, "connect:write")))
+	if (is_refused(proc, body->optionals) || (is_about_host(proc) && !role_allows(role, "connect:write")))
 		return;
 	/* Documents about web-1. */
 	if (listed(documents, proc->name) && scope == SCOPE_NONE)

@@ -36,7 +36,7 @@ size_t flag_values(const struct rpc_proc *proc, const char **arg, uint32_t value
 /* Is a permission on the object not enough for this call, because nobody checks its content? */
 bool needs_everything(const struct rpc_proc *proc, bool optionals);
 /* Does it take connect:write beside its own permission? */
-bool is_about_host(const struct rpc_proc *proc, bool optionals);
+bool is_about_host(const struct rpc_proc *proc);
 /* Do the arguments of the matrix not pass the rules on arguments, whoever sends them? */
 bool is_refused(const struct rpc_proc *proc, bool optionals);
 
