@@ -44,6 +44,15 @@ below(const char *dir, const char *path)
 	return len > 1 && strncmp(dir, path, len) == 0 && path[len] == '/' ? path + len + 1 : NULL;
 }
 
+/* Whoever can write to a directory can put a link there after we looked. Those of the settings are the business of who wrote them. */
+static bool
+is_open_to_all(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 || (st.st_mode & S_IWOTH) != 0;
+}
+
 /* Walks the directories of `rest` from `fd`, which is taken. Returns the last one's descriptor and in `name` the last component; -1 with errno. */
 static int
 walk(int fd, const char *rest, char name[NAME_MAX + 1])
@@ -61,6 +70,11 @@ walk(int fd, const char *rest, char name[NAME_MAX + 1])
 		if (next < 0)
 			return -1;
 		fd = next;
+		if (is_open_to_all(fd)) {
+			(void)close(fd);
+			errno = EPERM;
+			return -1;
+		}
 		rest += len + 1;
 	}
 }
@@ -76,12 +90,14 @@ look(const char *dir, const char *rest, const char *path, bool *exists, struct v
 	fd = fd < 0 ? -1 : walk(fd, rest, name);
 	if (fd < 0)
 		return vg_fail(error, "'%s' cannot be looked at in '%s': %s", path, dir, errno == ELOOP || errno == ENOTDIR ?
-		    "a component is not a directory" : strerror(errno));
+		    "a component is not a directory" : errno == EPERM ? "everybody can write to a component" : strerror(errno));
 	*exists = fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (!*exists && errno != ENOENT)
 		r = vg_fail(error, "'%s' cannot be looked at: %s", path, strerror(errno));
 	else if (*exists && !S_ISREG(st.st_mode))
 		r = vg_fail(error, "'%s' is not a regular file", path);
+	else if (*exists && st.st_nlink > 1)
+		r = vg_fail(error, "'%s' is a file that has another name elsewhere", path);
 	(void)close(fd);
 	return r;
 }

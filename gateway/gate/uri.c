@@ -16,7 +16,7 @@ struct uri {
 	size_t scheme_len, host_len, port_len, path_len;	/* port and path may be empty */
 };
 
-/* SCHEME://HOST[:PORT][/PATH], or SCHEME:HOST[:PORT] as QEMU's driver writes tcp. An IPv6 address stands in brackets. */
+/* SCHEME://HOST[:PORT][/PATH], or tcp:HOST[:PORT] as QEMU's driver writes it. An IPv6 address stands in brackets. */
 static bool
 take_apart(const char *text, struct uri *uri)
 {
@@ -27,8 +27,11 @@ take_apart(const char *text, struct uri *uri)
 	at += uri->scheme_len;
 	if (uri->scheme_len == 0 || *at++ != ':')
 		return false;
+	/* Of another scheme libvirt reads a URI without "//" as one without a host: it would connect to itself, or run a program. */
 	if (strncmp(at, "//", 2) == 0)
 		at += 2;
+	else if (uri->scheme_len != 3 || strncmp(text, "tcp", 3) != 0)
+		return false;
 	uri->host = at;
 	if (*at == '[') {
 		size_t len = strspn(at + 1, DIGITS "abcdefABCDEF:.");

@@ -94,6 +94,10 @@ make(const char *name, int kind)
 	case 'p':
 		assert_int_equal(mkfifo(path, 0644), 0);
 		break;
+	case 'w':
+		assert_int_equal(mkdir(path, 0755), 0);
+		assert_int_equal(chmod(path, 0777), 0);
+		break;
 	default:
 		assert_int_equal(symlink(kind == 'l' ? "saves" : "../other", path), 0);
 	}
@@ -102,6 +106,8 @@ make(const char *name, int kind)
 static int
 setup(void **state)
 {
+	char from[300], to[300];
+
 	(void)state;
 	assert_non_null(mkdtemp(top));
 	make("saves", 'd');
@@ -110,8 +116,12 @@ setup(void **state)
 	make("saves/pipe", 'p');
 	make("saves/out", 'o');
 	make("saves/deep/out", 'o');
+	make("saves/open", 'w');
 	make("other", 'd');
 	make("other/secret", 'f');
+	(void)snprintf(from, sizeof(from), "%s/other/secret", top);
+	(void)snprintf(to, sizeof(to), "%s/saves/hard", top);
+	assert_int_equal(link(from, to), 0);
 	make("savesmore", 'd');
 	make("link", 'l');
 	return 0;
@@ -121,7 +131,7 @@ static int
 teardown(void **state)
 {
 	static const char *const names[] = { "link", "savesmore", "other/secret", "other", "saves/deep/out", "saves/out", "saves/pipe",
-		"saves/there", "saves/deep", "saves", "" };
+		"saves/there", "saves/hard", "saves/open", "saves/deep", "saves", "" };
 	char path[300];
 
 	(void)state;
@@ -143,6 +153,7 @@ test_i39_paths(void **state)
 		{ "saves/../other/secret", "plain names", false }, { "saves/./x", "plain names", false }, { "saves//x", "plain names", false },
 		{ "saves/x/", "plain names", false }, { "saves", "none of the directories", false }, { "savesmore/x", "none of the directories", false },
 		{ "other/secret", "none of the directories", false }, { "link/x", "none of the directories", false },
+		{ "saves/open/x", "everybody can write", false }, { "saves/hard", "another name", false },
 		{ "saves/a\nb", "plain names", false }, { "saves/a\177", "plain names", false },
 	};
 	char dir[300], path[400], relative[] = "saves/new", *dirs[] = { dir };
@@ -191,7 +202,8 @@ test_i44_uris(void **state)
 		"tcp://kvm3.example.com:491520", "qemu+tls://kvm2.example.com/session", "qemu+tls://kvm2.example.com/system?pkipath=/x",
 		"qemu+ssh://kvm2.example.com/system", "qemu+ext://kvm2.example.com/system", "qemu:///system", "unix:///run/x",
 		"tcp://KVM2.example.com", "tcp://kvm2.example.com\n", "tcp://kvm2.example.com ", "tcp://kvm2.example.com/x", "tcp://[2001:db8::2",
-		"tcp://[2001:db8::2]evil.org", "tcp://[]", "tcp:////kvm2.example.com", "exec:sh", "fd:3", "tcp://%6bvm2.example.com" };
+		"tcp://[2001:db8::2]evil.org", "tcp://[]", "tcp:////kvm2.example.com", "qemu+tls:kvm2.example.com/system",
+		"qemu+tls:/kvm2.example.com/system", "exec:sh", "fd:3", "tcp://%6bvm2.example.com" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
