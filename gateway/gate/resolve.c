@@ -354,12 +354,22 @@ resolve_by_uuid(struct call *call, struct judgement *judgement, unsigned *index,
 	return DECIDE_ALLOW;
 }
 
+/* Drivers put it behind the directory of the pool: '/' or '..' would lead out of it (CVE-2015-5313). */
+static bool
+is_volume_name(const char *name)
+{
+	return strchr(name, '/') == NULL && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
 /* A volume: libvirt looks for the pool by NAME. */
 static enum decide_verdict
 resolve_volume(struct call *call, struct judgement *judgement, unsigned *index, const char *pool, const char *name, struct target *target)
 {
-	const struct looked_up *answer = resolve_look_up(call, judgement, index, VG_CLASS_storage_pool, NULL, pool);
+	const struct looked_up *answer;
 
+	if (!is_volume_name(name))
+		return missing_name(judgement, VG_CLASS_storage_vol, name);
+	answer = resolve_look_up(call, judgement, index, VG_CLASS_storage_pool, NULL, pool);
 	if (answer == NULL)
 		return judgement->verdict;
 	if (!answer->found)
@@ -524,6 +534,8 @@ resolve_xml(struct call *call, struct judgement *judgement, const struct xdr_spa
 		(void)snprintf(judgement->error.message, sizeof(judgement->error.message), "XML error: %.480s", error.what);
 		return judgement->verdict = DECIDE_CONFLICT;
 	}
+	if (call->proc->about.class == VG_CLASS_storage_vol && !is_volume_name(identity.name))
+		return decide_refuse(judgement, "name", "the name of a volume is no path: it has no '/', and is not '.' or '..'");
 	return take_identity(call, judgement, &identity, target);
 }
 
