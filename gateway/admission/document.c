@@ -10,6 +10,8 @@
 #include <libxml/parser.h>
 #include <libxml/xmlerror.h>
 
+#include "virtgate/xml_cost.h"
+
 static const char *const top_names[ADMISSION_NUM_KINDS] = { [ADMISSION_DOMAIN] = "domain", [ADMISSION_SNAPSHOT] = "domainsnapshot",
 	[ADMISSION_VOLUME] = "volume" };
 
@@ -120,8 +122,11 @@ wrap_device(struct admission_document *document)
 static int
 read_document(struct admission_document *document, xmlParserCtxtPtr parser, const char *xml, size_t len, struct vg_error *error)
 {
+	const char *refusal = xml_refusal(xml, len);
 	const xmlError *problem;
 
+	if (refusal != NULL)
+		return vg_fail(error, "%s", refusal);
 	/* Neither NOENT nor DTDLOAD nor XINCLUDE: nothing is fetched or put in; without HUGE the parser's own bounds hold. */
 	document->doc = xmlCtxtReadMemory(parser, xml, (int)len, NULL, NULL,
 	    XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);

@@ -6,6 +6,7 @@
 #include <libxml/parser.h>
 
 #include "gateway/gate/argument.h"
+#include "virtgate/xml_cost.h"
 
 static bool
 is_named(const xmlNode *node, const char *name)
@@ -62,7 +63,7 @@ disk_has(xmlNodePtr disk, const char *name)
 bool
 disk_is_in(const char *xml, size_t len, const char *name)
 {
-	xmlDocPtr doc = len > INT32_MAX ? NULL :
+	xmlDocPtr doc = len > INT32_MAX || xml_refusal(xml, len) != NULL ? NULL :
 	    xmlReadMemory(xml, (int)len, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
 	xmlNodePtr root = doc == NULL ? NULL : xmlDocGetRootElement(doc);
 	bool found = false;

@@ -3,6 +3,7 @@
  * read_secure; where one of its versions forgets to (its notices 2014/0007, 2015/0001, 2020/0002), they end here.
  */
 #include "gateway/gate/secrets.h"
+#include "virtgate/xml_cost.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,9 @@ secrets_strip(const char *xml, size_t len, char **out, size_t *out_len)
 	if (memmem(xml, len, secret_attribute, sizeof(secret_attribute) - 1) == NULL &&
 	    memmem(xml, len, secret_element, sizeof(secret_element) - 1) == NULL)
 		return 0;
+	/* What a guest's owner put into its metadata is in it. */
+	if (xml_refusal(xml, len) != NULL)
+		return -1;
 	doc = len > INT_MAX ? NULL : xmlReadMemory(xml, (int)len, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
 	if (doc == NULL || xmlGetIntSubset(doc) != NULL || (root = xmlDocGetRootElement(doc)) == NULL)
 		goto out;

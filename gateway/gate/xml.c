@@ -8,6 +8,7 @@
 #include <libxml/xpath.h>
 
 #include "gateway/gate/gate.h"
+#include "virtgate/xml_cost.h"
 
 #define MAX_XML (4u * 1024u * 1024u)	/* as long as a string may be on the wire */
 
@@ -106,6 +107,7 @@ identify_root(xmlNodePtr root, enum vg_class class, struct xml_identity *identit
 int
 xml_identify(const char *xml, size_t len, enum vg_class class, struct xml_identity *identity, struct vg_error *error)
 {
+	const char *refusal;
 	xmlParserCtxtPtr parser = NULL;
 	xmlDocPtr doc = NULL;
 	int r = -1;
@@ -113,6 +115,11 @@ xml_identify(const char *xml, size_t len, enum vg_class class, struct xml_identi
 	memset(identity, 0, sizeof(*identity));
 	if (len > MAX_XML) {
 		(void)vg_fail(error, "document is larger than %u bytes", MAX_XML);
+		goto out;
+	}
+	refusal = xml_refusal(xml, len);
+	if (refusal != NULL) {
+		(void)vg_fail(error, "%s", refusal);
 		goto out;
 	}
 	parser = xmlNewParserCtxt();

@@ -216,6 +216,8 @@ test_i37_hostile_documents(void **state)
 	expect_refused("<!DOCTYPE domain SYSTEM 'http://127.0.0.1/'><domain/>", "document type");
 	expect_refused("<domain>&unknown;</domain>", "not well-formed");
 	expect_refused("<domain name='a' name='b'/>", "not well-formed");
+	expect_refused("<?xml version='1.0' encoding='UTF-7'?><domain/>", "encoding");
+	expect_refused("\xff\xfe<\0d\0", "does not begin with");
 	expect_refused("<?xml version='1.0' encoding='ISO-8859-1'?><domain/>", "encoding");
 	expect_refused("<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><qemu:commandline/></domain>", "namespace");
 	expect_refused("<domain xmlns='urn:mine'/>", "namespace");
@@ -236,6 +238,11 @@ test_i37_hostile_documents(void **state)
 		len += (size_t)snprintf(many + len, sizeof(many) - len, "<a/>");
 	(void)snprintf(many + len, sizeof(many) - len, "</domain>");
 	expect_refused(many, "more than 20000");
+	len = (size_t)snprintf(many, sizeof(many), "<domain");
+	for (int i = 0; len < sizeof(many) - 100; i++)
+		len += (size_t)snprintf(many + len, sizeof(many) - len, " a%d='>'", i);
+	(void)snprintf(many + len, sizeof(many) - len, "/>");
+	expect_refused(many, "too many attributes");
 	len = (size_t)snprintf(claims, sizeof(claims), "<domain><devices>");
 	for (int i = 0; i < 65; i++)
 		len += (size_t)snprintf(claims + len, sizeof(claims) - len, "<disk><source file='/p/%d'/></disk>", i);
