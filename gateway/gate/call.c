@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/rights.h"
+#include "gateway/gate/user.h"
 
 /* ---- the slots ---- */
 
@@ -33,6 +35,7 @@ call_create(struct session *session, const struct rpc_proc *proc, const struct r
 	call->next = session->calls;
 	session->calls = call;
 	session->num_calls++;
+	session->user->calls++;
 	session->calls_total++;
 	clock_gettime(CLOCK_MONOTONIC, &call->started);
 	return call;
@@ -53,6 +56,8 @@ call_destroy(struct call *call)
 	while (*link != call)
 		link = &(*link)->next;
 	*link = call->next;
+	session->user->calls--;
+	session->num_cuts -= (unsigned)__builtin_popcount(call->cuts);
 	if (call_is_stream(call))
 		session->num_streams--;
 	else
@@ -68,6 +73,7 @@ call_destroy(struct call *call)
 	}
 	free(call->lookups);
 	free(call->document);
+	free(call->granted);
 	json_decref(call->record);
 	free(call->domain_name);
 	free(call->message);
@@ -319,7 +325,7 @@ call_judge(struct call *call, const uint8_t *message, size_t len)
 		return;
 	}
 	call->policy = session->gate->num_policies;
-	if (remember_domain(call, &judgement.about.object) < 0 || apply_patches(&judgement, message, len, &patched, &patched_len) < 0) {
+	if (remember_domain(call, &judgement.about.object) < 0 || rights_remember(call, &judgement) < 0 || apply_patches(&judgement, message, len, &patched, &patched_len) < 0) {
 		session_close(session, CLOSE_NO_MEMORY);
 		return;
 	}

@@ -17,6 +17,7 @@
 #include "gateway/core/log.h"
 #include "gateway/gate/control.h"
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/rights.h"
 
 /* Links to the fronts; a front that was started again brings a new one. */
 struct front {
@@ -81,17 +82,6 @@ read_policy(int fd, const char *name, struct vg_error *error)
 	if (policy == NULL && error->what[0] == '\0')
 		vg_fail(error, "%s: not a policy", name);
 	return policy;
-}
-
-static void
-rejudge_sessions(struct gate *gate)
-{
-	struct session *session, *next;
-
-	for (session = TAILQ_FIRST(&gate->sessions); session != NULL; session = next) {
-		next = TAILQ_NEXT(session, entry);
-		session_rejudge(session);
-	}
 }
 
 /* ---- fronts ---- */
@@ -236,7 +226,7 @@ on_reload(struct gate *gate, const uint8_t *body, size_t len, const int *fds, si
 		(void)snprintf(answer, sizeof(answer), "the gate did not understand the request");
 	} else {
 		if (take_files(gate, files, &error) == 0)
-			rejudge_sessions(gate);
+			rights_judge_all(gate);
 		else
 			(void)snprintf(answer, sizeof(answer), "%s%s%s", error.what, error.hint[0] == '\0' ? "" : "; ", error.hint);
 		for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
@@ -319,6 +309,7 @@ on_tick(int fd, short what, void *arg)
 		next = TAILQ_NEXT(session, entry);
 		session_tick(session, now);
 	}
+	rights_tick(gate, now);
 }
 
 /* libvirtd's backlog was full when these dialed. */
@@ -377,6 +368,7 @@ gate_main(struct process *process)
 	gate.process = process;
 	gate.settings = process->settings;
 	TAILQ_INIT(&gate.sessions);
+	TAILQ_INIT(&gate.users);
 	TAILQ_INIT(&gate.dead);
 	gate.base = event_base_new();
 	gate.audit = gate.base == NULL ? NULL : audit_client_create(gate.base);
@@ -389,6 +381,7 @@ gate_main(struct process *process)
 	if (gate.policy == NULL)
 		fail(&gate, error.what);
 	tell_mode(&gate);
+	gate.judge_at = policy_next_change(gate.policy, gate_now(&gate));
 	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
 		if (process->files[i] >= 0)
 			close(process->files[i]);

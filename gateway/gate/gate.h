@@ -31,6 +31,8 @@ struct inventory;
 struct session;
 struct call;
 struct judgement;
+struct granted;
+struct user;
 
 /*
  * Memory of one session is bounded by: one message being received from each side (RPC_MAX_LEN each), what waits to be
@@ -55,6 +57,8 @@ struct gate {
 	struct inventory *inventories[GATE_MAX_URIS];	/* one for each of allowed_uris: a driver's world */
 	size_t num_inventories;
 	TAILQ_HEAD(, session) sessions;
+	TAILQ_HEAD(, user) users;			/* of those sessions */
+	time_t judge_at;				/* rights may change then without a reload; 0: never */
 	TAILQ_HEAD(, session) dead;			/* freed when the loop turn ends */
 	struct event sweep;				/* frees the dead */
 	struct event tick;				/* once a second: keepalive, deadlines */
@@ -107,6 +111,7 @@ struct end {
 struct session {
 	TAILQ_ENTRY(session) entry;
 	struct gate *gate;
+	struct user *user;		/* counted there */
 	char id[ID_LEN + 1];
 	struct vg_identity identity;
 	struct policy_view *view;	/* of the policy in force when it was last asked; NULL until then */
@@ -119,8 +124,12 @@ struct session {
 	struct lacks *lacks;		/* where decide_one() notes what is not plainly allowed; NULL: nowhere */
 	bool open_readonly;		/* VIR_CONNECT_RO was set, by him or by us */
 	bool closing;			/* CONNECT_CLOSE was passed on: libvirtd will hang up */
+	bool judged;			/* `bindings` was worked out */
+	char *bindings;			/* owned: ids of those about him in force when he was last judged; NULL: none */
 	struct call *calls;		/* in flight and open streams, newest first */
 	unsigned num_calls, num_streams;	/* of them: in flight, open streams */
+	unsigned num_cuts;		/* sides of streams that wait to be cut (rights.c) */
+	time_t cuts_since;
 	time_t since, deadline;		/* of the state; deadline 0: none */
 	bool keepalive;			/* he said that he answers pings */
 	int unanswered;			/* pings since he was last heard */
@@ -164,6 +173,9 @@ enum call_state {
 	CALL_OUTCOME		/* the audit trail takes the outcome, the answer waits */
 };
 
+/* The sides of a stream that still have to be told that it is cut; a set. */
+enum cut_side { CUT_BACKEND = 1 << 0, CUT_CLIENT = 1 << 1 };
+
 /* Objects of a call, and what its document uses (ADMISSION_MAX_CLAIMS), of which each may take two. */
 #define CALL_MAX_LOOKUPS 160
 
@@ -200,6 +212,9 @@ struct call {
 	bool asks_feature;		/* connect_supports_feature: the answer is learned */
 	uint32_t feature;
 	bool secure;			/* asked for with read_secure: passwords may be in the answer */
+	struct granted *granted;	/* owned: of a stream, what it was opened with */
+	bool was_cut;			/* of a stream: the right to it ended */
+	unsigned cuts;			/* set of enum cut_side */
 	bool sparse;			/* holes are allowed in the stream */
 	char op[ID_LEN + 1];		/* of the audit records; empty when there are none */
 	json_t *record;			/* of a change or access: members that intent and outcome share */

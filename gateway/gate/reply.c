@@ -9,6 +9,7 @@
 
 #include "gateway/core/log.h"
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/rights.h"
 
 /* Sends the last message of a call, or holds it until the outcome of the change is durable. */
 static void
@@ -184,6 +185,19 @@ take_event(struct session *session, const struct rpc_header *header, const uint8
 	return filter_sees(session, proc->filter, proc->about.class, span);
 }
 
+/* libvirtd says that a stream is over whose right had ended: its client knows, the trail is told. */
+static void
+end_cut(struct call *call)
+{
+	struct session *session = call->session;
+
+	if (call->proc->kind == RPC_KIND_CHANGE)
+		(void)record_outcome(call, "denied", RPC_ERR_ACCESS_DENIED, "the right ended while the stream was open: it was cut", NULL);
+	if ((call->cuts & CUT_CLIENT) != 0)
+		rights_cut_client(session);
+	call_destroy(call);
+}
+
 /* The end of a stream, or its error, as libvirtd says it. -1: does not decode. */
 static int
 take_stream_end(struct call *call, const struct rpc_header *header, const uint8_t *message, size_t len)
@@ -198,6 +212,10 @@ take_stream_end(struct call *call, const struct rpc_header *header, const uint8_
 		rpc_get_error(body, len - RPC_HEADER_LEN, &error);
 	} else if (len != RPC_HEADER_LEN) {
 		return -1;
+	}
+	if (call->was_cut) {
+		end_cut(call);
+		return 0;
 	}
 	finish(call, failed, &error, message, len);
 	return 0;
@@ -224,6 +242,10 @@ take_stream_data(struct session *session, const struct rpc_header *header)
 	    (call->proc->stream != RPC_STREAM_READ && call->proc->stream != RPC_STREAM_BOTH) ||
 	    call->proc->number != (uint32_t)header->procedure)
 		return -1;
+	if (call->was_cut) {
+		session->backend.skip = header->length;
+		return 0;
+	}
 	call->stream_bytes += header->length - RPC_HEADER_LEN;
 	session->backend.pass = header->length;
 	return 0;
@@ -286,6 +308,11 @@ reply_consume(struct session *session, const uint8_t *data, size_t len)
 			at += n;
 			run = at;
 			continue;
+		}
+		if (session->num_cuts > 0) {
+			end_send(&session->client, data + run, at - run);
+			run = at;
+			rights_cut_client(session);
 		}
 		parse = rpc_header_get(data + at, len - at, &header);
 		if (parse == VG_MORE)

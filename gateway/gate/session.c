@@ -13,11 +13,14 @@
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/rights.h"
 #include "gateway/gate/upstream.h"
+#include "gateway/gate/user.h"
 
 #define DIAL_SECONDS	10	/* for libvirtd to answer until CONNECT_OPEN is through */
 #define LINGER_SECONDS	60	/* for the outcome of a change whose client left */
 #define FLUSH_SECONDS	5	/* for the client to take the last bytes */
+#define CUT_SECONDS	1	/* for a message under way to end before its cut stream ends the session */
 #define HELD_SECONDS	10	/* an answer waits for its record at most that long */
 
 /* The serial of the calls that the gate makes on a session's connection before the client's first. */
@@ -63,6 +66,10 @@ enter_closed(struct session *session)
 	end_close(&session->client);
 	end_close(&session->backend);
 	record_session(session, AUDIT_LOGOUT, "%s", reason_names[session->reason]);
+	user_drop(gate, session->user);
+	session->user = NULL;
+	free(session->bindings);
+	session->bindings = NULL;
 	/* libevent may still hold an event of this turn: freed when it ends. */
 	TAILQ_REMOVE(&gate->sessions, session, entry);
 	TAILQ_INSERT_TAIL(&gate->dead, session, entry);
@@ -95,6 +102,11 @@ session_create(struct gate *gate, int client_fd, struct vg_identity *identity)
 
 	if (session == NULL)
 		return NULL;
+	session->user = user_take(gate, identity);
+	if (session->user == NULL) {
+		free(session);
+		return NULL;
+	}
 	session->gate = gate;
 	session->identity = *identity;
 	memset(identity, 0, sizeof(*identity));
@@ -105,6 +117,7 @@ session_create(struct gate *gate, int client_fd, struct vg_identity *identity)
 	TAILQ_INSERT_TAIL(&gate->sessions, session, entry);
 	gate->num_sessions++;
 	record_session(session, AUDIT_LOGIN, NULL);
+	rights_judge(session);
 	session_set_state(session, SESSION_NEW);
 	return session;
 }
@@ -164,8 +177,7 @@ session_close(struct session *session, enum close_reason reason)
 void
 session_rejudge(struct session *session)
 {
-	if (session->state <= SESSION_OPEN && !policy_knows(session->gate->policy, &session->identity, gate_now(session->gate)))
-		session_close(session, CLOSE_REVOKED);
+	rights_judge(session);
 }
 
 /* ---- reaching libvirtd ---- */
@@ -332,6 +344,8 @@ session_tick(struct session *session, time_t now)
 			break;
 		}
 	}
+	if (session->num_cuts > 0 && now - session->cuts_since > CUT_SECONDS)
+		rights_cut_late(session);
 	release_held(session, now);
 	keep_alive(session, now);
 }

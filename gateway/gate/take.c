@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/rights.h"
+#include "gateway/gate/user.h"
 #include "gateway/gate/rules.h"
 
 /* VIR_DRV_FEATURE_*, libvirt src/internal.h: what the gate answers itself. */
@@ -95,6 +97,7 @@ take_open(struct session *session, const struct rpc_proc *proc, const struct rpc
 	struct xdr_span span, name = { NULL, 0 };
 	uint32_t flags = 0;
 	struct call *call;
+	char why[400];
 
 	if (session->state != SESSION_NEW) {
 		call_refuse(session, header, RPC_ERR_INTERNAL, RPC_ORIGIN_RPC, "connection already open");
@@ -113,6 +116,12 @@ take_open(struct session *session, const struct rpc_proc *proc, const struct rpc
 		call_refuse(session, header, RPC_ERR_ACCESS_DENIED, RPC_ORIGIN_ACCESS, "access denied: this gateway does not open '%.*s'",
 		    (int)(name.len > 200 ? 200 : name.len), name.data == NULL ? "" : (const char *)name.data);
 		session->uri = NULL;
+		return;
+	}
+	if (!user_may_open(session, why, sizeof(why))) {
+		user_record_limit(session, why);
+		call_refuse(session, header, RPC_ERR_SYSTEM, RPC_ORIGIN_RPC, "%s", why);
+		session_close(session, CLOSE_TOO_MANY);
 		return;
 	}
 	call = call_create(session, proc, header);
@@ -195,6 +204,7 @@ take_call(struct session *session, const struct rpc_header *header, const uint8_
 	const struct rpc_proc *proc = header->version == RPC_VERSION ? rpc_proc_find(header->program, (uint32_t)header->procedure) : NULL;
 	const uint8_t *body = message + RPC_HEADER_LEN;
 	size_t len = header->length - RPC_HEADER_LEN;
+	char why[400];
 	struct call *call;
 
 	if (call_find(session, header->serial) != NULL) {
@@ -215,6 +225,11 @@ take_call(struct session *session, const struct rpc_header *header, const uint8_
 		return;
 	if (session->state != SESSION_OPEN) {
 		call_refuse(session, header, RPC_ERR_INTERNAL, RPC_ORIGIN_RPC, "connection not open");
+		return;
+	}
+	if (!user_may_call(session, why, sizeof(why))) {
+		user_record_limit(session, why);
+		call_refuse(session, header, RPC_ERR_SYSTEM, RPC_ORIGIN_RPC, "%s", why);
 		return;
 	}
 	if (proc->stream != RPC_STREAM_NONE && session->num_streams >= SESSION_MAX_STREAMS) {
@@ -263,6 +278,10 @@ take_stream_packet(struct session *session, const struct rpc_header *header, con
 	if (call == NULL || !call_is_stream(call) || call->proc->program != header->program ||
 	    call->proc->number != (uint32_t)header->procedure) {
 		/* libvirtd ended the stream while this was under way: it would drop it as silently. */
+		session->client.skip = header->length;
+		return 0;
+	}
+	if (call->was_cut) {
 		session->client.skip = header->length;
 		return 0;
 	}
@@ -325,12 +344,18 @@ worth_collecting(struct session *session, const struct rpc_header *header)
 {
 	const struct rpc_proc *proc = rpc_proc_find(header->program, (uint32_t)header->procedure);
 	enum vg_permission failed;
+	char why[400];
 
 	if (header->length <= LARGE_MESSAGE)
 		return true;
 	if (session->state != SESSION_OPEN) {
 		record_session(session, AUDIT_PROTOCOL, "a message of %u bytes before CONNECT_OPEN", header->length);
 		session_close(session, CLOSE_CLIENT_PROTOCOL);
+		return false;
+	}
+	if (!user_may_buffer(session, header->length, why, sizeof(why))) {
+		user_record_limit(session, why);
+		session_close(session, CLOSE_TOO_MANY);
 		return false;
 	}
 	failed = header->type != RPC_CALL || proc == NULL ? VG_PERM_NONE : hopeless(session, proc);
@@ -373,6 +398,11 @@ take_consume(struct session *session, const uint8_t *data, size_t len)
 			at += n;
 			run = at;
 			continue;
+		}
+		if (session->num_cuts > 0) {
+			end_send(&session->backend, data + run, at - run);
+			run = at;
+			rights_cut_backend(session);
 		}
 		parse = rpc_header_get(data + at, len - at, &header);
 		if (parse == VG_MORE)

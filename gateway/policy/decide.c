@@ -86,3 +86,31 @@ policy_knows(const struct policy *policy, const struct vg_identity *identity, ti
 	}
 	return false;
 }
+
+time_t
+policy_next_change(const struct policy *policy, time_t now)
+{
+	time_t next = 0;
+
+	for (size_t i = 0; i < policy->num_bindings; i++) {
+		const struct when *when = &policy->bindings[i].when;
+
+		if (when->ends && when->until > now && (next == 0 || when->until < next))
+			next = when->until;
+		/* Hours are minutes of the week, and zones are whole minutes apart. */
+		if (when->week != NULL && (next == 0 || now / 60 * 60 + 60 < next))
+			next = now / 60 * 60 + 60;
+	}
+	return next;
+}
+
+void
+policy_bindings_of(const struct policy *policy, const struct vg_identity *identity, time_t now, policy_binding_cb *each, void *arg)
+{
+	struct request request = request_make(identity, VG_PERM_NONE, NULL, now);
+
+	for (size_t i = 0; i < policy->num_bindings; i++) {
+		if (binding_is_about(&policy->bindings[i], &request, false) == APPLIES && binding_is_now(&policy->bindings[i], &request, false))
+			each(policy->bindings[i].id, arg);
+	}
+}

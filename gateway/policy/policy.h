@@ -107,6 +107,15 @@ bool policy_only_reads(const struct policy *policy, const struct vg_identity *id
 bool policy_knows(const struct policy *policy, const struct vg_identity *identity, time_t now);
 
 /*
+ * When may a verdict be another one without another policy: a binding ends, or the hours of one begin or end. To the minute, and maybe too
+ * early; 0: never.
+ */
+time_t policy_next_change(const struct policy *policy, time_t now);
+/* The ids of the bindings about this identity that are in force, hours included, in order of the file. */
+typedef void policy_binding_cb(const char *id, void *arg);
+void policy_bindings_of(const struct policy *policy, const struct vg_identity *identity, time_t now, policy_binding_cb *each, void *arg);
+
+/*
  * As policy_decide, telling every binding with why it did or did not apply, in order of the file. `why` is borrowed for
  * the call.
  */

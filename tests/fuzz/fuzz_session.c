@@ -83,6 +83,7 @@ start(void)
 	audit_client_connect(gate.audit, fds[1]);
 	TAILQ_INIT(&gate.sessions);
 	TAILQ_INIT(&gate.dead);
+	TAILQ_INIT(&gate.users);
 	evtimer_assign(&gate.sweep, gate.base, on_tick, NULL);
 	evtimer_assign(&gate.redial, gate.base, on_tick, NULL);
 	gate.inventories[0] = inventory_create(&gate, "test:///default");

@@ -1,6 +1,9 @@
 """SIGHUP: what is new holds within a second, what is broken changes nothing, and nobody is dropped."""
 import copy
+import datetime
 import json
+
+import pytest
 
 from conftest import policy_with_realms
 from lab.process import wait_until
@@ -115,3 +118,113 @@ def test_I83_reloads_under_load_drop_nobody(own_gateway):
     finally:
         client.kill()
         client.communicate()
+
+
+# ---- what lasts longer than a call ----
+
+STREAMS = """
+import time
+c = connect()
+volume = c.storagePoolLookupByName("images").storageVolLookupByName({name!r})
+stream = c.newStream(0)
+{way}
+answer("open")
+sys.stdin.readline()
+try:
+    while True:
+        {step}
+except libvirt.libvirtError as error:
+    answer(error.get_error_code())
+try:
+    answer(len(c.listAllDomains()) >= 0)      # the session goes on
+except libvirt.libvirtError as error:
+    answer(str(error))
+"""
+DOWN = {"way": "volume.download(stream, 0, 0, 0); stream.recv(4096)", "step": "assert stream.recv(65536) != b''"}
+UP = {"way": "volume.upload(stream, 0, 0, 0); stream.send(bytes(4096))", "step": "stream.send(bytes(65536)); time.sleep(0.001)"}
+MAY = {"version": 1, "roles": {"data": {"include": ["viewer"], "allow": ["storage_vol:data_*", "storage_pool:search_storage_vols"]}},
+       "bindings": [{"id": "sees", "who": ["x509-cn:alice"], "role": "viewer", "on": ["*"]},
+                    {"id": "streams", "who": ["x509-cn:alice"], "role": "data", "on": ["storage_pool:images"]}]}
+
+
+@pytest.fixture
+def big(libvirtd, pool, request):
+    name = "big-" + "".join(c if c.isalnum() else "-" for c in request.node.name)[-30:]
+    libvirtd.virsh("vol-create-as", "images", name, "2G", "--format", "raw", "--allocation", "0", uri=libvirtd.qemu_uri)
+    yield name
+    libvirtd.virsh("vol-delete", name, "images", uri=libvirtd.qemu_uri, check=False)
+
+
+def told(process):
+    return json.loads(process.stdout.readline())
+
+
+@pytest.mark.parametrize("words,call", ((DOWN, "storage_vol_download"), (UP, "storage_vol_upload")), ids=("download", "upload"))
+def test_I11_stream_is_cut_when_its_right_ends(own_gateway, libvirtd, big, words, call):
+    """A reload takes the right away: the stream ends within a second, with an error that says so; the session does not."""
+    gateway = own_gateway(policy=MAY)
+    client = gateway.popen_python("alice", STREAMS.format(name=big, **words), uri=libvirtd.qemu_uri)
+    try:
+        assert told(client) == "open"
+        gateway.write_policy({**MAY, "bindings": MAY["bindings"][:1]})
+        gateway.reload()
+        print("go", file=client.stdin, flush=True)
+        assert told(client) == 88
+        assert told(client) is True
+        gateway.wait_audit(code="VG1105W", event="session.rights")
+        if call == "storage_vol_upload":
+            gateway.wait_audit(call=call, stage="outcome", result__status="denied")
+    finally:
+        client.kill()
+        client.communicate()
+
+
+def test_I11_binding_that_ends_narrows_without_a_reload(own_gateway, libvirtd, big):
+    """`until` passes while nothing else happens: the stream is cut, and the trail tells which binding is gone."""
+    soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    policy = copy.deepcopy(MAY)
+    policy["bindings"][1]["when"] = {"until": soon}
+    gateway = own_gateway(policy=policy)
+    client = gateway.popen_python("alice", STREAMS.format(name=big, **DOWN), uri=libvirtd.qemu_uri)
+    try:
+        assert told(client) == "open"
+        record = gateway.wait_audit(code="VG1105W", event="session.rights")[0]
+        assert record["result"]["message"] == "bindings in force: sees; before: sees, streams", record
+        print("go", file=client.stdin, flush=True)
+        assert told(client) == 88
+    finally:
+        client.kill()
+        client.communicate()
+
+
+def test_I11_last_binding_that_ends_ends_the_session(own_gateway):
+    soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    policy = copy.deepcopy(MAY)
+    policy["bindings"] = [{**policy["bindings"][0], "when": {"until": soon}}]
+    gateway = own_gateway(policy=policy)
+    client = gateway.popen_python("alice", "c = connect()\nanswer('open')\nsys.stdin.readline()")
+    try:
+        assert told(client) == "open"
+        gateway.wait_audit(event="session.logout", result__message="rights revoked")
+    finally:
+        client.kill()
+        client.communicate()
+
+
+def test_I21_limits_of_one_user_are_his_alone(own_gateway):
+    """Sessions over the limit are told which; another user is not affected."""
+    gateway = own_gateway(max_user_sessions=3)
+    clients = [gateway.popen_python("alice", "c = connect()\nanswer('open')\nsys.stdin.readline()") for _ in range(3)]
+    try:
+        assert [told(client) for client in clients] == ["open"] * 3
+        done = gateway.virsh("alice", "list")
+        assert done.returncode != 0 and "3 is the limit (max_user_sessions)" in done.stderr, done.stderr
+        gateway.wait_audit(code="VG1106W", event="session.limit")
+        assert gateway.virsh("bob", "list").returncode == 0
+        print("go", file=clients[0].stdin, flush=True)
+        clients[0].wait()
+        wait_until(lambda: gateway.virsh("alice", "list").returncode == 0, "room for one more", 5.0)
+    finally:
+        for client in clients:
+            client.kill()
+            client.communicate()

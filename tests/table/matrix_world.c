@@ -71,6 +71,7 @@ world_setup(void **state)
 	assert_non_null(gate.settings);
 	TAILQ_INIT(&gate.sessions);
 	TAILQ_INIT(&gate.dead);
+	TAILQ_INIT(&gate.users);
 	evtimer_assign(&gate.redial, gate.base, on_event, NULL);
 	gate.inventories[0] = inventory_create(&gate, "test:///default");
 	gate.num_inventories = 1;
