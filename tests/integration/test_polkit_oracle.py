@@ -185,7 +185,7 @@ DIFFERENCES = [
         "denies", "allows", narrow, "documents and cookies that are not judged are for those who have the permission on everything"),
     Row(["storage_pool_build", "storage_pool_delete", "connect_find_storage_pool_sources", "nwfilter_define_xml*",
          "nwfilter_undefine", "nwfilter_binding_create_xml", "network_create_xml*", "network_define_xml*", "storage_pool_create_xml",
-         "storage_pool_define_xml"], "denies", "allows", without("connect:write"),
+         "storage_pool_define_xml", "node_device_re_attach", "node_device_reset"], "denies", "allows", without("connect:write"),
         "what is the host's own takes connect:write as well"),
     Row(["domain_save_image_get_xml_desc", "domain_migrate_begin3*"], "denies", "allows", without("domain:read_secure"),
         "what they return has passwords in it; libvirt does not ask for read_secure"),
@@ -340,7 +340,11 @@ def test_polkit_and_the_gateway_agree_on_each_permission_on_one_object(world):
 
 
 def test_polkit_and_the_gateway_agree_on_all_but_one_permission(world):
-    world.compare(world.people["all but one"], needing(world, (GRANTED,)))
+    def calls(person):
+        # What the gateway asks for beside what libvirt does: there every call may be refused.
+        beside = permission_of(person) in ("connect:write", "domain:read_secure")
+        return [call for call in world.speaking if call.about == GRANTED] if beside else needing(world, (GRANTED,))(person)
+    world.compare(world.people["all but one"], calls)
 
 
 def test_polkit_and_the_gateway_agree_on_what_is_not_seen(world):
