@@ -184,10 +184,12 @@ verb_session_list(const struct cli *cli)
 
 		(void)snprintf(from, sizeof(from), "%s:%lld", text_of(session, "address"),
 		    (long long)json_integer_value(json_object_get(session, "port")));
-		printf("%-26s  %-28s %-22s %-8s %-9s %8lld  %s%s\n", text_of(session, "id"), text_of(session, "user"),
+		printf("%-26s  %-28s %-22s %-8s %-9s %8lld  %s%s%s%s\n", text_of(session, "id"), text_of(session, "user"),
 		    text_of(session, "address")[0] == '\0' ? "local" : from, text_of(session, "via"), text_of(session, "state"),
 		    (long long)json_integer_value(json_object_get(session, "calls")), text_of(session, "uri"),
-		    json_is_true(json_object_get(session, "readonly")) ? " (read-only)" : "");
+		    json_is_true(json_object_get(session, "readonly")) ? " (read-only)" : "",
+		    json_object_get(session, "console") != NULL ? " screen of " : "",
+		    json_object_get(session, "console") != NULL ? text_of(session, "console") : "");
 	}
 	if (only_watches(answer))
 		fprintf(stderr, "virtgate: THE GATEWAY ONLY WATCHES: the mode of its policy is permissive\n");

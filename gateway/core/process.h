@@ -17,7 +17,7 @@ enum process_file {
 	FILE_SETTINGS, FILE_CERT, FILE_KEY, FILE_CA, FILE_CRL, FILE_POLICY, PROCESS_NUM_FILES
 };
 
-enum listener_kind { LISTENER_TLS, LISTENER_TCP, LISTENER_UNIX, LISTENER_CONTROL };
+enum listener_kind { LISTENER_TLS, LISTENER_TCP, LISTENER_UNIX, LISTENER_VNC, LISTENER_CONTROL };
 
 #define PROCESS_MAX_LISTENERS 32
 
@@ -32,7 +32,7 @@ struct process {
 	struct settings *settings;		/* this process's own */
 	int parent_fd;				/* link to the parent; messages LINK_PEER bring the other rooms */
 	int files[PROCESS_NUM_FILES];		/* at offset 0; the child closes them when read */
-	struct listener listeners[PROCESS_MAX_LISTENERS];	/* front: TLS, TCP, UNIX; gate: CONTROL */
+	struct listener listeners[PROCESS_MAX_LISTENERS];	/* front: all but CONTROL, which is the gate's */
 	unsigned num_listeners;
 };
 

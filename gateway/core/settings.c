@@ -317,14 +317,20 @@ check_together(const config_t *config, const struct settings *settings, struct v
 		    place(config, file, "auth_tcp", at, sizeof(at)));
 		return vg_hint(error, "plain TCP is always authenticated: auth_tcp = \"sasl\"");
 	}
-	if (!settings->listen_tls && !settings->listen_tcp && !settings->listen_unix) {
+	if (!settings->listen_tls && !settings->listen_tcp && !settings->listen_unix && !settings->listen_vnc) {
 		(void)vg_fail(error, "%s: nothing to listen on", place(config, file, "listen_tls", at, sizeof(at)));
-		return vg_hint(error, "one of listen_tls, listen_tcp, listen_unix must be 1");
+		return vg_hint(error, "one of listen_tls, listen_tcp, listen_unix, listen_vnc must be 1");
 	}
 	if (settings->listen_tls && settings->listen_tcp && strcmp(settings->tls_port, "0") != 0 &&
 	    strcmp(settings->tls_port, settings->tcp_port) == 0) {
 		return vg_fail(error, "%s: tls_port and tcp_port are both %s",
 		    place(config, file, "tcp_port", at, sizeof(at)), settings->tcp_port);
+	}
+	if (settings->listen_vnc && strcmp(settings->vnc_port, "0") != 0 &&
+	    ((settings->listen_tls && strcmp(settings->vnc_port, settings->tls_port) == 0) ||
+	    (settings->listen_tcp && strcmp(settings->vnc_port, settings->tcp_port) == 0))) {
+		return vg_fail(error, "%s: vnc_port %s is another listener's",
+		    place(config, file, "vnc_port", at, sizeof(at)), settings->vnc_port);
 	}
 	if (settings->allowed_uris.num == 0) {
 		(void)vg_fail(error, "%s: allowed_uris is empty: no client could open anything",
@@ -410,7 +416,7 @@ out:
 /* ---- reload ---- */
 
 static const char *const fixed[] = {
-	"listen_tls", "listen_tcp", "listen_unix", "listen_addr", "tls_port", "tcp_port", "unix_socket", "audit_dir", "state_dir",
+	"listen_tls", "listen_tcp", "listen_unix", "listen_vnc", "listen_addr", "tls_port", "tcp_port", "vnc_port", "unix_socket", "audit_dir", "state_dir",
 	"run_dir", "user", "group", "front_processes", "log_outputs",
 };
 

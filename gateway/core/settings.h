@@ -47,6 +47,15 @@ void settings_destroy(struct settings *settings);
  * differed are listed in `changed`, separated by commas.
  */
 void settings_keep(struct settings *settings, const struct settings *old, char *changed, size_t size);
+/* Is there a way in that needs the server's certificate and key? */
+static inline bool settings_use_tls(const struct settings *settings) { return settings->listen_tls || settings->listen_vnc; }
+/* Is there a way in by SASL? */
+static inline bool
+settings_use_sasl(const struct settings *settings)
+{
+	return settings->listen_tcp || (settings->listen_tls && settings->auth_tls == AUTH_SASL) ||
+	    (settings->listen_vnc && settings->auth_vnc == AUTH_SASL);
+}
 /* The known keys in order; NULL behind the last. */
 const char *settings_key(size_t index);
 

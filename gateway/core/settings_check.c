@@ -168,6 +168,7 @@ static const struct {
 } checks[] = {
 	{ "tls_port", check_port },
 	{ "tcp_port", check_port },
+	{ "vnc_port", check_port },
 	{ "key_file", check_path },
 	{ "cert_file", check_path },
 	{ "ca_file", check_path },

@@ -43,15 +43,29 @@ static void on_reply_written(struct client *client);
 
 /* The pump starts and stops reading by itself, as the gate can take bytes. */
 static const struct state_row states[CLIENT_NUM_STATES] = {
-	[CLIENT_NEW] = { "NEW", TO(TLS_HANDSHAKE) | TO(PEER_NAME) | TO(RPC_AUTH), false, DEADLINE_NONE,
+	[CLIENT_NEW] = { "NEW", TO(TLS_HANDSHAKE) | TO(PEER_NAME) | TO(RPC_AUTH) | TO(VNC_VERSION), false, DEADLINE_NONE,
 	    CLOSE_AUTH_TIMEOUT, NULL, NULL },
-	[CLIENT_TLS_HANDSHAKE] = { "TLS_HANDSHAKE", TO(RPC_AUTH) | TO(HANDOVER) | TO(OPEN), true, DEADLINE_AUTH,
-	    CLOSE_AUTH_TIMEOUT, on_handshake, on_handshake },
+	[CLIENT_TLS_HANDSHAKE] = { "TLS_HANDSHAKE", TO(RPC_AUTH) | TO(VNC_PLAIN) | TO(VNC_SASL_START) | TO(HANDOVER) | TO(OPEN) |
+	    TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT, on_handshake, on_handshake },
+	[CLIENT_VNC_VERSION] = { "VNC_VERSION", TO(VNC_SECURITY) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
+	    vnc_readable, on_reply_written },
+	[CLIENT_VNC_SECURITY] = { "VNC_SECURITY", TO(VENCRYPT_VERSION) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
+	    vnc_readable, on_reply_written },
+	[CLIENT_VENCRYPT_VERSION] = { "VENCRYPT_VERSION", TO(VENCRYPT_SUBTYPE) | TO(FLUSHING), true, DEADLINE_AUTH,
+	    CLOSE_AUTH_TIMEOUT, vnc_readable, on_reply_written },
+	[CLIENT_VENCRYPT_SUBTYPE] = { "VENCRYPT_SUBTYPE", TO(TLS_HANDSHAKE) | TO(FLUSHING), true, DEADLINE_AUTH,
+	    CLOSE_AUTH_TIMEOUT, vnc_readable, on_reply_written },
+	[CLIENT_VNC_PLAIN] = { "VNC_PLAIN", TO(SASL_STEP) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
+	    vnc_readable, on_reply_written },
+	[CLIENT_VNC_SASL_START] = { "VNC_SASL_START", TO(SASL_STEP) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
+	    vnc_readable, on_reply_written },
+	[CLIENT_VNC_SASL_STEP] = { "VNC_SASL_STEP", TO(SASL_STEP) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
+	    vnc_readable, on_reply_written },
 	[CLIENT_PEER_NAME] = { "PEER_NAME", TO(HANDOVER) | TO(OPEN), false, DEADLINE_AUTH,
 	    CLOSE_AUTH_TIMEOUT, NULL, NULL },
 	[CLIENT_RPC_AUTH] = { "RPC_AUTH", TO(SASL_STEP) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
 	    login_readable, on_reply_written },
-	[CLIENT_SASL_STEP] = { "SASL_STEP", TO(RPC_AUTH) | TO(HANDOVER) | TO(OPEN) | TO(FLUSHING), false, DEADLINE_AUTH,
+	[CLIENT_SASL_STEP] = { "SASL_STEP", TO(RPC_AUTH) | TO(VNC_SASL_STEP) | TO(HANDOVER) | TO(OPEN) | TO(FLUSHING), false, DEADLINE_AUTH,
 	    CLOSE_AUTH_TIMEOUT, NULL, NULL },
 	[CLIENT_HANDOVER] = { "HANDOVER", TO(OPEN), false, DEADLINE_GATE, CLOSE_NO_GATE, NULL, NULL },
 	[CLIENT_OPEN] = { "OPEN", TO(HALF_CLOSED) | TO(FLUSHING), true, DEADLINE_NONE, CLOSE_CLIENT_LOST,
@@ -247,7 +261,16 @@ set_address(struct vg_identity *identity, const struct sockaddr *address)
 static enum vg_via
 via_of(enum listener_kind listener)
 {
-	return listener == LISTENER_TLS ? VG_VIA_RPC_TLS : listener == LISTENER_TCP ? VG_VIA_RPC_TCP : VG_VIA_RPC_UNIX;
+	switch (listener) {
+	case LISTENER_TLS:
+		return VG_VIA_RPC_TLS;
+	case LISTENER_TCP:
+		return VG_VIA_RPC_TCP;
+	case LISTENER_VNC:
+		return VG_VIA_VNC;
+	default:
+		return VG_VIA_RPC_UNIX;
+	}
 }
 
 /* The first state, by the way the client came in. */
@@ -260,6 +283,9 @@ begin(struct client *client)
 		break;
 	case LISTENER_TCP:
 		client_enter(client, CLIENT_RPC_AUTH);
+		break;
+	case LISTENER_VNC:
+		vnc_start(client);
 		break;
 	default:
 		client_enter(client, CLIENT_PEER_NAME);
@@ -408,7 +434,7 @@ static void
 on_reply_written(struct client *client)
 {
 	event_add(&client->readable, NULL);
-	login_readable(client);
+	states[client->state].readable(client);
 }
 
 /* Handshake over, chain verified by OpenSSL: is it one of ours? libvirt's client waits for one byte that says so. */
@@ -418,15 +444,21 @@ admit(struct client *client)
 	static const uint8_t confirmation[] = { 1 };
 	const struct settings *settings = client->config->settings;
 	struct vg_error error;
+	/* Only a viewer that goes on to SASL may have none: OpenSSL would have ended the others. */
+	bool shown = client->listener != LISTENER_VNC || SSL_get0_peer_certificate(client->transport.ssl) != NULL;
 
 	SSL_set_app_data(client->transport.ssl, NULL);
-	if (tls_client_identity(client->transport.ssl, client->identity, &error) < 0) {
+	if (shown && tls_client_identity(client->transport.ssl, client->identity, &error) < 0) {
 		client_close(client, CLOSE_CERT_REFUSED, error.what);
 		return;
 	}
-	if (!front_list_allows(&settings->tls_allowed_dn_list, client->identity->x509_dn)) {
+	if (shown && !front_list_allows(&settings->tls_allowed_dn_list, client->identity->x509_dn)) {
 		client->identity->proofs = 0;
 		client_close(client, CLOSE_DN_NOT_ALLOWED, NULL);
+		return;
+	}
+	if (client->listener == LISTENER_VNC) {
+		vnc_admit(client);
 		return;
 	}
 	if (transport_put(&client->transport, confirmation, sizeof(confirmation)) < 0 ||
@@ -448,7 +480,7 @@ client_check_again(struct client *client, const struct config *config)
 	struct vg_error error = { .what = "" };
 	char *dn;
 
-	if (client->listener != LISTENER_TLS || config->tls == NULL || client->transport.ssl == NULL)
+	if (config->tls == NULL || client->transport.ssl == NULL || SSL_get0_peer_certificate(client->transport.ssl) == NULL)
 		return;
 	if (tls_client_check_again(client->transport.ssl, config->tls, &error) < 0) {
 		client_close(client, CLOSE_CERT_WITHDRAWN, error.what);

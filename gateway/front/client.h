@@ -25,6 +25,13 @@ struct sasl_session;
 enum client_state {
 	CLIENT_NEW,		/* nothing: it was just accepted */
 	CLIENT_TLS_HANDSHAKE,	/* TLS bytes of the client */
+	CLIENT_VNC_VERSION,	/* the viewer's version of RFB */
+	CLIENT_VNC_SECURITY,	/* its choice of a security type */
+	CLIENT_VENCRYPT_VERSION,	/* its version of VeNCrypt */
+	CLIENT_VENCRYPT_SUBTYPE,	/* its choice of a subtype; TLS follows */
+	CLIENT_VNC_PLAIN,	/* user and password, under TLS */
+	CLIENT_VNC_SASL_START,	/* SASL mechanism and its first message */
+	CLIENT_VNC_SASL_STEP,	/* the next message */
 	CLIENT_PEER_NAME,	/* a worker: the name of the local peer's user */
 	CLIENT_RPC_AUTH,	/* the client's next authentication message */
 	CLIENT_SASL_STEP,	/* a worker: the answer of the SASL mechanism; the client is not read meanwhile */
@@ -66,6 +73,7 @@ struct client {
 
 	struct buf received;		/* authentication messages, as far as they have arrived */
 	struct sasl_session *sasl;
+	const struct vnc_type *vnc;	/* of a viewer: what it chose */
 	struct vg_identity *identity;	/* so far; NULL once handed over */
 	bool heard;			/* it has sent at least one byte */
 	bool held;			/* a worker holds it: not to be freed yet */
@@ -95,6 +103,13 @@ void client_hand_over(struct client *client);
 
 /* login.c: authentication messages. */
 void login_readable(struct client *client);
+/* What still stands between a SASL name that is proven and a session; CLOSE_NUM_REASONS: nothing. */
+enum close_reason login_judge(const struct client *client);
+/* vnc_login.c: a viewer's handshake. */
+void vnc_start(struct client *client);
+void vnc_readable(struct client *client);
+/* TLS is up and its certificate, if it has one, is taken. */
+void vnc_admit(struct client *client);
 /* pump.c */
 void pump_start(struct client *client);
 void pump_client_readable(struct client *client);

@@ -49,7 +49,7 @@ config_create(struct settings *settings, const int files[PROCESS_NUM_FILES], str
 		vg_fail(error, "out of memory");
 		return NULL;
 	}
-	if (settings->listen_tls) {
+	if (settings_use_tls(settings)) {
 		config->tls = tls_context_create(settings, files, error);
 		if (config->tls == NULL) {
 			free(config);
@@ -79,12 +79,6 @@ close_files(int files[PROCESS_NUM_FILES])
 			close(files[i]);
 		files[i] = -1;
 	}
-}
-
-static bool
-needs_sasl(const struct settings *settings)
-{
-	return settings->listen_tcp || (settings->listen_tls && settings->auth_tls == AUTH_SASL);
 }
 
 bool
@@ -358,7 +352,7 @@ reload(struct front *front, const int files[PROCESS_NUM_FILES], struct vg_error 
 		settings_destroy(settings);
 		return -1;
 	}
-	if (needs_sasl(settings) && !needs_sasl(front->config->settings) &&
+	if (settings_use_sasl(settings) && !settings_use_sasl(front->config->settings) &&
 	    sasl_library_start(settings->sasl_conf_dir, error) < 0) {
 		config_release(config);
 		return -1;
@@ -491,7 +485,7 @@ front_main(struct process *process)
 		fail_start(&front, &error);
 	warn_of_dates(front.config);
 	close_files(process->files);
-	if (needs_sasl(process->settings) && sasl_library_start(process->settings->sasl_conf_dir, &error) < 0)
+	if (settings_use_sasl(process->settings) && sasl_library_start(process->settings->sasl_conf_dir, &error) < 0)
 		fail_start(&front, &error);
 	front.audit = audit_client_create(front.base);
 	front.worker = worker_create(front.base);
@@ -512,23 +506,30 @@ front_main(struct process *process)
 static int
 check_sasl(const struct settings *settings, struct vg_error *error)
 {
-	const struct sasl_rules rules[] = { { .encrypted = true, .external_ssf = 256 },
-		{ .encrypted = false, .min_ssf = (unsigned)settings->tcp_min_ssf } };
-	const bool wanted[] = { settings->listen_tls && settings->auth_tls == AUTH_SASL, settings->listen_tcp };
+	const struct {
+		bool wanted;
+		struct sasl_rules rules;
+		const char *file, *way, *hint;
+	} rows[] = {
+		{ settings->listen_tls && settings->auth_tls == AUTH_SASL, { .encrypted = true, .external_ssf = 256 }, "libvirt.conf",
+		    "over TLS", "scram-sha-256" },
+		{ settings->listen_tcp, { .min_ssf = (unsigned)settings->tcp_min_ssf }, "libvirt.conf", "over plain TCP",
+		    "gssapi (only it gives a security layer)" },
+		{ settings->listen_vnc && settings->auth_vnc == AUTH_SASL, { .encrypted = true, .external_ssf = 256, .vnc = true },
+		    "vnc.conf", "to viewers", "scram-sha-256, plain" },
+	};
 
 	if (sasl_library_start(settings->sasl_conf_dir, error) < 0)
 		return -1;
-	for (size_t i = 0; i < 2; i++) {
-		struct sasl_session *session = wanted[i] ? sasl_session_create(&rules[i]) : NULL;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sasl_session *session = rows[i].wanted ? sasl_session_create(&rows[i].rules) : NULL;
 		bool some = session != NULL && sasl_session_mechs(session)[0] != '\0';
 
 		sasl_session_destroy(session);
-		if (!wanted[i] || some)
+		if (!rows[i].wanted || some)
 			continue;
-		vg_fail(error, "%s/libvirt.conf: no SASL mechanism that may be offered over %s",
-		    settings->sasl_conf_dir, rules[i].encrypted ? "TLS" : "plain TCP");
-		return vg_hint(error, "install the module and name it in mech_list: %s",
-		    rules[i].encrypted ? "scram-sha-256" : "gssapi (only it gives a security layer)");
+		vg_fail(error, "%s/%s: no SASL mechanism that may be offered %s", settings->sasl_conf_dir, rows[i].file, rows[i].way);
+		return vg_hint(error, "install the module and name it in mech_list: %s", rows[i].hint);
 	}
 	return 0;
 }
@@ -539,14 +540,14 @@ front_check(const struct settings *settings, const int files[PROCESS_NUM_FILES],
 	SSL_CTX *tls;
 	int ret = 0;
 
-	if (settings->listen_tls) {
+	if (settings_use_tls(settings)) {
 		tls = tls_context_create(settings, files, error);
 		if (tls == NULL)
 			return -1;
 		ret = tls_context_check_dates(tls, settings, error);
 		SSL_CTX_free(tls);
 	}
-	if (ret == 0 && needs_sasl(settings))
+	if (ret == 0 && settings_use_sasl(settings))
 		ret = check_sasl(settings, error);
 	return ret;
 }

@@ -111,9 +111,8 @@ names_one_person(const struct vg_identity *identity, const char *name)
 	return false;
 }
 
-/* What still stands between a proven name and a session; CLOSE_NUM_REASONS: nothing. */
-static enum close_reason
-judge(const struct client *client)
+enum close_reason
+login_judge(const struct client *client)
 {
 	const struct settings *settings = client->config->settings;
 	const char *name = sasl_session_name(client->sasl);
@@ -124,7 +123,7 @@ judge(const struct client *client)
 		return CLOSE_SASL_WEAK;
 	if (!front_list_allows(&settings->sasl_allowed_username_list, name))
 		return CLOSE_SASL_NOT_ALLOWED;
-	if (client->listener == LISTENER_TLS && settings->sasl_match_certificate &&
+	if (client->identity->x509_dn != NULL && settings->sasl_match_certificate &&
 	    !names_one_person(client->identity, name))
 		return CLOSE_SASL_NOT_CERT;
 	/* Whatever follows in clear would be taken for the session's although nobody protected it. */
@@ -148,7 +147,7 @@ static void
 succeed(struct client *client, const struct step_job *step)
 {
 	struct vg_identity *identity = client->identity;
-	enum close_reason reason = judge(client);
+	enum close_reason reason = login_judge(client);
 	const uint8_t *answer;
 	size_t len = sasl_session_answer(client->sasl, &answer);
 

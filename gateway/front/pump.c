@@ -112,7 +112,8 @@ to_client(struct client *client, const uint8_t *data, size_t len)
 	size_t piece;
 
 	for (; len > 0; data += piece, len -= piece) {
-		piece = framing_piece(&client->framing, data, len);
+		/* RFB has no messages that a TLS record must not share. */
+		piece = client->listener == LISTENER_VNC ? len : framing_piece(&client->framing, data, len);
 		if (piece == 0) {
 			client_close(client, CLOSE_GATE_FRAMING, NULL);
 			return -1;

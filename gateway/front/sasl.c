@@ -10,6 +10,7 @@
 
 #include <openssl/crypto.h>
 
+#include "gateway/front/sasl_options.h"
 #include "gateway/front/utf8.h"
 
 /* Everything that may ever be offered. PLAIN shows the password to this end: under TLS only. */
@@ -31,6 +32,8 @@ struct sasl_session {
 	unsigned answer_len;
 	char *name;
 	char *claimed;
+	char *guest;
+	sasl_callback_t callbacks[3];	/* of a viewer's connection */
 	unsigned ssf, max_encode;
 	char problem[512];
 };
@@ -118,6 +121,8 @@ sasl_library_start(const char *conf_dir, struct vg_error *error)
 		    sasl_errstring(code, NULL, NULL));
 		return vg_hint(error, "look at %s/libvirt.conf", conf_dir);
 	}
+	if (sasl_options_load(conf_dir, "vnc.conf", error) < 0)
+		return -1;
 	host_name = find_host_name();
 	return host_name != NULL ? 0 : vg_fail(error, "cyrus-sasl does not find this host's name");
 }
@@ -147,6 +152,53 @@ choose_mechs(struct sasl_session *session, const char *listed, bool encrypted)
 	}
 }
 
+static int
+on_option(void *context, const char *plugin, const char *option, const char **value, unsigned *len)
+{
+	(void)context;
+	*value = sasl_options_find(plugin, option);
+	if (*value == NULL)
+		return SASL_FAIL;		/* cyrus-sasl goes on with libvirt.conf */
+	if (len != NULL)
+		*len = (unsigned)strlen(*value);
+	return SASL_OK;
+}
+
+/*
+ * Parts guest from name before cyrus-sasl looks for the user. Kerberos names have an '@' of their own, and no place for a
+ * guest.
+ */
+static int
+on_name(sasl_conn_t *conn, void *context, const char *in, unsigned in_len, unsigned flags, const char *realm, char *out,
+    unsigned out_size, unsigned *out_len)
+{
+	struct sasl_session *session = context;
+	const char *at = strcmp(session->mech, "GSSAPI") == 0 ? NULL : memrchr(in, '@', in_len);
+	size_t len = at != NULL ? (size_t)(at - in) : in_len;
+
+	(void)conn;
+	(void)flags;
+	(void)realm;
+	if (len >= out_size)
+		return SASL_BUFOVER;
+	if (at != NULL && session->guest == NULL && (session->guest = strndup(at + 1, in_len - len - 1)) == NULL)
+		return SASL_NOMEM;
+	memcpy(out, in, len);
+	out[len] = '\0';
+	*out_len = (unsigned)len;
+	return SASL_OK;
+}
+
+static void
+set_callbacks(struct sasl_session *session, const struct sasl_rules *rules)
+{
+	session->callbacks[0] = (sasl_callback_t){ SASL_CB_GETOPT, (int (*)(void))(uintptr_t)on_option, NULL };
+	session->callbacks[1] = (sasl_callback_t){ SASL_CB_LIST_END, NULL, NULL };
+	if (rules->guest_in_name)
+		session->callbacks[1] = (sasl_callback_t){ SASL_CB_CANON_USER, (int (*)(void))(uintptr_t)on_name, session };
+	session->callbacks[2] = (sasl_callback_t){ SASL_CB_LIST_END, NULL, NULL };
+}
+
 struct sasl_session *
 sasl_session_create(const struct sasl_rules *rules)
 {
@@ -164,8 +216,9 @@ sasl_session_create(const struct sasl_rules *rules)
 
 	if (session == NULL)
 		return NULL;
-	if (sasl_server_new("libvirt", host_name, NULL, NULL, NULL, NULL, SASL_SUCCESS_DATA,
-	    &session->conn) != SASL_OK ||
+	set_callbacks(session, rules);
+	if (sasl_server_new(rules->vnc ? "vnc" : "libvirt", host_name, NULL, NULL, NULL, rules->vnc ? session->callbacks : NULL,
+	    SASL_SUCCESS_DATA, &session->conn) != SASL_OK ||
 	    (rules->encrypted && sasl_setprop(session->conn, SASL_SSF_EXTERNAL, &external) != SASL_OK) ||
 	    sasl_setprop(session->conn, SASL_SEC_PROPS, &properties) != SASL_OK) {
 		sasl_session_destroy(session);
@@ -184,6 +237,7 @@ sasl_session_destroy(struct sasl_session *session)
 	sasl_dispose(&session->conn);
 	free(session->name);
 	free(session->claimed);
+	free(session->guest);
 	free(session);
 }
 
@@ -304,6 +358,12 @@ const char *
 sasl_session_name(const struct sasl_session *session)
 {
 	return session->name;
+}
+
+const char *
+sasl_session_guest(const struct sasl_session *session)
+{
+	return session->guest;
 }
 
 unsigned

@@ -1,6 +1,7 @@
 /*
  * sasl.h: one SASL exchange by cyrus-sasl, as libvirt's own server does it: service and application name "libvirt", so
- * that libvirt.conf and the existing databases of libvirtd work.
+ * that libvirt.conf and the existing databases of libvirtd work. Viewers have the service "vnc" and options of their own
+ * (sasl_options.h); what these leave open is as for the others.
  *
  * A session belongs to the loop, except between handing sasl_session_step() to a worker and its return.
  */
@@ -20,6 +21,8 @@ struct sasl_rules {
 	bool encrypted;		/* under TLS: PLAIN may be offered, no layer is negotiated */
 	unsigned external_ssf;	/* bits of TLS */
 	unsigned min_ssf;	/* of the layer, when not encrypted */
+	bool vnc;		/* service "vnc": what vnc.conf says goes before libvirt.conf */
+	bool guest_in_name;	/* "alice@web-1" is alice, who asks for web-1 */
 };
 
 enum sasl_progress { SASL_PROGRESS_CONTINUE, SASL_PROGRESS_DONE, SASL_PROGRESS_FAILED };
@@ -29,7 +32,7 @@ enum sasl_progress { SASL_PROGRESS_CONTINUE, SASL_PROGRESS_DONE, SASL_PROGRESS_F
 /* What we offer to take as one packet of the security layer: as libvirt's client. */
 #define SASL_MAX_PACKET 65536u
 
-/* Once in a process, before threads are started. `conf_dir` is where libvirt.conf is looked for. */
+/* Once in a process, before threads are started. `conf_dir` is where libvirt.conf and vnc.conf are looked for. */
 int sasl_library_start(const char *conf_dir, struct vg_error *error);
 
 /* NULL when memory is out or cyrus-sasl refuses. */
@@ -51,6 +54,8 @@ enum sasl_progress sasl_session_step(struct sasl_session *session, const char *m
 size_t sasl_session_answer(const struct sasl_session *session, const uint8_t **data);
 /* After DONE: the authorised name, exact bytes, and the strength of the layer. */
 const char *sasl_session_name(const struct sasl_session *session);
+/* After DONE, with guest_in_name: what stood behind the name's last '@', or NULL. */
+const char *sasl_session_guest(const struct sasl_session *session);
 unsigned sasl_session_ssf(const struct sasl_session *session);
 const char *sasl_session_mech(const struct sasl_session *session);
 /* After FAILED: why, for the log. And the name that was claimed, or NULL: unproven. */

@@ -8,6 +8,7 @@
 
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
+#include "gateway/gate/console.h"
 
 #define MAX_REQUEST 4096u
 #define MAX_ADMINS 16		/* connections at a time */
@@ -63,6 +64,7 @@ session_json(const struct session *session)
 	(void)json_object_set_new(json, "in_flight", json_integer((json_int_t)session->num_calls));
 	(void)json_object_set_new(json, "streams", json_integer((json_int_t)session->num_streams));
 	(void)json_object_set_new(json, "silent_seconds", json_integer((json_int_t)(gate_now(session->gate) - session->heard)));
+	console_describe(session, json);
 	return json;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/gate/console.h"
 #include "gateway/gate/inventory.h"
 
 /* Where bytes land that can be handled at once: shared by all sessions, so that an idle one holds no buffer. */
@@ -34,6 +35,8 @@ gone(struct end *end)
 
 	if (is_client(end)) {
 		session_close(session, CLOSE_CLIENT_GONE);
+	} else if (session->state == SESSION_CONSOLE) {
+		session_close(session, CLOSE_CONSOLE_GONE);
 	} else if (session->closing) {
 		session_close(session, CLOSE_CLIENT_CLOSED);
 	} else {
@@ -45,6 +48,8 @@ gone(struct end *end)
 static size_t
 consume(struct end *end, const uint8_t *data, size_t len)
 {
+	if (end->session->state == SESSION_CONSOLE)
+		return is_client(end) ? console_take_client(end->session, data, len) : console_take_backend(end->session, data, len);
 	return is_client(end) ? take_consume(end->session, data, len) : reply_consume(end->session, data, len);
 }
 
@@ -243,6 +248,11 @@ session_update_reading(struct session *session)
 
 	if (session->state == SESSION_CLOSED)
 		return;
+	if (session->state == SESSION_CONSOLE) {
+		set_reading(&session->client, console_reads(session, &session->client) && !backend_full);
+		set_reading(&session->backend, console_reads(session, &session->backend) && !client_full);
+		return;
+	}
 	set_reading(&session->client, (session->state == SESSION_NEW || session->state == SESSION_OPEN) &&
 	    !client_full && !backend_full && slots);
 	set_reading(&session->backend, session->state >= SESSION_DIALING && session->state <= SESSION_LINGERING && !client_full);

@@ -15,6 +15,7 @@
 #include "gateway/admission/admission.h"
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
+#include "gateway/gate/console.h"
 #include "gateway/gate/control.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/rights.h"
@@ -112,6 +113,8 @@ accept_session(struct gate *gate, const uint8_t *body, size_t len, int fd)
 	if (session == NULL) {
 		identity_clear(&identity);
 		close(fd);
+	} else if (session->identity.via == VG_VIA_VNC) {
+		console_start(session);
 	}
 }
 

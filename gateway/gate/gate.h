@@ -33,6 +33,7 @@ struct call;
 struct judgement;
 struct granted;
 struct user;
+struct console;
 
 /*
  * Memory of one session is bounded by: one message being received from each side (RPC_MAX_LEN each), what waits to be
@@ -80,6 +81,7 @@ enum session_state {
 	SESSION_INVENTORY,	/* the inventory of the URI he named */
 	SESSION_DIALING,	/* libvirtd's answer to our AUTH_LIST */
 	SESSION_OPENING,	/* libvirtd's answer to CONNECT_OPEN */
+	SESSION_CONSOLE,	/* a viewer: see console.h */
 	SESSION_OPEN,		/* calls, replies, events, streams */
 	SESSION_LINGERING,	/* client gone: outcomes of the changes still in flight */
 	SESSION_FLUSHING,	/* backend gone or session refused: the last bytes to the client */
@@ -91,7 +93,7 @@ enum session_state {
 enum close_reason {
 	CLOSE_CLIENT_GONE, CLOSE_CLIENT_CLOSED, CLOSE_CLIENT_SILENT, CLOSE_CLIENT_PROTOCOL, CLOSE_BACKEND_GONE,
 	CLOSE_BACKEND_PROTOCOL, CLOSE_BACKEND_REFUSED, CLOSE_KILLED, CLOSE_REVOKED, CLOSE_TOO_MANY, CLOSE_NO_MEMORY,
-	CLOSE_STOPPING, CLOSE_NUM_REASONS
+	CLOSE_STOPPING, CLOSE_CONSOLE_DENIED, CLOSE_CONSOLE_GONE, CLOSE_CONSOLE_PROTOCOL, CLOSE_NUM_REASONS
 };
 
 /* One of the two sides of a session. */
@@ -119,6 +121,7 @@ struct session {
 	enum close_reason reason;	/* meaningful from LINGERING on */
 	struct end client, backend;
 	struct inventory *inventory;
+	struct console *console;	/* of a viewer, else NULL */
 	bool readonly;			/* his roles only read: bridged to the read-only socket */
 	const char *uri;		/* as allowed_uris has it */
 	struct lacks *lacks;		/* where decide_one() notes what is not plainly allowed; NULL: nowhere */
@@ -339,6 +342,8 @@ void record_access(struct call *call);
 /* One event for a reply that shows what would be hidden: a permissive mode showed it. */
 void record_would_hide(struct call *call, const struct lacks *lacks);
 uint64_t record_outcome(struct call *call, const char *status, int code, const char *message, audit_done_cb *done);
+/* Member "object". */
+json_t *record_object(const struct vg_object *object);
 void record_session(struct session *session, enum audit_event event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- xml.c: whom an XML document is about ---- */

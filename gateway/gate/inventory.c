@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/core/log.h"
+#include "gateway/gate/console.h"
 #include "gateway/gate/upstream.h"
 
 /* virDomainEventID and virDomainEventType, libvirt include/libvirt/libvirt-domain.h */
@@ -281,6 +282,8 @@ wake_sessions(struct inventory *inventory)
 		next = TAILQ_NEXT(session, entry);
 		if (session->inventory == inventory && session->state == SESSION_INVENTORY)
 			session_dial(session);
+		else if (session->state == SESSION_CONSOLE)
+			console_inventory_changed(session);
 	}
 }
 

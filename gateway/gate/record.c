@@ -138,8 +138,8 @@ args_json(const struct rpc_proc *proc, const uint8_t *body, size_t len)
 
 /* ---- the rest of a record ---- */
 
-static json_t *
-object_json(const struct vg_object *object)
+json_t *
+record_object(const struct vg_object *object)
 {
 	json_t *json = json_object();
 	char uuid[VG_UUID_TEXT_LEN + 1];
@@ -175,7 +175,7 @@ lack_on(const struct lack *lack, const struct vg_object *about)
 	    (!object->has_uuid || memcmp(object->uuid, about->uuid, VG_UUID_LEN) == 0) &&
 	    strcmp(object->name != NULL ? object->name : "", about->name != NULL ? about->name : "") == 0)
 		return NULL;
-	json = object_json(object);
+	json = record_object(object);
 	if (object->any)
 		(void)json_object_set_new(json, "every", json_true());
 	return json;
@@ -254,7 +254,7 @@ record_call(struct call *call, const struct judgement *judgement, const uint8_t 
 	audit_add_identity(record, &session->identity, session->id);
 	(void)json_object_set_new(record, "connection", connection_json(session));
 	(void)json_object_set_new(record, "call", json_string(call->proc->name));
-	(void)json_object_set_new(record, "object", object_json(&judgement->about.object));
+	(void)json_object_set_new(record, "object", record_object(&judgement->about.object));
 	if (body != NULL)
 		(void)json_object_set_new(record, "args", args_json(call->proc, body, len));
 	(void)json_object_set_new(record, "decision", decision_json(judgement));

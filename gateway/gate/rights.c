@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/core/log.h"
+#include "gateway/gate/console.h"
 #include "gateway/gate/inventory.h"
 
 /* ---- what was granted ---- */
@@ -194,7 +195,9 @@ rights_judge(struct session *session)
 	if (session->state > SESSION_OPEN)
 		return;
 	note_bindings(session);
-	if (!policy_knows(session->gate->policy, &session->identity, gate_now(session->gate)))
+	if (session->state == SESSION_CONSOLE)
+		console_rejudge(session);
+	else if (!policy_knows(session->gate->policy, &session->identity, gate_now(session->gate)))
 		session_close(session, CLOSE_REVOKED);
 	else if (session->state == SESSION_OPEN && session->num_streams > 0)
 		cut_streams(session);

@@ -1,6 +1,7 @@
 /*
  * session.c: the life of a session, and its one way out.
  *
+ *   NEW -> CONSOLE (a viewer: console.c)
  *   NEW -> INVENTORY -> DIALING -> OPENING -> OPEN
  *   any of them -> LINGERING (client gone, outcomes awaited) -> CLOSED
  *   any of them -> FLUSHING (last words to the client) -> CLOSED
@@ -12,6 +13,7 @@
 
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
+#include "gateway/gate/console.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/rights.h"
 #include "gateway/gate/upstream.h"
@@ -26,7 +28,7 @@
 /* The serial of the calls that the gate makes on a session's connection before the client's first. */
 #define DIAL_SERIAL 0xfffffff0u
 
-static const char *const state_names[SESSION_NUM_STATES] = { "new", "inventory", "dialing", "opening", "open", "lingering", "flushing",
+static const char *const state_names[SESSION_NUM_STATES] = { "new", "inventory", "dialing", "opening", "console", "open", "lingering", "flushing",
 	"closed" };
 
 static const char *const reason_names[CLOSE_NUM_REASONS] = {
@@ -42,6 +44,9 @@ static const char *const reason_names[CLOSE_NUM_REASONS] = {
 	[CLOSE_TOO_MANY] = "too many clients",
 	[CLOSE_NO_MEMORY] = "out of memory",
 	[CLOSE_STOPPING] = "gateway stopping",
+	[CLOSE_CONSOLE_DENIED] = "the console was refused",
+	[CLOSE_CONSOLE_GONE] = "the guest's console went away",
+	[CLOSE_CONSOLE_PROTOCOL] = "the guest's console broke the protocol",
 };
 
 const char *
@@ -170,6 +175,7 @@ session_close(struct session *session, enum close_reason reason)
 	}
 	if (awaited)
 		reply_abandon_all(session, reason_names[reason], false);
+	console_finish(session);
 	end_close(&session->backend);
 	session_set_state(session, session->client.fd >= 0 && buf_len(&session->client.out) > 0 ? SESSION_FLUSHING : SESSION_CLOSED);
 }
@@ -334,6 +340,9 @@ session_tick(struct session *session, time_t now)
 		case SESSION_OPENING:
 			refuse_open(session, RPC_ERR_SYSTEM, "libvirtd did not answer in time");
 			return;
+		case SESSION_CONSOLE:
+			console_too_late(session);
+			return;
 		case SESSION_LINGERING:
 			session_close(session, CLOSE_BACKEND_GONE);
 			return;
@@ -346,6 +355,8 @@ session_tick(struct session *session, time_t now)
 	}
 	if (session->num_cuts > 0 && now - session->cuts_since > CUT_SECONDS)
 		rights_cut_late(session);
+	if (session->state == SESSION_CONSOLE)
+		console_rejudge(session);
 	release_held(session, now);
 	keep_alive(session, now);
 }

@@ -32,6 +32,7 @@ struct upstream {
 	uint32_t last_serial;
 	struct pending *pending;
 	bool in_callback, destroyed;
+	int descriptor;			/* received, not yet taken; -1: none */
 };
 
 int
@@ -111,6 +112,8 @@ upstream_free(struct upstream *upstream)
 		event_del(&upstream->write_event);
 		close(upstream->fd);
 	}
+	if (upstream->descriptor >= 0)
+		close(upstream->descriptor);
 	buf_free(&upstream->in);
 	buf_free(&upstream->out);
 	free(upstream->uri);
@@ -186,6 +189,15 @@ upstream_cancel(struct upstream *upstream, uint32_t serial)
 			pending->reply = NULL;	/* the slot stays: the answer still comes */
 }
 
+int
+upstream_take_descriptor(struct upstream *upstream)
+{
+	int descriptor = upstream->descriptor;
+
+	upstream->descriptor = -1;
+	return descriptor;
+}
+
 /* Tells everybody that nothing more comes, the owner last. */
 static void
 fail(struct upstream *upstream, const char *why)
@@ -196,6 +208,8 @@ fail(struct upstream *upstream, const char *why)
 	(void)snprintf(error.message, sizeof(error.message), "%s", why);
 	event_del(&upstream->read_event);
 	event_del(&upstream->write_event);
+	if (upstream->descriptor >= 0)		/* of a reply that was not taken */
+		close(upstream_take_descriptor(upstream));
 	while (!upstream->destroyed && (pending = upstream->pending) != NULL) {
 		upstream->pending = pending->next;
 		if (pending->reply != NULL)
@@ -227,6 +241,34 @@ take_reply(struct upstream *upstream, const struct rpc_header *header, const uin
 		pending->reply(pending->proc, failed ? NULL : body, failed ? 0 : len, failed ? &error : NULL, pending->arg);
 	free(pending);
 	return 0;
+}
+
+/*
+ * A reply with descriptors: their number stands in front of the body, and each comes with a byte of its own behind the
+ * message (libvirt src/rpc/virnetmessage.c, virnetsocket.c). We ask only for calls that bring one. 1: taken, with the
+ * length of all of it in `used`; 0: the rest has not come.
+ */
+static int
+take_reply_with_descriptor(struct upstream *upstream, const struct rpc_header *header, const uint8_t *message, size_t len, size_t *used)
+{
+	struct rpc_header plain = *header;
+	const struct rpc_proc *proc = rpc_header_proc(header);
+	const uint8_t one[4] = { 0, 0, 0, 1 };
+
+	if (proc == NULL || !proc->descriptors || header->status != RPC_STATUS_OK || header->length < RPC_HEADER_LEN + sizeof(one))
+		return -1;
+	if (len < (size_t)header->length + 1)
+		return 0;
+	if (memcmp(message + RPC_HEADER_LEN, one, sizeof(one)) != 0 || upstream->descriptor < 0)
+		return -1;
+	plain.type = RPC_REPLY;
+	if (rpc_check_backend(&plain) != VG_OK || take_reply(upstream, &plain, message + RPC_HEADER_LEN + sizeof(one),
+	    header->length - RPC_HEADER_LEN - sizeof(one)) < 0)
+		return -1;
+	if (upstream->descriptor >= 0)
+		close(upstream_take_descriptor(upstream));
+	*used = (size_t)header->length + 1;
+	return 1;
 }
 
 static int
@@ -267,11 +309,47 @@ take_messages(struct upstream *upstream)
 			return -1;
 		if (parse == VG_MORE || header.length > len)
 			return 0;
+		if (header.type == RPC_REPLY_WITH_FDS) {
+			size_t used = 0;
+			int taken = take_reply_with_descriptor(upstream, &header, buf_head(&upstream->in), len, &used);
+
+			if (taken <= 0)
+				return taken;
+			buf_drop(&upstream->in, used);
+			continue;
+		}
 		if (take_message(upstream, &header, buf_head(&upstream->in) + RPC_HEADER_LEN, header.length - RPC_HEADER_LEN) < 0)
 			return -1;
 		buf_drop(&upstream->in, header.length);
 	}
 	return 0;
+}
+
+/* recv() that keeps one descriptor; a second one before the first is taken was never asked for, and is closed. */
+static ssize_t
+receive(struct upstream *upstream, uint8_t *room, size_t size)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = { .iov_base = room, .iov_len = size };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+	    .msg_controllen = CMSG_LEN(sizeof(int)) };	/* not CMSG_SPACE: its padding has room for a second one */
+	ssize_t n = recvmsg(upstream->fd, &message, MSG_CMSG_CLOEXEC);
+
+	for (struct cmsghdr *at = n < 0 ? NULL : CMSG_FIRSTHDR(&message); at != NULL; at = CMSG_NXTHDR(&message, at)) {
+		int descriptor;
+
+		if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS || at->cmsg_len != CMSG_LEN(sizeof(int)))
+			continue;
+		memcpy(&descriptor, CMSG_DATA(at), sizeof(descriptor));
+		if (upstream->descriptor >= 0)
+			close(descriptor);
+		else
+			upstream->descriptor = descriptor;
+	}
+	return n;
 }
 
 /* One read and what is whole of it. False: nothing more is there for now, or the upstream is over and may be freed. */
@@ -287,7 +365,7 @@ read_some(struct upstream *upstream)
 		fail(upstream, "out of memory");
 		goto out;
 	}
-	n = recv(upstream->fd, room, READ_SIZE, 0);
+	n = receive(upstream, room, READ_SIZE);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		goto out;
 	if (n <= 0) {
@@ -390,6 +468,7 @@ upstream_create(struct gate *gate, const char *path, const char *uri, const stru
 	if (upstream == NULL)
 		return NULL;
 	upstream->gate = gate;
+	upstream->descriptor = -1;
 	upstream->handlers = *handlers;
 	upstream->uri = strdup(uri);
 	upstream->fd = upstream_dial(path);

@@ -33,5 +33,10 @@ uint32_t upstream_call(struct upstream *upstream, const struct rpc_proc *proc, c
 /* What has come and is not read yet, now: callbacks come from within. Not to be called from a callback of its own. */
 void upstream_catch_up(struct upstream *upstream);
 void upstream_cancel(struct upstream *upstream, uint32_t serial);
+/*
+ * The descriptor that came with the reply (of a procedure whose row says `descriptors`), for its callback only: the caller's from
+ * then on. -1 when there was none; one that is not taken is closed.
+ */
+int upstream_take_descriptor(struct upstream *upstream);
 
 #endif

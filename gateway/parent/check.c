@@ -175,7 +175,7 @@ check_sasl(const struct settings *settings, const struct sandbox_user *user, str
 	char *text = NULL;
 	int fd;
 
-	if (!settings->listen_tcp && settings->auth_tls != AUTH_SASL)
+	if (!settings_use_sasl(settings))
 		return;
 	(void)snprintf(path, sizeof(path), "%s/libvirt.conf", settings->sasl_conf_dir);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

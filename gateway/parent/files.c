@@ -70,10 +70,10 @@ files_open(const struct settings *settings, int files[PROCESS_NUM_FILES], struct
 		const char *path, *key, *hint;
 	} rows[] = {
 		{ FILE_SETTINGS, true, settings->file, "--config", "name the file with --config" },
-		{ FILE_CERT, settings->listen_tls, settings->cert_file, "cert_file", "virtgate pki server HOST makes one" },
-		{ FILE_KEY, settings->listen_tls, settings->key_file, "key_file", "virtgate pki server HOST makes one" },
-		{ FILE_CA, settings->listen_tls, settings->ca_file, "ca_file", "virtgate pki init makes one" },
-		{ FILE_CRL, settings->listen_tls && settings->crl_file != NULL, settings->crl_file, "crl_file",
+		{ FILE_CERT, settings_use_tls(settings), settings->cert_file, "cert_file", "virtgate pki server HOST makes one" },
+		{ FILE_KEY, settings_use_tls(settings), settings->key_file, "key_file", "virtgate pki server HOST makes one" },
+		{ FILE_CA, settings_use_tls(settings), settings->ca_file, "ca_file", "virtgate pki init makes one" },
+		{ FILE_CRL, settings_use_tls(settings) && settings->crl_file != NULL, settings->crl_file, "crl_file",
 		    "virtgate pki init and virtgate pki revoke make one" },
 		{ FILE_POLICY, true, settings->policy_file, "policy_file",
 		    "start from the sample policy.json; virtgate policy check FILE explains mistakes" },

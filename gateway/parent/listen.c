@@ -219,7 +219,7 @@ write_whole(const struct settings *settings, const char *name, const char *text,
 static int
 write_ports(const struct parent *parent, struct vg_error *error)
 {
-	static const char *const names[] = { [LISTENER_TLS] = "tls", [LISTENER_TCP] = "tcp" };
+	static const char *const names[] = { [LISTENER_TLS] = "tls", [LISTENER_TCP] = "tcp", [LISTENER_VNC] = "vnc", [LISTENER_CONTROL] = NULL };
 	json_t *ports = json_object();
 	char *text;
 	int status;
@@ -227,7 +227,7 @@ write_ports(const struct parent *parent, struct vg_error *error)
 	for (unsigned i = 0; i < parent->num_listeners; i++) {
 		const struct listener *listener = &parent->listeners[i];
 
-		if (listener->kind == LISTENER_TLS || listener->kind == LISTENER_TCP)
+		if (names[listener->kind] != NULL)
 			(void)json_object_set_new(ports, names[listener->kind], json_integer((json_int_t)port_of(listener->fd)));
 	}
 	text = json_dumps(ports, JSON_SORT_KEYS);
@@ -272,6 +272,8 @@ listen_open(struct parent *parent, struct vg_error *error)
 	if (settings->listen_tls && listen_tcp(parent, LISTENER_TLS, "tls_port", settings->tls_port, error) < 0)
 		return -1;
 	if (settings->listen_tcp && listen_tcp(parent, LISTENER_TCP, "tcp_port", settings->tcp_port, error) < 0)
+		return -1;
+	if (settings->listen_vnc && listen_tcp(parent, LISTENER_VNC, "vnc_port", settings->vnc_port, error) < 0)
 		return -1;
 	if (settings->listen_unix && listen_unix(parent, LISTENER_UNIX, settings->unix_socket, 0666, NULL, error) < 0)
 		return -1;

@@ -43,6 +43,7 @@ struct vg_identity {
 	uint32_t unix_uid;
 
 	enum vg_via via;
+	char *console;			/* via vnc: name of the guest whose screen is asked for; nothing is proven by it */
 	char address[64];		/* numeric text, no scope; empty for a local socket */
 	uint16_t port;			/* of the client, host order; 0 for a local socket */
 };

@@ -332,19 +332,45 @@ harness_reload(const char *policy)
 
 /* ---- clients ---- */
 
-int
-client_connect(const char *user)
+static int
+hand_over(struct vg_identity identity)
 {
-	struct vg_identity identity = { .proofs = VG_PROOF_SASL, .via = VG_VIA_RPC_TLS, .address = "192.0.2.7", .port = 4711 };
 	uint8_t body[1024];
 	int fds[2];
 
-	identity.sasl_name = strdup(user);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	assert_int_equal(link_send(h.front, LINK_SESSION, body, handover_put(body, sizeof(body), &identity), &fds[1], 1), 0);
-	free(identity.sasl_name);
 	close(fds[1]);
 	return fds[0];
+}
+
+int
+client_connect(const char *user)
+{
+	return hand_over((struct vg_identity){ .proofs = VG_PROOF_SASL, .via = VG_VIA_RPC_TLS, .address = "192.0.2.7", .port = 4711,
+	    .sasl_name = (char *)(uintptr_t)user });
+}
+
+int
+viewer_connect(const char *user, const char *guest)
+{
+	return hand_over((struct vg_identity){ .proofs = VG_PROOF_SASL, .via = VG_VIA_VNC, .address = "192.0.2.7", .port = 4712,
+	    .sasl_name = (char *)(uintptr_t)user, .console = (char *)(uintptr_t)guest });
+}
+
+int
+harness_qemu(void)
+{
+	int fd;
+
+	for (int waited = 0; waited < DEADLINE_MS; waited += 10) {
+		fd = libvirtd_take_console();
+		if (fd >= 0)
+			return fd;
+		poll(NULL, 0, 10);
+	}
+	fail_msg("libvirtd was not asked for a console");
+	return -1;
 }
 
 void

@@ -21,7 +21,8 @@ struct message {
 };
 
 /* How the scripted libvirtd misbehaves on domain_get_info, from now on; or asks for polkit on its local socket, as real ones may. */
-enum mischief { BEHAVE, TRAILING_BYTES, SHORT_REPLY, WRONG_SERIAL, WRONG_PROCEDURE, REPLY_TWICE, CALL_TO_CLIENT, HANG_UP, STAY_SILENT, ASK_POLKIT };
+/* Of domain_open_graphics_fd: NO_DESCRIPTOR, TWO_DESCRIPTORS, STAY_SILENT. */
+enum mischief { NO_DESCRIPTOR = 100, TWO_DESCRIPTORS, BEHAVE = 0, TRAILING_BYTES, SHORT_REPLY, WRONG_SERIAL, WRONG_PROCEDURE, REPLY_TWICE, CALL_TO_CLIENT, HANG_UP, STAY_SILENT, ASK_POLKIT };
 
 /* The domains it has: web-1 (running, id 1), web-2 (shut off), db-1 (running, id 3). */
 extern const uint8_t uuid_web1[16], uuid_web2[16], uuid_db1[16];
@@ -48,6 +49,12 @@ void harness_event_id(const char *name, const uint8_t uuid[16], int32_t id);
 
 /* A client of user "sasl:NAME", handed over as a front does it. Returns the stream. */
 int client_connect(const char *user);
+/* A viewer of user "sasl:NAME" that asks for a guest's screen. */
+int viewer_connect(const char *user, const char *guest);
+/* QEMU's end of the console that libvirtd gave out last; waits for it. The caller closes it. */
+int harness_qemu(void);
+/* How many consoles libvirtd was asked for. */
+size_t harness_num_consoles(void);
 void client_send(int fd, const char *proc, uint32_t serial, const void *body, size_t len);
 void client_send_raw(int fd, const void *data, size_t len);
 /* The next message; false at end of file. Fails the test after five seconds of silence. */

@@ -29,6 +29,8 @@ static enum mischief current;
 static size_t num_forwarded, num_connections;
 static struct message last_forwarded;
 static int connections[MAX_CONNECTIONS];
+static size_t num_consoles;
+static int console = -1;
 
 void
 harness_mischief(enum mischief mischief)
@@ -152,6 +154,73 @@ refuse(int fd, const struct rpc_header *header, int code, const char *text)
 	(void)!send(fd, reply, rpc_put_error(reply, sizeof(reply), header, &error), MSG_NOSIGNAL);
 }
 
+size_t
+harness_num_consoles(void)
+{
+	size_t num;
+
+	pthread_mutex_lock(&lock);
+	num = num_consoles;
+	pthread_mutex_unlock(&lock);
+	return num;
+}
+
+int
+libvirtd_take_console(void)
+{
+	int fd;
+
+	pthread_mutex_lock(&lock);
+	fd = console;
+	console = -1;
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+/* The byte that carries descriptors behind a reply. */
+static void
+send_descriptors(int fd, const int *descriptors, size_t num)
+{
+	char control[CMSG_SPACE(2 * sizeof(int))] = "", byte = 0;
+	struct iovec part = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(num * sizeof(int)) };
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(num * sizeof(int));
+	memcpy(CMSG_DATA(head), descriptors, num * sizeof(int));
+	(void)!sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+static void
+answer_console(int fd, struct rpc_header reply, enum mischief mischief)
+{
+	const uint8_t num[] = { 0, 0, 0, mischief == TWO_DESCRIPTORS ? 2 : 1 };
+	int pair[2];
+
+	pthread_mutex_lock(&lock);
+	num_consoles++;
+	pthread_mutex_unlock(&lock);
+	if (mischief == STAY_SILENT)
+		return;
+	if (mischief == NO_DESCRIPTOR) {
+		write_message(fd, reply, NULL, 0);
+		return;
+	}
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return;
+	reply.type = RPC_REPLY_WITH_FDS;
+	write_message(fd, reply, num, sizeof(num));
+	send_descriptors(fd, (const int[]){ pair[1], pair[1] }, mischief == TWO_DESCRIPTORS ? 2 : 1);
+	close(pair[1]);
+	pthread_mutex_lock(&lock);
+	if (console >= 0)
+		close(console);
+	console = pair[0];
+	pthread_mutex_unlock(&lock);
+}
+
 /* domain_get_info as it should be, or one of the ways it should not. False: hang up. */
 static bool
 answer_info(int fd, struct rpc_header reply, enum mischief mischief)
@@ -183,6 +252,8 @@ answer_info(int fd, struct rpc_header reply, enum mischief mischief)
 	case STAY_SILENT:
 		return true;
 	case ASK_POLKIT:
+	case NO_DESCRIPTOR:
+	case TWO_DESCRIPTORS:
 	case BEHAVE:
 		break;
 	}
@@ -206,6 +277,10 @@ answer(int fd, const struct rpc_header *header, const uint8_t *body, size_t len,
 	reply.type = RPC_REPLY;
 	if (strcmp(proc, "domain_get_info") == 0)
 		return answer_info(fd, reply, mischief);
+	if (strcmp(proc, "domain_open_graphics_fd") == 0) {
+		answer_console(fd, reply, mischief);
+		return true;
+	}
 	if (strcmp(proc, "auth_list") == 0) {
 		*authenticated = mischief != ASK_POLKIT;
 		write_message(fd, reply, *authenticated ? "\0\0\0\1\0\0\0\0" : "\0\0\0\1\0\0\0\2", 8);
@@ -328,6 +403,7 @@ libvirtd_start(const char *path)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	current = BEHAVE;
+	num_consoles = 0;
 	num_forwarded = 0;
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -343,4 +419,7 @@ libvirtd_stop(void)
 	shutdown(listener, SHUT_RDWR);
 	pthread_join(acceptor, NULL);
 	close(listener);
+	if (console >= 0)
+		close(console);
+	console = -1;
 }

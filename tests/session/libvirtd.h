@@ -10,5 +10,7 @@
 /* Listens on `path`; a thread serves until libvirtd_stop. */
 void libvirtd_start(const char *path);
 void libvirtd_stop(void);
+/* QEMU's end of the console that was given out last, once; -1: there is none. */
+int libvirtd_take_console(void);
 
 #endif

@@ -1,0 +1,563 @@
+/*
+ * console.c: a viewer on a guest's screen. Who it is, is known; here is decided whether he may, it is written down, and only
+ * then QEMU is reached. QEMU's side of the handshake is the gate's own; behind it the viewer's messages pass one by one
+ * through rfb_client_get(), and QEMU's bytes as they come.
+ *
+ *   INVENTORY -> RECORDING -> DIALING -> SERVER_VERSION -> SERVER_SECURITY -> SERVER_RESULT -> CLIENT_INIT -> SERVER_INIT -> OPEN
+ */
+#include "gateway/gate/console.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "gateway/core/log.h"
+#include "gateway/gate/console_record.h"
+#include "gateway/gate/inventory.h"
+#include "gateway/gate/upstream.h"
+#include "proto/rfb.h"
+
+/* virDomainOpenGraphicsFlags, libvirt include/libvirt/libvirt-domain.h: QEMU takes this connection without its password. */
+enum { OPEN_GRAPHICS_SKIPAUTH = 1 };
+
+static const struct {
+	const char *name;
+	int seconds;			/* that it may last; 0: as long as it likes */
+	bool reads_client, reads_backend;
+} states[CONSOLE_NUM_STATES] = {
+	[CONSOLE_INVENTORY] = { "inventory", 10, false, false },
+	[CONSOLE_RECORDING] = { "recording", 10, false, false },
+	[CONSOLE_DIALING] = { "dialing", 10, false, false },
+	[CONSOLE_SERVER_VERSION] = { "server version", 10, false, true },
+	[CONSOLE_SERVER_SECURITY] = { "server security", 10, false, true },
+	[CONSOLE_SERVER_RESULT] = { "server result", 10, false, true },
+	[CONSOLE_CLIENT_INIT] = { "client init", 30, true, true },
+	[CONSOLE_SERVER_INIT] = { "server init", 10, false, true },
+	[CONSOLE_OPEN] = { "open", 0, true, true },
+};
+
+/* What of a viewer's messages passes, by what he may. */
+static const bool passes[CONSOLE_NUM_MODES][RFB_USE_NOTHING + 1] = {
+	[CONSOLE_VIEW] = { [RFB_USE_VIEW] = true, [RFB_USE_ENCODINGS] = true, [RFB_USE_SOUND] = true },
+	[CONSOLE_INPUT] = { [RFB_USE_VIEW] = true, [RFB_USE_ENCODINGS] = true, [RFB_USE_SOUND] = true, [RFB_USE_INPUT] = true,
+		[RFB_USE_CLIPBOARD] = true, [RFB_USE_RESIZE] = true },
+};
+
+static void
+console_enter(struct session *session, enum console_state state)
+{
+	struct console *console = session->console;
+
+	log_debug("session %s: console %s -> %s", session->id, states[console->state].name, states[state].name);
+	console->state = state;
+	session->deadline = states[state].seconds == 0 ? 0 : gate_now(session->gate) + states[state].seconds;
+	session_update_reading(session);
+}
+
+bool
+console_reads(const struct session *session, const struct end *end)
+{
+	const struct console *console = session->console;
+
+	return end == &session->client ? states[console->state].reads_client : states[console->state].reads_backend;
+}
+
+/* SecurityResult with what the person at the viewer is told; the session ends. */
+static void
+refuse(struct session *session, enum close_reason reason, const char *text)
+{
+	uint8_t result[RFB_MAX_REASON_LEN];
+
+	if (session->console->state < CONSOLE_CLIENT_INIT)
+		end_send(&session->client, result, rfb_put_failed(result, text));
+	session_close(session, reason);
+}
+
+/* The console of a guest that he may open cannot be had. */
+static void
+unavailable(struct session *session, enum close_reason reason, const char *why)
+{
+	char text[RFB_MAX_REASON_LEN - 8];
+
+	log_warn("session %s: console of '%s': %s", session->id, session->console->name, why);
+	(void)snprintf(text, sizeof(text), "the console is not available: %s", why);
+	refuse(session, reason, text);
+}
+
+/* ---- may he ---- */
+
+static struct vg_object
+object_of(const struct console *console)
+{
+	struct vg_object object = { .class = VG_CLASS_domain, .has_uuid = true, .name = console->name };
+
+	memcpy(object.uuid, console->uuid, VG_UUID_LEN);
+	return object;
+}
+
+/* What he may: into console->mode, and the decision that said so. False: nothing. Asked every second: not counted. */
+static bool
+judge(struct session *session)
+{
+	static const enum vg_permission wanted[CONSOLE_NUM_MODES] = { [CONSOLE_INPUT] = VG_PERM_domain_open_graphics,
+		[CONSOLE_VIEW] = VG_PERM_domain_view_graphics };
+	struct console *console = session->console;
+	struct vg_object object = object_of(console);
+
+	for (size_t mode = 0; mode < CONSOLE_NUM_MODES; mode++) {
+		console->permission = wanted[mode];
+		console->decision = policy_decide(session->gate->policy, &session->identity, wanted[mode], &object, gate_now(session->gate));
+		console->mode = (enum console_mode)mode;
+		if (console->decision.verdict != VERDICT_DENY)
+			return true;
+	}
+	return false;
+}
+
+enum finding { GUEST_FOUND, GUEST_UNKNOWN, GUEST_NOT_YET };
+
+/* The guest that he asked for, and its inventory. NOT_YET: one that could know it has only just been asked. */
+static enum finding
+find_guest(struct session *session)
+{
+	const struct gate *gate = session->gate;
+	const struct inventory_domain *domain;
+	enum finding otherwise = GUEST_UNKNOWN;
+
+	for (size_t i = 0; i < gate->num_inventories; i++) {
+		if (!inventory_ready(gate->inventories[i]) && inventory_trouble(gate->inventories[i])[0] == '\0')
+			otherwise = GUEST_NOT_YET;
+		domain = inventory_by_name(gate->inventories[i], session->identity.console);
+		if (domain == NULL)
+			continue;
+		session->inventory = gate->inventories[i];
+		session->uri = inventory_uri(gate->inventories[i]);
+		session->console->found = true;
+		memcpy(session->console->uuid, domain->uuid, VG_UUID_LEN);
+		return GUEST_FOUND;
+	}
+	return otherwise;
+}
+
+static bool
+sees_guest(struct session *session)
+{
+	const struct vg_object object = object_of(session->console);
+
+	return decide_visible(session, VG_PERM_domain_getattr, &object);
+}
+
+/* A guest that he may not know of is refused as a wrong password is. */
+static void
+deny(struct session *session, bool sees)
+{
+	char op[ID_LEN + 1], text[RFB_MAX_REASON_LEN - 8];
+
+	session->gate->counters.denials++;
+	console_record_refusal(session, op);
+	(void)snprintf(text, sizeof(text), "access denied: 'domain:open_graphics' on domain '%s' (decision %s)", session->console->name, op);
+	refuse(session, CLOSE_CONSOLE_DENIED, sees ? text : "authentication failed");
+}
+
+static void dial(struct session *session);
+
+static void
+on_recorded(bool durable, void *arg)
+{
+	struct session *session = arg;
+
+	session->console->ticket = 0;
+	if (durable)
+		dial(session);
+	else
+		unavailable(session, CLOSE_CONSOLE_GONE, "the audit trail cannot be written");
+}
+
+/* Decides as soon as it is known which guest this is. */
+void
+console_inventory_changed(struct session *session)
+{
+	struct console *console = session->console;
+	enum finding finding;
+
+	if (console->state != CONSOLE_INVENTORY)
+		return;
+	finding = find_guest(session);
+	if (finding == GUEST_NOT_YET)
+		return;
+	session->gate->counters.decisions++;
+	if (finding == GUEST_UNKNOWN || !judge(session)) {
+		deny(session, finding == GUEST_FOUND && sees_guest(session));
+		return;
+	}
+	console_enter(session, CONSOLE_RECORDING);
+	console->ticket = console_record_open(session, on_recorded);
+	if (console->ticket == 0)
+		unavailable(session, CLOSE_CONSOLE_GONE, "the audit trail cannot be written");
+}
+
+void
+console_start(struct session *session)
+{
+	struct console *console = calloc(1, sizeof(*console));
+
+	if (console == NULL || (console->name = strdup(session->identity.console)) == NULL) {
+		free(console);
+		session_close(session, CLOSE_NO_MEMORY);
+		return;
+	}
+	session->console = console;
+	clock_gettime(CLOCK_MONOTONIC, &console->started);
+	session_set_state(session, SESSION_CONSOLE);
+	console_enter(session, CONSOLE_INVENTORY);
+	console_inventory_changed(session);
+}
+
+void
+console_finish(struct session *session)
+{
+	struct console *console = session->console;
+
+	if (console == NULL)
+		return;
+	if (console->ticket != 0)
+		audit_forget(session->gate->audit, console->ticket);
+	else if (console->opened)
+		console_record_close(session);
+	upstream_destroy(console->upstream);
+	free(console->name);
+	free(console);
+	session->console = NULL;
+}
+
+/* ---- reaching QEMU ---- */
+
+static void
+attach(struct session *session, int descriptor)
+{
+	int size = END_READ_SIZE;
+
+	(void)fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK);
+	(void)setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	end_init(&session->backend, session, descriptor);
+	console_enter(session, CONSOLE_SERVER_VERSION);
+}
+
+static void
+on_descriptor(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
+{
+	struct session *session = arg;
+	struct upstream *upstream = session->console->upstream;
+	int descriptor = upstream_take_descriptor(upstream);
+
+	(void)proc;
+	(void)body;
+	(void)len;
+	session->console->upstream = NULL;
+	upstream_destroy(upstream);
+	if (descriptor >= 0)
+		attach(session, descriptor);
+	else
+		unavailable(session, CLOSE_CONSOLE_GONE, error != NULL ? error->message : "libvirtd gave no descriptor");
+}
+
+static void
+on_dialed(void *arg)
+{
+	struct session *session = arg;
+	const struct inventory_domain *domain = inventory_by_uuid(session->inventory, session->console->uuid);
+	uint8_t body[4096];
+	struct xdr_out out;
+
+	xdr_out_init(&out, body, sizeof(body));
+	xdr_put_string(&out, session->console->name);
+	xdr_put_raw(&out, session->console->uuid, VG_UUID_LEN);
+	xdr_put_i32(&out, domain != NULL ? domain->id : -1);
+	xdr_put_u32(&out, 0);		/* the first display */
+	xdr_put_u32(&out, OPEN_GRAPHICS_SKIPAUTH);
+	if (out.failed || upstream_call(session->console->upstream, rpc_proc_by_name("domain_open_graphics_fd"), body, out.len,
+	    on_descriptor, session) == 0)
+		unavailable(session, CLOSE_NO_MEMORY, "out of memory");
+}
+
+static void
+on_event(const struct rpc_proc *proc, const uint8_t *body, size_t len, void *arg)
+{
+	(void)proc;
+	(void)body;
+	(void)len;
+	(void)arg;
+}
+
+static void
+on_closed(const char *why, void *arg)
+{
+	struct session *session = arg;
+	struct upstream *upstream = session->console->upstream;
+
+	session->console->upstream = NULL;
+	upstream_destroy(upstream);
+	unavailable(session, CLOSE_BACKEND_GONE, why);
+}
+
+/* A connection of its own: a guest whose monitor hangs must not hold up the inventory's. */
+static void
+dial(struct session *session)
+{
+	const struct upstream_handlers handlers = { .ready = on_dialed, .event = on_event, .closed = on_closed, .arg = session };
+	const struct settings *settings = session->gate->settings;
+
+	session->console->opened = true;
+	console_enter(session, CONSOLE_DIALING);
+	session->console->upstream = upstream_create(session->gate, settings->backend_socket, session->uri, &handlers);
+	if (session->console->upstream == NULL)
+		unavailable(session, CLOSE_BACKEND_REFUSED, "libvirtd cannot be reached");
+}
+
+/* ---- QEMU's handshake ---- */
+
+static enum vg_parse
+take_version(struct session *session, const uint8_t *data, size_t len, size_t *used)
+{
+	unsigned minor;
+	enum vg_parse parse = rfb_version_get(data, len, &minor);
+
+	if (parse != VG_OK)
+		return parse;
+	if (minor < 8)
+		return VG_BAD;
+	*used = RFB_VERSION_LEN;
+	end_send(&session->backend, RFB_VERSION_TEXT, RFB_VERSION_LEN);
+	console_enter(session, CONSOLE_SERVER_SECURITY);
+	return VG_OK;
+}
+
+static enum vg_parse
+take_security(struct session *session, const uint8_t *data, size_t len, size_t *used)
+{
+	static const uint8_t none = RFB_SECURITY_NONE;
+	enum vg_parse parse = rfb_security_list_get(data, len, RFB_SECURITY_NONE, used);
+
+	if (parse != VG_OK)
+		return parse;
+	end_send(&session->backend, &none, sizeof(none));
+	console_enter(session, CONSOLE_SERVER_RESULT);
+	return VG_OK;
+}
+
+static enum vg_parse
+take_result(struct session *session, const uint8_t *data, size_t len, size_t *used)
+{
+	if (len < 4)
+		return VG_MORE;
+	if (rfb_load_u32(data) != 0)
+		return VG_BAD;
+	*used = 4;
+	end_send(&session->client, data, 4);
+	console_enter(session, CONSOLE_CLIENT_INIT);
+	return VG_OK;
+}
+
+static enum vg_parse
+take_server_init(struct session *session, const uint8_t *data, size_t len, size_t *used)
+{
+	enum vg_parse parse = rfb_server_init_get(data, len, used);
+
+	if (parse != VG_OK)
+		return parse;
+	end_send(&session->client, data, *used);
+	console_enter(session, CONSOLE_OPEN);
+	return VG_OK;
+}
+
+static enum vg_parse
+take_screen(struct session *session, const uint8_t *data, size_t len, size_t *used)
+{
+	*used = len;
+	session->console->bytes_to_client += len;
+	end_send(&session->client, data, len);
+	return VG_OK;
+}
+
+/* QEMU says nothing before it has heard ClientInit. */
+static enum vg_parse
+take_early(struct session *session, const uint8_t *data, size_t len, size_t *used)
+{
+	(void)session;
+	(void)data;
+	(void)len;
+	(void)used;
+	return VG_BAD;
+}
+
+size_t
+console_take_backend(struct session *session, const uint8_t *data, size_t len)
+{
+	static enum vg_parse (*const takers[CONSOLE_NUM_STATES])(struct session *, const uint8_t *, size_t, size_t *) = {
+		[CONSOLE_SERVER_VERSION] = take_version, [CONSOLE_SERVER_SECURITY] = take_security,
+		[CONSOLE_SERVER_RESULT] = take_result, [CONSOLE_CLIENT_INIT] = take_early,
+		[CONSOLE_SERVER_INIT] = take_server_init, [CONSOLE_OPEN] = take_screen,
+	};
+	size_t eaten = 0, used;
+
+	while (session->state == SESSION_CONSOLE && eaten < len) {
+		enum vg_parse parse;
+
+		used = 0;
+		parse = takers[session->console->state](session, data + eaten, len - eaten, &used);
+		if (parse == VG_MORE)
+			break;
+		if (parse == VG_BAD) {
+			unavailable(session, CLOSE_CONSOLE_PROTOCOL, "the guest's VNC server says something that is no RFB 3.8");
+			return len;
+		}
+		eaten += used;
+	}
+	return eaten;
+}
+
+/* ---- the viewer ---- */
+
+/*
+ * Whether he wants to share does not matter: QEMU throws out the others for one who does not, and that is not for a
+ * viewer to say.
+ */
+static size_t
+take_client_init(struct session *session)
+{
+	static const uint8_t shared = 1;
+
+	end_send(&session->backend, &shared, sizeof(shared));
+	console_enter(session, CONSOLE_SERVER_INIT);
+	return 1;
+}
+
+static void
+pass(struct session *session, const uint8_t *data, size_t len)
+{
+	session->console->bytes_to_backend += len;
+	end_send(&session->backend, data, len);
+}
+
+static void
+pass_encodings(struct session *session, const uint8_t *data, size_t len)
+{
+	uint8_t copy[4 + 4 * RFB_MAX_ENCODINGS];
+
+	memcpy(copy, data, len);
+	pass(session, copy, rfb_filter_encodings(copy, len));
+}
+
+/* Whole messages, those that pass one behind the other sent as one piece. */
+static size_t
+take_messages(struct session *session, const uint8_t *data, size_t len)
+{
+	struct console *console = session->console;
+	size_t at = 0, from = 0;
+	struct rfb_message message;
+	enum vg_parse parse;
+
+	while ((parse = rfb_client_get(data + at, len - at, &message)) == VG_OK) {
+		if (!passes[console->mode][message.use] || message.use == RFB_USE_ENCODINGS) {
+			pass(session, data + from, at - from);
+			if (message.use == RFB_USE_ENCODINGS)
+				pass_encodings(session, data + at, message.len);
+			else
+				console->dropped++;
+			from = at + message.len;
+		}
+		at += message.len;
+	}
+	pass(session, data + from, at - from);
+	if (parse == VG_BAD) {
+		record_session(session, AUDIT_PROTOCOL, "a viewer's message of type %u that is not known, too long or not valid", data[at]);
+		session_close(session, CLOSE_CLIENT_PROTOCOL);
+		return len;
+	}
+	return at;
+}
+
+size_t
+console_take_client(struct session *session, const uint8_t *data, size_t len)
+{
+	size_t eaten = 0;
+
+	if (session->console->state == CONSOLE_CLIENT_INIT && len > 0)
+		return take_client_init(session);
+	if (session->console->state == CONSOLE_OPEN)
+		eaten = take_messages(session, data, len);
+	return eaten;
+}
+
+/* ---- time and change ---- */
+
+void
+console_too_late(struct session *session)
+{
+	struct console *console = session->console;
+
+	log_warn("session %s: console of '%s': nothing came in state '%s'", session->id, console->name, states[console->state].name);
+	if (console->state == CONSOLE_CLIENT_INIT)
+		session_close(session, CLOSE_CLIENT_SILENT);
+	else
+		unavailable(session, CLOSE_CONSOLE_GONE, "no answer in time");
+}
+
+/* Follows a guest that was renamed: it is decided on the name that it has. False when memory is out. */
+static bool
+follow_name(struct console *console, const char *name)
+{
+	char *copy;
+
+	if (strcmp(console->name, name) == 0)
+		return true;
+	copy = strdup(name);
+	if (copy == NULL)
+		return false;
+	free(console->name);
+	console->name = copy;
+	return true;
+}
+
+void
+console_rejudge(struct session *session)
+{
+	struct console *console = session->console;
+	const struct inventory_domain *domain;
+	enum console_mode mode = console->mode;
+
+	if (!console->found)
+		return;
+	/* While libvirtd is away its guests are not: what was known of this one counts. */
+	if (inventory_ready(session->inventory)) {
+		domain = inventory_by_uuid(session->inventory, console->uuid);
+		if (domain == NULL) {
+			session_close(session, CLOSE_CONSOLE_GONE);
+			return;
+		}
+		if (!follow_name(console, domain->name)) {
+			session_close(session, CLOSE_NO_MEMORY);
+			return;
+		}
+	}
+	/* Less than it began with is not enough: a key that is held down would stay down. */
+	if (!judge(session) || console->mode != mode) {
+		console->mode = mode;
+		refuse(session, CLOSE_REVOKED, "rights revoked");
+	}
+}
+
+void
+console_describe(const struct session *session, json_t *json)
+{
+	const struct console *console = session->console;
+
+	if (console == NULL)
+		return;
+	(void)json_object_set_new(json, "console", audit_text(console->name, strlen(console->name)));
+	(void)json_object_set_new(json, "mode", json_string(console_mode_name(console->mode)));
+	(void)json_object_set_new(json, "console_state", json_string(states[console->state].name));
+	(void)json_object_set_new(json, "bytes_to_viewer", json_integer((json_int_t)console->bytes_to_client));
+	(void)json_object_set_new(json, "bytes_to_guest", json_integer((json_int_t)console->bytes_to_backend));
+}

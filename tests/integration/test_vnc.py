@@ -1,0 +1,305 @@
+"""A guest's screen through the gateway: who gets in, what passes, and how it ends. The guest has no VNC port at all."""
+import os
+import socket
+import struct
+
+import pytest
+
+from conftest import policy_with_realms
+from lab.gateway import SaslUsers
+from lab.libvirtd import have_qemu
+from lab.process import wait_until
+from lab.vnc import X509_NONE, X509_PLAIN, X509_SASL, Refused, Viewer, gvnccapture, have_gvnccapture
+
+GUEST, GUEST_UUID = "web-k", "11111111-0000-4000-8000-0000000000ee"
+HIDDEN = "hr-q"
+PASSWORDS = {"alice": "alice's word", "bob": "bob's word", "carol": "carol's word"}
+
+# Boot sector: prints KEYS-READY on the serial port, then each scan code that the keyboard gives.
+KEYS_SECTOR = bytes.fromhex(
+    "fa 31c0 8ed8 be307c"       # cli; ds = 0; si = text
+    "ac 84c0 7405 e80f00 ebf6"  # next: lodsb; test al, al; jz keys; call send; jmp next
+    "e464 a801 74fa e460 e80200 ebf3"   # keys: wait for port 0x64 bit 0; in al, 0x60; call send; jmp keys
+    "88c4 bafd03 ec a820 74fb"  # send: mov ah, al; wait for the transmitter
+    "88e0 baf803 ee c3"         # out 0x3f8, al; ret
+) + b"KEYS-READY\r\n\0"
+
+
+@pytest.fixture(scope="module")
+def serial(libvirtd, scratch):
+    """Path of a file with what the guest web-k says on its serial port. It runs as long as the tests of this file."""
+    if not have_qemu():
+        pytest.skip("there is no QEMU here")
+    disk, output = f"{libvirtd.dir}/keys.img", f"{libvirtd.dir}/keys.serial"
+    with open(disk, "wb") as file:
+        file.write((KEYS_SECTOR.ljust(510, b"\0") + b"\x55\xaa").ljust(1 << 20, b"\0"))
+    xml = libvirtd.guest_xml(GUEST, GUEST_UUID).replace(f"{libvirtd.dir}/{GUEST}.img", disk)
+    xml = xml.replace("<serial type='pty'>", f"<serial type='file'><source path='{output}'/>").replace(
+        "<console type='pty'><target type='serial' port='0'/></console>", "")
+    libvirtd.virsh("define", scratch.write("keys.xml", xml), uri=libvirtd.qemu_uri)
+    libvirtd.virsh("start", GUEST, uri=libvirtd.qemu_uri)
+    wait_until(lambda: b"KEYS-READY" in said(output), "the guest to boot", 60)
+    yield output
+    libvirtd.virsh("destroy", GUEST, uri=libvirtd.qemu_uri, check=False)
+    libvirtd.virsh("undefine", GUEST, uri=libvirtd.qemu_uri, check=False)
+
+
+def said(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def with_consoles(policy):
+    """carol may look at the screens of web-*; bob sees everything and may open no screen."""
+    policy = {**policy, "groups": dict(policy["groups"]), "bindings": list(policy["bindings"])}
+    policy["groups"]["watchers"] = ["x509-cn:carol", "sasl:carol", f"sasl:carol@{socket.gethostname()}"]
+    policy["bindings"].append({"id": "watchers", "who": ["group:watchers"], "role": "console-viewer", "on": ["domain:web-*"]})
+    return policy
+
+
+@pytest.fixture(scope="module")
+def vnc_users(scratch):
+    users = SaslUsers(scratch, name="sasl-vnc", passwords=PASSWORDS, mechanisms="gssapi")
+    # what vnc.conf says goes before libvirt.conf
+    scratch.write("sasl-vnc/vnc.conf", "# viewers\nmech_list: scram-sha-256 plain\n")
+    return users
+
+
+@pytest.fixture(scope="module")
+def console(make_gateway, vnc_users, serial):
+    return make_gateway("vnc", policy=with_consoles(policy_with_realms()), sasl=vnc_users, listen_vnc=True, vnc_port="0",
+                        auth_vnc="sasl", listen_unix=True)
+
+
+@pytest.fixture
+def viewer(console):
+    """Makes viewers that are closed with the test."""
+    made = []
+
+    def make():
+        made.append(Viewer(console.ports["vnc"]))
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()
+
+
+def enter(console, viewer, user, guest=GUEST, password=None, pki=None):
+    """Up to the SecurityResult, by X509Plain."""
+    return viewer().start_tls(X509_PLAIN, ca=console.authority.ca_cert, pki=pki).plain(
+        f"{user}@{guest}", PASSWORDS[user] if password is None else password)
+
+
+def sessions(console):
+    listed = console.virtgate("session", "list", "--json", "--config", f"{console.dir}/virtgated.conf")
+    assert listed.returncode == 0, listed.stderr
+    return listed.stdout
+
+
+# ---- getting in ----
+
+def test_plain_shows_the_screen_and_types(console, viewer, serial):
+    with enter(console, viewer, "alice").init() as screen:
+        assert screen.size[0] >= 320 and GUEST in screen.name
+        screen.encodings(0, -223)
+        screen.request()
+        assert screen.update() == screen.size[0] * screen.size[1]
+        before = said(serial)
+        screen.type(ord("a"))
+        wait_until(lambda: said(serial)[len(before):].startswith(b"\x1e\x9e"), "the key in the guest", 20)
+    opened = console.wait_audit(event="console.open", object__uuid=GUEST_UUID, args__mode="input")[-1]
+    assert opened["decision"]["binding"] == "webops-on-web" and opened["decision"]["permissions"] == ["domain:open_graphics"]
+    assert opened["source"]["via"] == "vnc" and opened["user"]["sasl"].startswith("alice")
+    closed = console.wait_audit(event="console.close", session=opened["session"])[-1]
+    assert closed["args"]["bytes_to_viewer"] > 320 * 200 and closed["args"]["bytes_to_guest"] > 30
+    assert closed["duration_us"] > 0 and closed["result"]["message"] == "client went away"
+
+
+def test_scram(console, viewer, serial):
+    screen = viewer().start_tls(X509_SASL, ca=console.authority.ca_cert)
+    assert screen.mechanisms() == ["SCRAM-SHA-256", "PLAIN"]
+    screen.scram(f"alice@{GUEST}", PASSWORDS["alice"]).init()
+    assert console.wait_audit(event="console.open", user__mech="SCRAM-SHA-256")
+
+
+def test_certificate_and_server_name(console, viewer, serial):
+    pki = f"{console.authority.clients}/alice"
+    viewer().start_tls(X509_NONE, pki=pki, name=f"{GUEST}.localhost").init()
+    assert console.wait_audit(event="console.open", user__x509="CN=alice,O=Lab")
+    with pytest.raises(Refused, match="which guest"):
+        viewer().start_tls(X509_NONE, pki=pki).init()
+
+
+@pytest.mark.skipif(not have_gvnccapture(), reason="there is no gvnccapture here, or this is not root")
+def test_gvnccapture_takes_a_picture(console, serial, scratch):
+    picture = scratch("screen.png")
+    printed = gvnccapture(console.ports["vnc"], picture, console.authority.ca_cert, answers=(f"alice@{GUEST}", PASSWORDS["alice"]))
+    assert os.path.exists(picture), printed
+    with open(picture, "rb") as file:
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+    assert console.wait_audit(event="console.close")
+
+
+# ---- not getting in ----
+
+def test_wrong_password_and_hidden_guest_look_the_same(console, viewer, guests):
+    answers = set()
+    for user, guest, password in (("alice", GUEST, "wrong"), ("alice", HIDDEN, None), ("alice", "no-such", None)):
+        with pytest.raises(Refused) as refused:
+            enter(console, viewer, user, guest, password).init()
+        answers.add(str(refused.value))
+    assert answers == {"authentication failed"}
+    assert console.wait_audit(code="VG1403W", object__name=HIDDEN)
+
+
+def test_console_is_refused_to_a_viewer(console, viewer, serial):
+    with pytest.raises(Refused, match=f"access denied: 'domain:open_graphics' on domain '{GUEST}'"):
+        enter(console, viewer, "bob").init()
+    record = console.wait_audit(code="VG1403W", object__name=GUEST)[-1]
+    assert record["decision"]["verdict"] == "deny" and record["result"]["status"] == "denied"
+
+
+def test_other_persons_certificate_does_not_go_with_a_password(console, viewer, serial):
+    with pytest.raises(Refused):
+        enter(console, viewer, "alice", pki=f"{console.authority.clients}/bob").init()
+
+
+def test_I69_only_vencrypt_is_offered(console, viewer):
+    assert viewer().version().security_types() == [19]
+    assert viewer().subtypes() == [X509_SASL, X509_PLAIN, X509_NONE]
+    for choice in (1, 2, 16, 18, 20, 255):
+        one = viewer().version()
+        one.security_types()
+        one.send(bytes([choice]))
+        with pytest.raises(Refused):
+            one.result()
+        assert one.ended()
+    for subtype in (0, 256, 257, 258, 259, 261, 264):
+        one = viewer()
+        one.subtypes()
+        one.send(struct.pack("!I", subtype))
+        assert one.read(1) == b"\0" and one.ended()
+
+
+@pytest.mark.parametrize("version", [b"RFB 003.003\n", b"RFB 003.007\n"])
+def test_old_viewers_are_told(console, viewer, version):
+    one = viewer().version(version)
+    if version == b"RFB 003.003\n":
+        one.read(3)
+    with pytest.raises(Refused, match="RFB 3.8"):
+        one.security_types()
+    assert one.ended()
+
+
+def test_I69_clear_text_before_tls_ends_it(console, viewer):
+    one = viewer()
+    one.subtypes()
+    one.send(struct.pack("!I", X509_PLAIN) + b"\x16\x03\x01")
+    assert one.ended()
+
+
+def test_certificate_alone_when_sasl_is_off(make_gateway, serial, authority):
+    gateway = make_gateway("vnc-x509", policy=with_consoles(policy_with_realms()), listen_vnc=True, vnc_port="0", listen_tls=False)
+    with Viewer(gateway.ports["vnc"]) as one:
+        assert one.subtypes() == [X509_NONE]
+    with Viewer(gateway.ports["vnc"]) as one, pytest.raises(OSError):
+        one.start_tls(X509_NONE, ca=authority.ca_cert, name=f"{GUEST}.localhost").init()
+    with Viewer(gateway.ports["vnc"]) as one:
+        one.start_tls(X509_NONE, pki=f"{authority.clients}/alice", name=f"{GUEST}.localhost").init()
+
+
+# ---- inside ----
+
+def test_I71_view_only_drops_input(console, viewer, serial):
+    screen = enter(console, viewer, "carol").init()
+    assert console.wait_audit(event="console.open", args__mode="view")
+    before = said(serial)
+    screen.encodings(0)
+    screen.type(ord("x"))
+    screen.send(struct.pack("!BBHHIHI", 255, 0, 1, 0, 0, 0x2d, 0)[:12])     # the extended form of the same key
+    screen.send(struct.pack("!BBHH", 5, 1, 3, 3))
+    screen.send(struct.pack("!BxxxI", 6, 3) + b"abc")
+    screen.request()
+    assert screen.update() > 0
+    # alice types behind it: hers is the first that arrives
+    other = enter(console, viewer, "alice").init()
+    other.type(ord("b"))
+    wait_until(lambda: said(serial) != before, "alice's key in the guest", 20)
+    wait_until(lambda: said(serial)[len(before):] == b"\x30\xb0", "alice's key and no other", 20)
+    screen.close()
+    closed = console.wait_audit(event="console.close", args__mode="view")[-1]
+    assert closed["args"]["dropped_messages"] == 5
+
+
+@pytest.mark.parametrize("message", [
+    b"\x07", b"\x01", b"\xfe", b"\xff\x02\x00\x00",
+    b"\x02\x00\xff\xff", b"\x06\x00\x00\x00\x7f\xff\xff\xff", b"\x06\x00\x00\x00\x80\x00\x00\x00",
+    b"\x00\0\0\0" + bytes([0, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0]),
+    b"\xf8\0\0\0\0\0\0\0\x41", b"\xfb\0\4\0\3\0\x11\0",
+])
+def test_I71_unknown_and_overlong_messages_end_it(console, viewer, serial, message):
+    screen = enter(console, viewer, "alice").init()
+    screen.send(message)
+    assert screen.ended()
+
+
+def test_I71_extended_clipboard_is_dropped(console, viewer, serial):
+    screen = enter(console, viewer, "alice").init()
+    screen.encodings(0, -1063131698)
+    screen.send(struct.pack("!Bxxxi", 6, -4) + b"\x02\0\0\1" + struct.pack("!Bxxxi", 6, -12) + b"\x10\0\0\1" + b"x" * 8)
+    screen.send(b"\xfa\0\1\4")      # xvp: reset
+    screen.request()
+    assert screen.update() > 0      # and no ServerCutText with capabilities was in front of it
+
+
+def test_messages_split_at_every_byte(console, viewer, serial):
+    before = said(serial)
+    screen = enter(console, viewer, "alice").init()
+    for byte in struct.pack("!BxHii", 2, 2, 0, -223) + struct.pack("!BBxxI", 4, 1, ord("c")) + struct.pack("!BBxxI", 4, 0, ord("c")):
+        screen.send(bytes([byte]))
+    wait_until(lambda: said(serial)[len(before):] == b"\x2e\xae", "the key in the guest", 20)
+
+
+# ---- the end ----
+
+def test_session_list_and_kill(console, viewer, serial):
+    screen = enter(console, viewer, "alice").init()
+    record = console.wait_audit(event="console.open", user__sasl=console.audit(event="console.open")[-1]["user"]["sasl"])[-1]
+    listed = sessions(console)
+    assert record["session"] in listed and GUEST in listed
+    killed = console.virtgate("session", "kill", record["session"], "--config", f"{console.dir}/virtgated.conf")
+    assert killed.returncode == 0, killed.stderr
+    assert screen.ended()
+    closed = console.wait_audit(event="console.close", session=record["session"])[-1]
+    assert closed["result"]["message"] == "ended by an admin"
+
+
+def test_I11_revoked_right_ends_a_running_console(console, viewer, serial):
+    keep, lose = enter(console, viewer, "carol").init(), enter(console, viewer, "alice").init()
+    policy = with_consoles(policy_with_realms())
+    console.write_policy({**policy, "bindings": [binding for binding in policy["bindings"] if binding["id"] != "webops-on-web"]})
+    try:
+        console.reload()
+        assert lose.ended()
+        closed = console.wait_audit(event="console.close", result__message="rights revoked")[-1]
+        assert closed["user"]["sasl"].startswith("alice")
+        keep.request()
+        assert keep.update() > 0
+    finally:
+        console.write_policy(policy)
+        console.reload()
+
+
+def test_guest_that_stops_ends_its_consoles(console, viewer, serial, libvirtd):
+    screen = enter(console, viewer, "alice").init()
+    libvirtd.virsh("reset", GUEST, uri=libvirtd.qemu_uri)
+    libvirtd.virsh("destroy", GUEST, uri=libvirtd.qemu_uri)
+    try:
+        assert screen.ended()
+        with pytest.raises(Refused, match="the console is not available: .*not running"):
+            enter(console, viewer, "alice").init()
+    finally:
+        libvirtd.virsh("start", GUEST, uri=libvirtd.qemu_uri)

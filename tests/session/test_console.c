@@ -1,0 +1,377 @@
+/*
+ * What does the gate do between a viewer and a guest's VNC server, when one of them is hostile? The VNC server is the test's
+ * own; the real one is in tests/integration/test_vnc.py. Names carry the invariant that a test proves.
+ */
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/session/harness.h"
+
+static const char policy[] = "{ \"version\": 1, \"bindings\": ["
+	"{ \"id\": \"web\", \"who\": [\"sasl:alice\"], \"role\": \"operator\", \"on\": [\"domain:web-*\"] },"
+	"{ \"id\": \"watch\", \"who\": [\"sasl:carol\"], \"role\": \"console-viewer\", \"on\": [\"domain:web-*\"] },"
+	"{ \"id\": \"look\", \"who\": [\"sasl:bob\"], \"role\": \"viewer\", \"on\": [\"*\"] } ] }";
+static const char narrow_policy[] = "{ \"version\": 1, \"bindings\": ["
+	"{ \"id\": \"watch\", \"who\": [\"sasl:alice\", \"sasl:carol\"], \"role\": \"console-viewer\", \"on\": [\"domain:web-*\"] } ] }";
+
+static const char version[] = "RFB 003.008\n";
+static const uint8_t failed[4] = { 0, 0, 0, 1 }, accepted[4] = { 0, 0, 0, 0 };
+/* 320 x 200, 32 bits, a name of three bytes */
+static const uint8_t server_init[] = { 1, 64, 0, 200, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0, 0, 0, 0, 3, 'w', 'e', 'b' };
+static const uint8_t key[] = { 4, 1, 0, 0, 0, 0, 0, 'a' }, pointer[] = { 5, 1, 0, 3, 0, 3 }, text[] = { 6, 0, 0, 0, 0, 0, 0, 1, 'x' },
+	request[] = { 3, 0, 0, 0, 0, 0, 1, 64, 0, 200 };
+
+static int
+setup(void **state)
+{
+	(void)state;
+	harness_start(policy);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	harness_stop();
+	return 0;
+}
+
+static void
+expect_bytes(int fd, const void *bytes, size_t len)
+{
+	uint8_t got[1024];
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	assert_true(len <= sizeof(got));
+	for (size_t at = 0; at < len;) {
+		ssize_t n;
+
+		if (poll(&poll_fd, 1, 5000) != 1)
+			fail_msg("nothing came for five seconds; %zu of %zu bytes are here", at, len);
+		n = recv(fd, got + at, len - at, 0);
+		if (n <= 0)
+			fail_msg("the end came after %zu of %zu bytes", at, len);
+		at += (size_t)n;
+	}
+	assert_memory_equal(got, bytes, len);
+}
+
+/* SecurityResult "failed" and its reason, then the end. */
+static void
+expect_refusal(int fd, const char *reason)
+{
+	uint8_t len[4];
+	char got[512] = "";
+
+	expect_bytes(fd, failed, sizeof(failed));
+	assert_int_equal(recv(fd, len, 4, MSG_WAITALL), 4);
+	assert_int_equal(len[0] + len[1], 0);
+	assert_true((len[2] << 8 | len[3]) < 512);
+	assert_int_equal(recv(fd, got, (size_t)(len[2] << 8 | len[3]), MSG_WAITALL), len[2] << 8 | len[3]);
+	if (strstr(got, reason) == NULL)
+		fail_msg("expected a reason with '%s', got '%s'", reason, got);
+	client_expect_end(fd);
+}
+
+/* QEMU's part up to SecurityResult. */
+static void
+serve_security(int qemu)
+{
+	client_send_raw(qemu, version, 12);
+	expect_bytes(qemu, version, 12);
+	client_send_raw(qemu, "\2\2\1", 3);
+	expect_bytes(qemu, "\1", 1);
+	client_send_raw(qemu, accepted, 4);
+}
+
+/* An open console: the viewer's end, and QEMU's in `qemu`. */
+static int
+open_console(const char *user, int *qemu)
+{
+	int viewer = viewer_connect(user, "web-1");
+
+	*qemu = harness_qemu();
+	serve_security(*qemu);
+	expect_bytes(viewer, accepted, 4);
+	client_send_raw(viewer, "\0", 1);		/* he does not want to share */
+	expect_bytes(*qemu, "\1", 1);			/* which is not his to say */
+	client_send_raw(*qemu, server_init, sizeof(server_init));
+	expect_bytes(viewer, server_init, sizeof(server_init));
+	return viewer;
+}
+
+/* Another viewer is served as if nothing had happened. */
+static void
+expect_console_works(void)
+{
+	int qemu, viewer = open_console("alice", &qemu);
+
+	close(viewer);
+	client_expect_end(qemu);
+}
+
+static void
+test_both_ways(void **state)
+{
+	int qemu, viewer = open_console("alice", &qemu);
+
+	(void)state;
+	client_send_raw(viewer, key, sizeof(key));
+	expect_bytes(qemu, key, sizeof(key));
+	client_send_raw(qemu, "any bytes", 9);
+	expect_bytes(viewer, "any bytes", 9);
+	harness_expect_record("\"console.open\"", "\"domain:open_graphics\"");
+	close(viewer);
+	harness_expect_record("\"console.close\"", "\"bytes_to_guest\":8");
+	client_expect_end(qemu);
+}
+
+static void
+test_i70_nothing_reaches_qemu_before_the_record(void **state)
+{
+	int viewer;
+
+	(void)state;
+	harness_audit(false);
+	viewer = viewer_connect("alice", "web-1");
+	expect_refusal(viewer, "the audit trail cannot be written");
+	assert_int_equal(harness_num_consoles(), 0);
+}
+
+static void
+test_i70_nothing_reaches_qemu_without_the_right(void **state)
+{
+	(void)state;
+	expect_refusal(viewer_connect("bob", "web-1"), "access denied: 'domain:open_graphics' on domain 'web-1'");
+	expect_refusal(viewer_connect("alice", "db-1"), "authentication failed");
+	expect_refusal(viewer_connect("alice", "no-such"), "authentication failed");
+	expect_refusal(viewer_connect("mallory", "web-1"), "authentication failed");
+	assert_int_equal(harness_num_consoles(), 0);
+	harness_expect_record("VG1403W", "db-1");
+}
+
+static void
+test_i71_view_only(void **state)
+{
+	static const uint8_t size[] = { 251, 0, 1, 64, 0, 200, 0, 0 }, xvp[] = { 250, 0, 1, 4 };
+	int qemu, viewer = open_console("carol", &qemu);
+
+	(void)state;
+	client_send_raw(viewer, key, sizeof(key));
+	client_send_raw(viewer, pointer, sizeof(pointer));
+	client_send_raw(viewer, text, sizeof(text));
+	client_send_raw(viewer, size, sizeof(size));
+	client_send_raw(viewer, xvp, sizeof(xvp));
+	client_send_raw(viewer, request, sizeof(request));
+	expect_bytes(qemu, request, sizeof(request));
+	close(viewer);
+	harness_expect_record("\"console.close\"", "\"dropped_messages\":5");
+	close(qemu);
+}
+
+static void
+test_i71_encodings_are_filtered(void **state)
+{
+	static const uint8_t asked[] = { 2, 0, 0, 4, 0, 0, 0, 7, 0xc0, 0xa1, 0xe5, 0xce, 0xff, 0xff, 0xfe, 0xcb, 0xff, 0xff, 0xff, 0x21 };
+	static const uint8_t passed[] = { 2, 0, 0, 2, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0x21 };
+	int qemu, viewer = open_console("alice", &qemu);
+
+	(void)state;
+	client_send_raw(viewer, asked, sizeof(asked));
+	expect_bytes(qemu, passed, sizeof(passed));
+	close(viewer);
+	close(qemu);
+}
+
+static void
+test_viewer_that_babbles_is_ended(void **state)
+{
+	int qemu, viewer = open_console("alice", &qemu);
+
+	(void)state;
+	client_send_raw(viewer, key, sizeof(key));
+	client_send_raw(viewer, "\7", 1);
+	expect_bytes(qemu, key, sizeof(key));
+	client_expect_end(viewer);
+	client_expect_end(qemu);
+	harness_expect_record("VG1201W", "type 7");
+}
+
+static void
+test_messages_split_at_every_byte(void **state)
+{
+	int qemu, viewer = open_console("alice", &qemu);
+	uint8_t all[sizeof(key) + sizeof(text) + sizeof(request)];
+
+	(void)state;
+	memcpy(all, key, sizeof(key));
+	memcpy(all + sizeof(key), text, sizeof(text));
+	memcpy(all + sizeof(key) + sizeof(text), request, sizeof(request));
+	for (size_t i = 0; i < sizeof(all); i++)
+		client_send_raw(viewer, all + i, 1);
+	expect_bytes(qemu, all, sizeof(all));
+	close(viewer);
+	close(qemu);
+}
+
+/* What a guest's VNC server may say instead of what it should, and at which step. */
+static void
+test_i73_hostile_vnc_server(void **state)
+{
+	static const struct {
+		int step;		/* 0: version, 1: security types, 2: SecurityResult, 3: before ClientInit, 4: ServerInit */
+		const char *bytes;
+		size_t len;
+	} rows[] = {
+		{ 0, "RFB 003.003\n", 12 }, { 0, "RFB 004.000\n", 12 }, { 0, "HTTP/1.1 400", 12 }, { 0, "S", 1 }, { 0, "", 0 },
+		{ 1, "\0\0\0\0\3no!", 8 }, { 1, "\1\2", 2 }, { 1, "\3\2\23\24", 4 }, { 1, "", 0 },
+		{ 2, "\0\0\0\1\0\0\0\0", 8 }, { 2, "\1\0\0\0", 4 }, { 2, "", 0 },
+		{ 3, "x", 1 }, { 3, "", 0 },
+		{ 4, "\1\100\0\310\40\30\0\1\0\377\0\377\0\377\20\10\0\0\0\0\377\377\377\377", 24 }, { 4, "", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int viewer = viewer_connect("alice", "web-1"), qemu = harness_qemu();
+
+		if (rows[i].step > 0) {
+			client_send_raw(qemu, version, 12);
+			expect_bytes(qemu, version, 12);
+		}
+		if (rows[i].step > 1) {
+			client_send_raw(qemu, "\1\1", 2);
+			expect_bytes(qemu, "\1", 1);
+		}
+		if (rows[i].step > 2) {
+			client_send_raw(qemu, accepted, 4);
+			expect_bytes(viewer, accepted, 4);
+		}
+		if (rows[i].step > 3) {
+			client_send_raw(viewer, "\1", 1);
+			expect_bytes(qemu, "\1", 1);
+		}
+		if (rows[i].len > 0)
+			client_send_raw(qemu, rows[i].bytes, rows[i].len);
+		else
+			shutdown(qemu, SHUT_WR);
+		if (rows[i].step < 3 && rows[i].len > 0)
+			expect_refusal(viewer, "the console is not available");
+		else
+			client_expect_end(viewer);
+		close(qemu);
+	}
+	expect_console_works();
+}
+
+/* A viewer that does not read: QEMU is not read either, after what the gate may keep. */
+static void
+test_i73_slow_viewer_costs_bounded_memory(void **state)
+{
+	static uint8_t block[65536];
+	int qemu, viewer = open_console("alice", &qemu);
+	struct pollfd poll_fd = { .fd = qemu, .events = POLLOUT };
+	size_t total = 0;
+
+	(void)state;
+	while (poll(&poll_fd, 1, 500) == 1) {
+		ssize_t n = send(qemu, block, sizeof(block), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		total += n > 0 ? (size_t)n : 0;
+		assert_true(total < 16u * 1024 * 1024);
+	}
+	for (size_t got = 0; got < total;) {
+		ssize_t n = recv(viewer, block, sizeof(block), 0);
+
+		assert_true(n > 0);
+		got += (size_t)n;
+	}
+	client_send_raw(qemu, "more", 4);
+	expect_bytes(viewer, "more", 4);
+	close(viewer);
+	close(qemu);
+}
+
+static void
+test_i11_revoked_right_ends_it(void **state)
+{
+	int alices, carols, alice = open_console("alice", &alices), carol = open_console("carol", &carols);
+	char *problem;
+
+	(void)state;
+	problem = harness_reload(narrow_policy);
+	assert_string_equal(problem, "");
+	free(problem);
+	client_expect_end(alice);		/* she may still look, but not what she began with */
+	client_expect_end(alices);
+	harness_expect_record("\"console.close\"", "rights revoked");
+	client_send_raw(carol, request, sizeof(request));
+	expect_bytes(carols, request, sizeof(request));
+	close(carol);
+	close(carols);
+}
+
+static void
+test_i66_renamed_guest_is_judged_by_its_new_name(void **state)
+{
+	int qemu, viewer = open_console("alice", &qemu);
+
+	(void)state;
+	harness_event("hr-1", uuid_web1);
+	client_expect_end(viewer);
+	client_expect_end(qemu);
+	harness_expect_record("\"console.close\"", "hr-1");
+}
+
+static void
+test_libvirtd_without_a_descriptor(void **state)
+{
+	(void)state;
+	harness_mischief(NO_DESCRIPTOR);
+	expect_refusal(viewer_connect("alice", "web-1"), "libvirtd gave no descriptor");
+	harness_mischief(TWO_DESCRIPTORS);
+	expect_refusal(viewer_connect("alice", "web-1"), "does not decode");
+	harness_mischief(BEHAVE);
+	close(harness_qemu());
+	expect_console_works();
+}
+
+static void
+test_viewer_leaves_while_libvirtd_thinks(void **state)
+{
+	int viewer;
+
+	(void)state;
+	harness_mischief(STAY_SILENT);
+	viewer = viewer_connect("alice", "web-1");
+	while (harness_num_consoles() == 0)
+		poll(NULL, 0, 10);
+	harness_mischief(BEHAVE);
+	close(viewer);
+	/* Nobody reads the viewer yet: its end shows when the answer is overdue, or at the latest at the stop of the gate. */
+	expect_console_works();
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_both_ways), TEST(test_i70_nothing_reaches_qemu_before_the_record),
+		TEST(test_i70_nothing_reaches_qemu_without_the_right), TEST(test_i71_view_only),
+		TEST(test_i71_encodings_are_filtered), TEST(test_viewer_that_babbles_is_ended),
+		TEST(test_messages_split_at_every_byte), TEST(test_i73_hostile_vnc_server),
+		TEST(test_i73_slow_viewer_costs_bounded_memory), TEST(test_i11_revoked_right_ends_it),
+		TEST(test_i66_renamed_guest_is_judged_by_its_new_name), TEST(test_libvirtd_without_a_descriptor),
+		TEST(test_viewer_leaves_while_libvirtd_thinks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
