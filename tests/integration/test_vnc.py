@@ -211,6 +211,33 @@ def test_certificate_alone_when_sasl_is_off(make_gateway, serial, authority):
         one.start_tls(X509_NONE, pki=f"{authority.clients}/alice", name=f"{GUEST}.localhost").init()
 
 
+def test_cve_2011_0011_empty_password(console, viewer, serial):
+    for user in ("alice", "nobody-here", ""):
+        with pytest.raises(Refused, match="^authentication failed$"):
+            enter(console, viewer, user, password="").init()
+
+
+def test_cve_2023_3354_left_in_the_handshake(console, serial):
+    """Whoever leaves at whatever step leaves nothing behind that the next one stumbles over."""
+    def steps(one):
+        yield one.version()
+        yield one.security_types()
+        yield one.send(b"\x13") or one.read(2)
+        yield one.send(b"\0\2") or one.read(2) or one.read(4 * 3)
+        yield one.send(struct.pack("!I", X509_PLAIN)) or one.read(1)
+        yield one.send(b"\x16\x03\x01\x00\xff\x01")
+    for left_after in range(6):
+        for _ in range(5):
+            one = Viewer(console.ports["vnc"])
+            for number, _ in enumerate(steps(one)):
+                if number == left_after:
+                    break
+            one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))     # by a reset
+            one.close()
+    with Viewer(console.ports["vnc"]) as one:
+        one.start_tls(X509_PLAIN, ca=console.authority.ca_cert).plain(f"alice@{GUEST}", PASSWORDS["alice"]).init()
+
+
 # ---- inside ----
 
 def test_I71_view_only_drops_input(console, viewer, serial):

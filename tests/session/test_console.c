@@ -135,7 +135,7 @@ test_both_ways(void **state)
 }
 
 static void
-test_i70_nothing_reaches_qemu_before_the_record(void **state)
+test_I70_nothing_reaches_qemu_before_the_record(void **state)
 {
 	int viewer;
 
@@ -147,7 +147,7 @@ test_i70_nothing_reaches_qemu_before_the_record(void **state)
 }
 
 static void
-test_i70_nothing_reaches_qemu_without_the_right(void **state)
+test_I70_nothing_reaches_qemu_without_the_right(void **state)
 {
 	(void)state;
 	expect_refusal(viewer_connect("bob", "web-1"), "access denied: 'domain:open_graphics' on domain 'web-1'");
@@ -159,7 +159,7 @@ test_i70_nothing_reaches_qemu_without_the_right(void **state)
 }
 
 static void
-test_i71_view_only(void **state)
+test_I71_view_only(void **state)
 {
 	static const uint8_t size[] = { 251, 0, 1, 64, 0, 200, 0, 0 }, xvp[] = { 250, 0, 1, 4 };
 	int qemu, viewer = open_console("carol", &qemu);
@@ -178,7 +178,7 @@ test_i71_view_only(void **state)
 }
 
 static void
-test_i71_encodings_are_filtered(void **state)
+test_I71_encodings_are_filtered(void **state)
 {
 	static const uint8_t asked[] = { 2, 0, 0, 4, 0, 0, 0, 7, 0xc0, 0xa1, 0xe5, 0xce, 0xff, 0xff, 0xfe, 0xcb, 0xff, 0xff, 0xff, 0x21 };
 	static const uint8_t passed[] = { 2, 0, 0, 2, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0x21 };
@@ -224,7 +224,7 @@ test_messages_split_at_every_byte(void **state)
 
 /* What a guest's VNC server may say instead of what it should, and at which step. */
 static void
-test_i73_hostile_vnc_server(void **state)
+test_I73_hostile_vnc_server(void **state)
 {
 	static const struct {
 		int step;		/* 0: version, 1: security types, 2: SecurityResult, 3: before ClientInit, 4: ServerInit */
@@ -273,7 +273,7 @@ test_i73_hostile_vnc_server(void **state)
 
 /* A viewer that does not read: QEMU is not read either, after what the gate may keep. */
 static void
-test_i73_slow_viewer_costs_bounded_memory(void **state)
+test_I73_slow_viewer_costs_bounded_memory(void **state)
 {
 	static uint8_t block[65536];
 	int qemu, viewer = open_console("alice", &qemu);
@@ -300,7 +300,7 @@ test_i73_slow_viewer_costs_bounded_memory(void **state)
 }
 
 static void
-test_i11_revoked_right_ends_it(void **state)
+test_I11_revoked_right_ends_it(void **state)
 {
 	int alices, carols, alice = open_console("alice", &alices), carol = open_console("carol", &carols);
 	char *problem;
@@ -319,7 +319,7 @@ test_i11_revoked_right_ends_it(void **state)
 }
 
 static void
-test_i66_renamed_guest_is_judged_by_its_new_name(void **state)
+test_I66_renamed_guest_is_judged_by_its_new_name(void **state)
 {
 	int qemu, viewer = open_console("alice", &qemu);
 
@@ -364,12 +364,12 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_both_ways), TEST(test_i70_nothing_reaches_qemu_before_the_record),
-		TEST(test_i70_nothing_reaches_qemu_without_the_right), TEST(test_i71_view_only),
-		TEST(test_i71_encodings_are_filtered), TEST(test_viewer_that_babbles_is_ended),
-		TEST(test_messages_split_at_every_byte), TEST(test_i73_hostile_vnc_server),
-		TEST(test_i73_slow_viewer_costs_bounded_memory), TEST(test_i11_revoked_right_ends_it),
-		TEST(test_i66_renamed_guest_is_judged_by_its_new_name), TEST(test_libvirtd_without_a_descriptor),
+		TEST(test_both_ways), TEST(test_I70_nothing_reaches_qemu_before_the_record),
+		TEST(test_I70_nothing_reaches_qemu_without_the_right), TEST(test_I71_view_only),
+		TEST(test_I71_encodings_are_filtered), TEST(test_viewer_that_babbles_is_ended),
+		TEST(test_messages_split_at_every_byte), TEST(test_I73_hostile_vnc_server),
+		TEST(test_I73_slow_viewer_costs_bounded_memory), TEST(test_I11_revoked_right_ends_it),
+		TEST(test_I66_renamed_guest_is_judged_by_its_new_name), TEST(test_libvirtd_without_a_descriptor),
 		TEST(test_viewer_leaves_while_libvirtd_thinks),
 	};
 
