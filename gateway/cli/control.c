@@ -198,6 +198,25 @@ verb_session_list(const struct cli *cli)
 }
 
 int
+verb_console_list(const struct cli *cli)
+{
+	int status = CLI_DONE;
+	json_t *answer = ask(cli, json_pack("{s:s}", "verb", "console.list"), &status), *console;
+	size_t i;
+
+	if (answer == NULL)
+		return status;
+	if (cli->json)
+		return cli_print_json(answer, CLI_DONE);
+	printf("%5s  %7s  %-28s %-36s  %s\n", "PORT", "VIEWERS", "GUEST", "UUID", "URI");
+	json_array_foreach(json_object_get(answer, "consoles"), i, console)
+		printf("%5lld  %7lld  %-28s %-36s  %s\n", number_of(console, "port"), number_of(console, "viewers"),
+		    text_of(console, "name"), text_of(console, "uuid"), text_of(console, "uri"));
+	json_decref(answer);
+	return CLI_DONE;
+}
+
+int
 verb_session_kill(const struct cli *cli)
 {
 	const char *user = cli_option(cli, "user", 0);

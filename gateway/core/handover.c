@@ -77,6 +77,7 @@ handover_put(uint8_t *buf, size_t size, const struct vg_identity *identity)
 	put_string(&writer, identity->x509_sha256);
 	put_string(&writer, identity->unix_user);
 	put_string(&writer, identity->console);
+	put_number(&writer, identity->console_port);
 	put_number(&writer, (uint32_t)identity->num_x509_sans);
 	for (size_t i = 0; i < identity->num_x509_sans; i++)
 		put_string(&writer, identity->x509_sans[i]);
@@ -162,7 +163,9 @@ adds_up(const struct vg_identity *identity)
 	    x509 == (identity->x509_dn != NULL) && x509 == (identity->x509_sha256 != NULL) &&
 	    (x509 || (identity->x509_cn == NULL && identity->num_x509_sans == 0)) &&
 	    sasl == (identity->sasl_name != NULL) && (sasl || identity->sasl_mech == NULL) &&
-	    local == (identity->unix_user != NULL) && (identity->via == VG_VIA_VNC) == (identity->console != NULL);
+	    local == (identity->unix_user != NULL) && 
+	    (identity->via == VG_VIA_VNC) == (identity->console != NULL || identity->console_port != 0) &&
+	    (identity->console == NULL || identity->console_port == 0);
 }
 
 int
@@ -187,6 +190,7 @@ handover_get(const uint8_t *buf, size_t len, struct vg_identity *identity)
 	identity->x509_sha256 = get_string(&reader);
 	identity->unix_user = get_string(&reader);
 	identity->console = get_string(&reader);
+	identity->console_port = (uint16_t)get_number(&reader, UINT16_MAX);
 	num_sans = get_number(&reader, VG_IDENTITY_MAX_SANS);
 	for (; identity->num_x509_sans < num_sans; identity->num_x509_sans++) {
 		char *san = get_string(&reader);

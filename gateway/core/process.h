@@ -7,19 +7,26 @@
 #ifndef CORE_PROCESS_H
 #define CORE_PROCESS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <event2/event.h>
 
 #include "gateway/core/link.h"
 #include "gateway/core/settings.h"
+#include "gateway/core/settings_check.h"
 
 /* Files that the parent opens for its children; -1 where there is none (not configured, or it cannot be opened: the parent said why). */
 enum process_file {
 	FILE_SETTINGS, FILE_CERT, FILE_KEY, FILE_CA, FILE_CRL, FILE_POLICY, PROCESS_NUM_FILES
 };
 
-enum listener_kind { LISTENER_TLS, LISTENER_TCP, LISTENER_UNIX, LISTENER_VNC, LISTENER_CONTROL };
+enum listener_kind { LISTENER_TLS, LISTENER_TCP, LISTENER_UNIX, LISTENER_VNC, LISTENER_VNC_GUEST, LISTENER_CONTROL };
 
-#define PROCESS_MAX_LISTENERS 32
+/* Does a viewer come this way? */
+static inline bool listener_is_vnc(enum listener_kind kind) { return kind == LISTENER_VNC || kind == LISTENER_VNC_GUEST; }
+
+#define PROCESS_MAX_LISTENERS 544	/* vnc_ports in both families, and the others on up to 32 addresses */
 
 struct listener {
 	enum listener_kind kind;
@@ -34,6 +41,8 @@ struct process {
 	int files[PROCESS_NUM_FILES];		/* at offset 0; the child closes them when read */
 	struct listener listeners[PROCESS_MAX_LISTENERS];	/* front: all but CONTROL, which is the gate's */
 	unsigned num_listeners;
+	uint16_t guest_ports[SETTINGS_MAX_PORTS];	/* gate: those of vnc_ports that the fronts listen on */
+	unsigned num_guest_ports;
 };
 
 /*

@@ -103,6 +103,46 @@ settings_check_text(const char *text, const char *file, struct vg_error *error)
 
 /* ---- values ---- */
 
+/* Digits up to `end`: a port from 0 to 65535, or -1. */
+static long
+port_number(const char *value, const char *end)
+{
+	long port = 0;
+
+	if (end == value || end - value > 5)
+		return -1;
+	for (; value != end; value++) {
+		if (*value < '0' || *value > '9')
+			return -1;
+		port = port * 10 + (*value - '0');
+	}
+	return port <= 65535 ? port : -1;
+}
+
+int
+settings_ports(const char *value, unsigned *first)
+{
+	const char *dash = strchrnul(value, '-');
+	long from = port_number(value, dash), to = from;
+
+	if (*dash == '-')
+		to = port_number(dash + 1, dash + strlen(dash));
+	if (from == 0 && *dash == '\0')
+		return 0;
+	if (from <= 0 || to < from || to - from >= SETTINGS_MAX_PORTS)
+		return -1;
+	*first = (unsigned)from;
+	return (int)(to - from + 1);
+}
+
+static const char *
+check_ports(const char *value)
+{
+	unsigned first;
+
+	return settings_ports(value, &first) >= 0 ? NULL : "a range of at most 256 ports, like \"5901-5999\", or \"0\" for none";
+}
+
 static const char *
 check_port(const char *value)
 {
@@ -169,6 +209,7 @@ static const struct {
 	{ "tls_port", check_port },
 	{ "tcp_port", check_port },
 	{ "vnc_port", check_port },
+	{ "vnc_ports", check_ports },
 	{ "key_file", check_path },
 	{ "cert_file", check_path },
 	{ "ca_file", check_path },

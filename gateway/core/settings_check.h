@@ -12,6 +12,9 @@
 int settings_check_text(const char *text, const char *file, struct vg_error *error);
 /* NULL when `value` will do for `key`, else what was expected ("a port from 0 to 65535"). */
 const char *settings_check_value(const char *key, const char *value);
+/* "0", "5901" or "5901-5999": how many ports, at most SETTINGS_MAX_PORTS, and the first; -1 when it is none of these. */
+#define SETTINGS_MAX_PORTS 256
+int settings_ports(const char *value, unsigned *first);
 /* Always -1: why there is no such key here, with the nearest one that is. */
 int settings_unknown_key(const char *key, const char *file, unsigned line, struct vg_error *error);
 

@@ -267,6 +267,7 @@ via_of(enum listener_kind listener)
 	case LISTENER_TCP:
 		return VG_VIA_RPC_TCP;
 	case LISTENER_VNC:
+	case LISTENER_VNC_GUEST:
 		return VG_VIA_VNC;
 	default:
 		return VG_VIA_RPC_UNIX;
@@ -285,6 +286,7 @@ begin(struct client *client)
 		client_enter(client, CLIENT_RPC_AUTH);
 		break;
 	case LISTENER_VNC:
+	case LISTENER_VNC_GUEST:
 		vnc_start(client);
 		break;
 	default:
@@ -445,7 +447,7 @@ admit(struct client *client)
 	const struct settings *settings = client->config->settings;
 	struct vg_error error;
 	/* Only a viewer that goes on to SASL may have none: OpenSSL would have ended the others. */
-	bool shown = client->listener != LISTENER_VNC || SSL_get0_peer_certificate(client->transport.ssl) != NULL;
+	bool shown = !listener_is_vnc(client->listener) || SSL_get0_peer_certificate(client->transport.ssl) != NULL;
 
 	SSL_set_app_data(client->transport.ssl, NULL);
 	if (shown && tls_client_identity(client->transport.ssl, client->identity, &error) < 0) {
@@ -457,7 +459,7 @@ admit(struct client *client)
 		client_close(client, CLOSE_DN_NOT_ALLOWED, NULL);
 		return;
 	}
-	if (client->listener == LISTENER_VNC) {
+	if (listener_is_vnc(client->listener)) {
 		vnc_admit(client);
 		return;
 	}

@@ -113,7 +113,7 @@ to_client(struct client *client, const uint8_t *data, size_t len)
 
 	for (; len > 0; data += piece, len -= piece) {
 		/* RFB has no messages that a TLS record must not share. */
-		piece = client->listener == LISTENER_VNC ? len : framing_piece(&client->framing, data, len);
+		piece = listener_is_vnc(client->listener) ? len : framing_piece(&client->framing, data, len);
 		if (piece == 0) {
 			client_close(client, CLOSE_GATE_FRAMING, NULL);
 			return -1;

@@ -5,8 +5,10 @@
  * What is behind the proof is the gate's: it answers with SecurityResult, so that whom it refuses sees the same as who
  * gave a wrong password.
  */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <openssl/crypto.h>
 
@@ -55,9 +57,27 @@ refuse(struct client *client, enum close_reason reason, const char *detail, cons
 	client_close_flushed(client, reason, detail);
 }
 
+/* The port that the viewer came to; 0 when the kernel does not tell, which is nobody's. */
+static uint16_t
+local_port(int fd)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} address;
+	socklen_t len = sizeof(address);
+
+	if (getsockname(fd, &address.any, &len) < 0)
+		return 0;
+	return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+}
+
 void
 vnc_start(struct client *client)
 {
+	if (client->listener == LISTENER_VNC_GUEST)
+		client->identity->console_port = local_port(client->transport.fd);
 	client_enter(client, CLIENT_VNC_VERSION);
 	say(client, RFB_VERSION_TEXT, RFB_VERSION_LEN);
 }
@@ -197,8 +217,8 @@ guest_of_server_name(SSL *ssl)
 static void
 succeed(struct client *client)
 {
-	if (client->identity->console == NULL || !utf8_is_name((const uint8_t *)client->identity->console,
-	    strlen(client->identity->console))) {
+	if (client->identity->console_port == 0 && (client->identity->console == NULL || !utf8_is_name((const uint8_t *)client->identity->console,
+	    strlen(client->identity->console)))) {
 		refuse(client, CLOSE_VNC_NO_GUEST, NULL, "which guest? Log in as USER@GUEST");
 		return;
 	}
@@ -208,7 +228,8 @@ succeed(struct client *client)
 static void
 offer_sasl(struct client *client)
 {
-	const struct sasl_rules rules = { .encrypted = true, .vnc = true, .guest_in_name = true,
+	const struct sasl_rules rules = { .encrypted = true, .vnc = true,
+		.guest_in_name = client->listener == LISTENER_VNC,
 		.external_ssf = (unsigned)SSL_get_cipher_bits(client->transport.ssl, NULL) };
 	uint8_t word[4];
 	const char *mechs;
@@ -232,7 +253,8 @@ void
 vnc_admit(struct client *client)
 {
 	log_debug("client %lu: %s", client->number, client->vnc->name);
-	client->identity->console = guest_of_server_name(client->transport.ssl);
+	if (client->listener == LISTENER_VNC)
+		client->identity->console = guest_of_server_name(client->transport.ssl);
 	if (client->vnc->next == CLIENT_HANDOVER) {
 		succeed(client);
 		return;

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "gateway/core/log.h"
+#include "gateway/gate/console_ports.h"
 #include "gateway/gate/console_record.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/upstream.h"
@@ -115,6 +116,22 @@ judge(struct session *session)
 	return false;
 }
 
+/* Follows a guest that was renamed: it is decided on the name that it has. False when memory is out. */
+static bool
+follow_name(struct console *console, const char *name)
+{
+	char *copy;
+
+	if (strcmp(console->name, name) == 0)
+		return true;
+	copy = strdup(name);
+	if (copy == NULL)
+		return false;
+	free(console->name);
+	console->name = copy;
+	return true;
+}
+
 enum finding { GUEST_FOUND, GUEST_UNKNOWN, GUEST_NOT_YET };
 
 /* The guest that he asked for, and its inventory. NOT_YET: one that could know it has only just been asked. */
@@ -128,8 +145,9 @@ find_guest(struct session *session)
 	for (size_t i = 0; i < gate->num_inventories; i++) {
 		if (!inventory_ready(gate->inventories[i]) && inventory_trouble(gate->inventories[i])[0] == '\0')
 			otherwise = GUEST_NOT_YET;
-		domain = inventory_by_name(gate->inventories[i], session->identity.console);
-		if (domain == NULL)
+		domain = session->identity.console != NULL ? inventory_by_name(gate->inventories[i], session->identity.console) :
+		    console_ports_guest(gate->console_ports, gate->inventories[i], session->identity.console_port);
+		if (domain == NULL || !follow_name(session->console, domain->name))
 			continue;
 		session->inventory = gate->inventories[i];
 		session->uri = inventory_uri(gate->inventories[i]);
@@ -201,8 +219,10 @@ void
 console_start(struct session *session)
 {
 	struct console *console = calloc(1, sizeof(*console));
+	char port[32];
 
-	if (console == NULL || (console->name = strdup(session->identity.console)) == NULL) {
+	(void)snprintf(port, sizeof(port), "(port %u)", session->identity.console_port);
+	if (console == NULL || (console->name = strdup(session->identity.console != NULL ? session->identity.console : port)) == NULL) {
 		free(console);
 		session_close(session, CLOSE_NO_MEMORY);
 		return;
@@ -502,22 +522,6 @@ console_too_late(struct session *session)
 		session_close(session, CLOSE_CLIENT_SILENT);
 	else
 		unavailable(session, CLOSE_CONSOLE_GONE, "no answer in time");
-}
-
-/* Follows a guest that was renamed: it is decided on the name that it has. False when memory is out. */
-static bool
-follow_name(struct console *console, const char *name)
-{
-	char *copy;
-
-	if (strcmp(console->name, name) == 0)
-		return true;
-	copy = strdup(name);
-	if (copy == NULL)
-		return false;
-	free(console->name);
-	console->name = copy;
-	return true;
 }
 
 void

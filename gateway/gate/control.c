@@ -9,6 +9,7 @@
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
 #include "gateway/gate/console.h"
+#include "gateway/gate/console_ports.h"
 
 #define MAX_REQUEST 4096u
 #define MAX_ADMINS 16		/* connections at a time */
@@ -151,6 +152,7 @@ static const struct verb {
 } verbs[] = {
 	{ "session.list", list_sessions },
 	{ "session.kill", kill_sessions },
+	{ "console.list", console_ports_list },
 	{ "reload", ask_reload },
 	{ "status", status },
 };

@@ -16,6 +16,7 @@
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
 #include "gateway/gate/console.h"
+#include "gateway/gate/console_ports.h"
 #include "gateway/gate/control.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/rights.h"
@@ -392,7 +393,8 @@ gate_main(struct process *process)
 	evtimer_assign(&gate.redial, gate.base, on_redial, &gate);
 	event_assign(&gate.tick, gate.base, -1, EV_PERSIST, on_tick, &gate);
 	event_add(&gate.tick, &second);
-	if (create_inventories(&gate) < 0)
+	gate.console_ports = console_ports_create(&gate);
+	if (gate.console_ports == NULL || create_inventories(&gate) < 0)
 		fail(&gate, "out of memory");
 	for (unsigned i = 0; i < process->num_listeners; i++)
 		if (process->listeners[i].kind == LISTENER_CONTROL)
@@ -402,6 +404,7 @@ gate_main(struct process *process)
 
 	admission_stop();
 	control_destroy(gate.control);
+	console_ports_destroy(gate.console_ports);
 	for (size_t i = 0; i < gate.num_inventories; i++)
 		inventory_destroy(gate.inventories[i]);
 	exit(0);

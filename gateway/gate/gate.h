@@ -34,6 +34,7 @@ struct judgement;
 struct granted;
 struct user;
 struct console;
+struct console_ports;
 
 /*
  * Memory of one session is bounded by: one message being received from each side (RPC_MAX_LEN each), what waits to be
@@ -71,6 +72,7 @@ struct gate {
 	} counters;
 	struct gate_fronts *fronts;
 	struct control *control;
+	struct console_ports *console_ports;
 };
 
 /* ---- session.c: the life of a session ---- */

@@ -207,6 +207,8 @@ run_child(const struct child *child, int parent_fd)
 		if (owner == child->kind)
 			process.listeners[process.num_listeners++] = parent->listeners[i];
 	}
+	memcpy(process.guest_ports, parent->guest_ports, sizeof(process.guest_ports));
+	process.num_guest_ports = parent->num_guest_ports;
 	switch (child->kind) {
 	case PROCESS_FRONT:
 		front_main(&process);

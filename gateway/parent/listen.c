@@ -140,6 +140,28 @@ listen_tcp(struct parent *parent, enum listener_kind kind, const char *key, cons
 	return -1;
 }
 
+/* Those of vnc_ports that are free; the rest are somebody else's, perhaps a guest's own VNC server. */
+static int
+listen_guests(struct parent *parent, struct vg_error *error)
+{
+	unsigned first = 0;
+	int num = settings_ports(parent->settings->vnc_ports, &first);
+	char port[8];
+
+	for (int i = 0; i < num; i++) {
+		(void)snprintf(port, sizeof(port), "%u", first + (unsigned)i);
+		errno = 0;
+		if (bind_all(parent, LISTENER_VNC_GUEST, port, error) == 0)
+			parent->guest_ports[parent->num_guest_ports++] = (uint16_t)(first + (unsigned)i);
+		else if (errno != EADDRINUSE)
+			return errno == 0 ? -1 : vg_fail(error, "%s: vnc_ports: cannot listen on port %s: %s", parent->settings->file, port,
+			    strerror(errno));
+	}
+	if (num > 0 && parent->num_guest_ports == 0)
+		return vg_fail(error, "%s: vnc_ports: none of %s is free", parent->settings->file, parent->settings->vnc_ports);
+	return 0;
+}
+
 /* A socket that a former run left behind is removed; one that somebody answers on is not ours. */
 static int
 remove_stale(const char *path, const struct sockaddr_un *address, struct vg_error *error)
@@ -220,6 +242,7 @@ static int
 write_ports(const struct parent *parent, struct vg_error *error)
 {
 	static const char *const names[] = { [LISTENER_TLS] = "tls", [LISTENER_TCP] = "tcp", [LISTENER_VNC] = "vnc", [LISTENER_CONTROL] = NULL };
+	json_t *guests = json_array();
 	json_t *ports = json_object();
 	char *text;
 	int status;
@@ -230,6 +253,11 @@ write_ports(const struct parent *parent, struct vg_error *error)
 		if (names[listener->kind] != NULL)
 			(void)json_object_set_new(ports, names[listener->kind], json_integer((json_int_t)port_of(listener->fd)));
 	}
+	for (unsigned i = 0; i < parent->num_guest_ports; i++)
+		(void)json_array_append_new(guests, json_integer(parent->guest_ports[i]));
+	if (parent->num_guest_ports > 0)
+		(void)json_object_set(ports, "vnc_guests", guests);
+	json_decref(guests);
 	text = json_dumps(ports, JSON_SORT_KEYS);
 	json_decref(ports);
 	if (text == NULL)
@@ -274,6 +302,8 @@ listen_open(struct parent *parent, struct vg_error *error)
 	if (settings->listen_tcp && listen_tcp(parent, LISTENER_TCP, "tcp_port", settings->tcp_port, error) < 0)
 		return -1;
 	if (settings->listen_vnc && listen_tcp(parent, LISTENER_VNC, "vnc_port", settings->vnc_port, error) < 0)
+		return -1;
+	if (settings->listen_vnc && listen_guests(parent, error) < 0)
 		return -1;
 	if (settings->listen_unix && listen_unix(parent, LISTENER_UNIX, settings->unix_socket, 0666, NULL, error) < 0)
 		return -1;

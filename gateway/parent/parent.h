@@ -70,6 +70,8 @@ struct parent {
 	int files[PROCESS_NUM_FILES];
 	struct listener listeners[PROCESS_MAX_LISTENERS];
 	unsigned num_listeners;
+	uint16_t guest_ports[SETTINGS_MAX_PORTS];
+	unsigned num_guest_ports;
 	int lock;				/* run_dir/virtgated.lock */
 	struct child children[PARENT_MAX_CHILDREN];	/* audit, gate, then the fronts */
 	unsigned num_children;

@@ -44,6 +44,7 @@ struct vg_identity {
 
 	enum vg_via via;
 	char *console;			/* via vnc: name of the guest whose screen is asked for; nothing is proven by it */
+	uint16_t console_port;		/* in its place: the port of one guest that was come to; else 0 */
 	char address[64];		/* numeric text, no scope; empty for a local socket */
 	uint16_t port;			/* of the client, host order; 0 for a local socket */
 };

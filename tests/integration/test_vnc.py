@@ -1,4 +1,5 @@
 """A guest's screen through the gateway: who gets in, what passes, and how it ends. The guest has no VNC port at all."""
+import json
 import os
 import socket
 import struct
@@ -201,8 +202,69 @@ def test_I69_clear_text_before_tls_ends_it(console, viewer):
     assert one.ended()
 
 
-def test_certificate_alone_when_sasl_is_off(make_gateway, serial, authority):
-    gateway = make_gateway("vnc-x509", policy=with_consoles(policy_with_realms()), listen_vnc=True, vnc_port="0", listen_tls=False)
+def free_range(count):
+    """A range of ports that nobody listens on, "FIRST-LAST"."""
+    for first in range(6100, 9000, count):
+        taken = []
+        try:
+            for port in range(first, first + count):
+                taken.append(socket.create_server(("127.0.0.1", port)))
+            return f"{first}-{first + count - 1}"
+        except OSError:
+            continue
+        finally:
+            for one in taken:
+                one.close()
+    raise AssertionError("no free ports")
+
+
+@pytest.fixture(scope="module")
+def x509_gateway(make_gateway, serial):
+    """Viewers with certificates, and ports of single guests."""
+    return make_gateway("vnc-x509", policy=with_consoles(policy_with_realms()), listen_vnc=True, vnc_ports=free_range(8))
+
+
+def consoles(gateway):
+    listed = gateway.virtgate("console", "list", "--json", "--config", f"{gateway.dir}/virtgated.conf")
+    assert listed.returncode == 0, listed.stderr
+    return {one["name"]: one for one in json.loads(listed.stdout)["consoles"]}
+
+
+def test_each_guest_has_a_port_while_it_runs(x509_gateway, libvirtd, authority, serial):
+    gateway, pki = x509_gateway, f"{authority.clients}/alice"
+    listed = consoles(gateway)
+    assert listed[GUEST]["port"] in gateway.ports["vnc_guests"] and len({one["port"] for one in listed.values()}) == len(listed)
+    port = listed[GUEST]["port"]
+    with Viewer(port) as screen:
+        screen.start_tls(X509_NONE, pki=pki).init()
+        assert GUEST in screen.name and consoles(gateway)[GUEST]["viewers"] == 1
+    gateway.kill_child("gate")
+    gateway.wait_audit(code="VG1003E")
+    with Viewer(port) as screen:
+        screen.start_tls(X509_NONE, pki=pki).init()
+        assert GUEST in screen.name
+    assert consoles(gateway)[GUEST]["port"] == port
+
+
+def test_ports_of_others_close_like_a_wrong_password(x509_gateway, authority, serial):
+    gateway, pki = x509_gateway, f"{authority.clients}/alice"
+    listed = consoles(gateway)
+    hidden = listed["hr-1"]["port"]
+    nobodys = next(port for port in gateway.ports["vnc_guests"] if port not in [one["port"] for one in listed.values()])
+    for port in (hidden, nobodys):
+        with Viewer(port) as screen, pytest.raises(Refused, match="^authentication failed$"):
+            screen.start_tls(X509_NONE, pki=pki).init()
+
+
+@pytest.mark.skipif(not have_gvnccapture(), reason="there is no gvnccapture here, or this is not root")
+def test_gvnccapture_with_a_certificate(x509_gateway, authority, serial, scratch):
+    picture = scratch("screen-x509.png")
+    printed = gvnccapture(consoles(x509_gateway)[GUEST]["port"], picture, authority.ca_cert, pki=f"{authority.clients}/alice")
+    assert os.path.exists(picture), printed
+
+
+def test_certificate_alone_when_sasl_is_off(x509_gateway, serial, authority):
+    gateway = x509_gateway
     with Viewer(gateway.ports["vnc"]) as one:
         assert one.subtypes() == [X509_NONE]
     with Viewer(gateway.ports["vnc"]) as one, pytest.raises(OSError):

@@ -123,7 +123,7 @@ class Gateway:
         scratch.give(scratch.directory(name, "sanitizer", mode=0o1777))
         self.policy_file = self.write_policy(POLICY if policy is None else policy)
         self.settings = {
-            "listen_addr": "127.0.0.1", "tls_port": "0", "tcp_port": "0",
+            "listen_addr": "127.0.0.1", "tls_port": "0", "tcp_port": "0", "vnc_port": "0", "vnc_ports": "0",
             "ca_file": authority.ca_cert, "cert_file": authority.server_cert, "key_file": authority.server_key,
             "backend_socket": libvirtd.socket, "backend_socket_ro": libvirtd.socket_ro,
             "allowed_uris": [libvirtd.test_uri, libvirtd.qemu_uri],

@@ -33,7 +33,7 @@ verbs=$("$virtgate" --help | sed -n 's/^  \([a-z][a-z -]*[a-z]\)  .*/\1/p; s/^  
 verdict "verbs were found" "$([ "$(wc -l <<<"$verbs")" -ge 24 ] || echo "only: $verbs")"
 while read -r verb; do
 	case ${verb%% *} in
-	status|reload|session) page=doc/virtgate-session.1 ;;
+	status|reload|session|console) page=doc/virtgate-session.1 ;;
 	*) page=doc/virtgate-${verb%% *}.1 ;;
 	esac
 	wrong=

@@ -154,10 +154,42 @@ test_names_for_people(void **state)
 	assert_string_equal(identity_text(&cert, text, 5), "CN=b");
 }
 
+/* A viewer wants one screen, by name or by port; nobody else wants any. */
+static void
+test_what_a_viewer_wants(void **state)
+{
+	static const struct {
+		enum vg_via via;
+		const char *console;
+		uint16_t port;
+		int expected;
+	} rows[] = {
+		{ VG_VIA_VNC, "web-1", 0, 0 }, { VG_VIA_VNC, NULL, 5901, 0 }, { VG_VIA_VNC, NULL, 0, -1 }, { VG_VIA_VNC, "web-1", 5901, -1 },
+		{ VG_VIA_RPC_TLS, "web-1", 0, -1 }, { VG_VIA_RPC_TLS, NULL, 5901, -1 }, { VG_VIA_RPC_TLS, NULL, 0, 0 },
+	};
+	uint8_t bytes[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct vg_identity in = { .proofs = VG_PROOF_SASL, .sasl_name = (char *)(uintptr_t)"alice", .via = rows[i].via,
+			.console = (char *)(uintptr_t)rows[i].console, .console_port = rows[i].port };
+		struct vg_identity out;
+		size_t len = handover_put(bytes, sizeof(bytes), &in);
+
+		assert_int_equal(handover_get(bytes, len, &out), rows[i].expected);
+		if (rows[i].expected == 0 && rows[i].console != NULL)
+			assert_string_equal(out.console, rows[i].console);
+		if (rows[i].expected == 0)
+			assert_int_equal(out.console_port, rows[i].port);
+		identity_clear(&out);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_a_viewer_wants),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_every_truncation_is_refused),
 		cmocka_unit_test(test_proofs_and_names_belong_together),
