@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/gate/argument.h"
+#include "gateway/gate/console_xml.h"
 
 /* libvirt's test driver signs the errors of every class as itself. */
 int32_t
@@ -267,10 +268,11 @@ decide(struct call *call, const uint8_t *body, size_t len, struct judgement *jud
 		return;
 	}
 	if (check_needs(call, judgement, body, len) != DECIDE_ALLOW || argument_check(call, judgement, &index, body, len) != DECIDE_ALLOW ||
-	    is_off(call, judgement, body, len))
+	    is_off(call, judgement, body, len) || console_xml_comes_back(call, judgement, body, len))
 		return;
 	ask_for_results(call, judgement, body, len);
 	ask_for_all(call, judgement, body, len);
+	call->shows_screens = console_xml_is_live(call, body, len);
 	if (call->proc->sparse_mask != 0 && rpc_arg_u32(call->proc, body, len, "flags", &flags))
 		call->sparse = (flags & call->proc->sparse_mask) != 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/gate/console_xml.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/resolve.h"
 #include "gateway/gate/secrets.h"
@@ -401,5 +402,7 @@ filter_reply(struct call *call, const uint8_t *message, size_t len, uint8_t **ou
 	}
 	if (proc->kind == RPC_KIND_READ && proc->returns.from == RPC_FROM_ARG)
 		return filter_returned(call, message, len, out, out_len);
-	return secrets_filter(call, message, len, out, out_len);
+	if (secrets_filter(call, message, len, out, out_len) < 0)
+		return -1;
+	return console_xml_filter(call, message, len, out, out_len);
 }

@@ -220,6 +220,7 @@ struct call {
 	struct granted *granted;	/* owned: of a stream, what it was opened with */
 	bool was_cut;			/* of a stream: the right to it ended */
 	unsigned cuts;			/* set of enum cut_side */
+	bool shows_screens;		/* asks for the live description of a domain: console_xml.c */
 	bool sparse;			/* holes are allowed in the stream */
 	char op[ID_LEN + 1];		/* of the audit records; empty when there are none */
 	json_t *record;			/* of a change or access: members that intent and outcome share */

@@ -100,14 +100,40 @@ out:
 }
 
 int
+secrets_replace(const struct call *call, const uint8_t *message, size_t len, struct xdr_span span, const char *text, uint8_t **out,
+    size_t *out_len)
+{
+	size_t before = (size_t)(span.data - message), after = len - before - span.len, size = before + 8 + strlen(text) + after;
+	struct rpc_header header;
+	struct xdr_out copy;
+	uint8_t *fresh = malloc(size);
+
+	if (fresh == NULL)
+		return -1;
+	xdr_out_init(&copy, fresh, size);
+	xdr_put_raw(&copy, message, before);
+	xdr_put_string(&copy, text);
+	xdr_put_raw(&copy, message + before + span.len, after);
+	(void)rpc_header_get(message, len, &header);
+	header.length = (uint32_t)copy.len;
+	rpc_header_put(fresh, &header);
+	/* What was written must be a message again: as long as one may be, in libvirt's own limits. */
+	if (copy.failed || xdr_check(call->proc->ret, fresh + RPC_HEADER_LEN, copy.len - RPC_HEADER_LEN) != VG_OK) {
+		free(fresh);
+		return -1;
+	}
+	*out = fresh;
+	*out_len = copy.len;
+	return 0;
+}
+
+int
 secrets_filter(const struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
 {
 	struct xdr_span span, xml;
-	struct rpc_header header;
-	struct xdr_out copy;
 	char *stripped = NULL;
-	size_t stripped_len = 0, before, after;
-	int r = -1;
+	size_t stripped_len = 0;
+	int r;
 
 	if (call->secure || !xdr_find(call->proc->ret, message + RPC_HEADER_LEN, len - RPC_HEADER_LEN, "xml", &span) ||
 	    !xdr_span_string(span, &xml))
@@ -118,25 +144,7 @@ secrets_filter(const struct call *call, const uint8_t *message, size_t len, uint
 		return 0;
 	log_warn("session %s: libvirtd put passwords into its answer to %s, which were not asked for; removed", call->session->id,
 	    call->proc->name);
-	before = (size_t)(span.data - message);
-	after = len - before - span.len;
-	if ((*out = malloc(before + 8 + stripped_len + after)) == NULL)
-		goto out;
-	xdr_out_init(&copy, *out, before + 8 + stripped_len + after);
-	xdr_put_raw(&copy, message, before);
-	xdr_put_string(&copy, stripped);
-	xdr_put_raw(&copy, message + before + span.len, after);
-	(void)rpc_header_get(message, len, &header);
-	header.length = (uint32_t)copy.len;
-	rpc_header_put(*out, &header);
-	*out_len = copy.len;
-	/* What was written must be a message again: as long as one may be, in libvirt's own limits. */
-	r = !copy.failed && xdr_check(call->proc->ret, *out + RPC_HEADER_LEN, copy.len - RPC_HEADER_LEN) == VG_OK ? 0 : -1;
-out:
-	if (r < 0) {
-		free(*out);
-		*out = NULL;
-	}
+	r = secrets_replace(call, message, len, span, stripped, out, out_len);
 	free(stripped);
 	return r;
 }

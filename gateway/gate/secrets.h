@@ -16,4 +16,8 @@ int secrets_strip(const char *xml, size_t len, char **out, size_t *out_len);
 /* The same for the document in a reply of libvirtd, as filter_reply(): passed as it is when it was asked for with read_secure. */
 int secrets_filter(const struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len);
 
+/* The message with another text for the string at `span` of its reply, in a new allocation. -1: out of memory, or too long. */
+int secrets_replace(const struct call *call, const uint8_t *message, size_t len, struct xdr_span span, const char *text, uint8_t **out,
+    size_t *out_len);
+
 #endif

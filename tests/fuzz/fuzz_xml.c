@@ -4,6 +4,7 @@
 
 #include <libxml/parser.h>
 
+#include "gateway/gate/console_xml.h"
 #include "gateway/gate/secrets.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -25,6 +26,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Once taken out there is nothing more to take out. */
 	if (secrets_strip((const char *)data + 1, size - 1, &stripped, &len) == 0 && stripped != NULL)
 		FUZZ_ASSERT(secrets_strip(stripped, len, &again, &len) != 0 || again == NULL);
+	free(stripped);
+	free(again);
+	stripped = again = NULL;
+	/* What is shown to viewers can be shown again and is then the same. */
+	if (console_xml_show((const char *)data + 1, size - 1, 5901, &stripped) == 0 && stripped != NULL)
+		FUZZ_ASSERT(console_xml_show(stripped, strlen(stripped), 5901, &again) == 0 && again != NULL);
 	free(stripped);
 	free(again);
 	return 0;

@@ -1,6 +1,7 @@
 """A guest's screen through the gateway: who gets in, what passes, and how it ends. The guest has no VNC port at all."""
 import json
 import os
+import re
 import socket
 import struct
 
@@ -9,7 +10,7 @@ import pytest
 from conftest import policy_with_realms
 from lab.gateway import SaslUsers
 from lab.libvirtd import have_qemu
-from lab.process import wait_until
+from lab.process import run, wait_until
 from lab.vnc import X509_NONE, X509_PLAIN, X509_SASL, Refused, Viewer, gvnccapture, have_gvnccapture
 
 GUEST, GUEST_UUID = "web-k", "11111111-0000-4000-8000-0000000000ee"
@@ -392,3 +393,56 @@ def test_guest_that_stops_ends_its_consoles(console, viewer, serial, libvirtd):
             enter(console, viewer, "alice").init()
     finally:
         libvirtd.virsh("start", GUEST, uri=libvirtd.qemu_uri)
+
+
+# ---- what a domain's description says ----
+
+def graphics(text):
+    return re.findall(r"<graphics.*?(?:/>|</graphics>)", text, re.S)
+
+
+def test_live_description_names_the_gateways_port(x509_gateway, libvirtd, serial):
+    gateway, uri = x509_gateway, libvirtd.qemu_uri
+    port = consoles(gateway)[GUEST]["port"]
+    for user in ("alice", "carol"):
+        element, = graphics(gateway.virsh(user, "dumpxml", GUEST, uri=uri).stdout)
+        assert f'port="{port}"' in element.replace("'", '"') and "0.0.0.0" in element, element
+        assert gateway.virsh(user, "vncdisplay", GUEST, uri=uri).stdout.strip() == f":{port - 5900}"
+    # the port that it says is the screen's
+    with Viewer(port) as screen:
+        screen.start_tls(X509_NONE, pki=f"{gateway.authority.clients}/alice").init()
+    element, = graphics(gateway.virsh("bob", "dumpxml", GUEST, uri=uri).stdout)
+    assert "port=" not in element and "address" not in element, element
+    assert libvirtd.virsh("vncdisplay", GUEST, uri=uri, check=False).returncode != 0    # there is no port but the gateway's
+
+
+def test_descriptions_for_editing_are_as_they_were(x509_gateway, libvirtd, serial):
+    gateway, uri = x509_gateway, libvirtd.qemu_uri
+    for flag in ("--inactive", "--migratable"):
+        direct = libvirtd.virsh("dumpxml", flag, GUEST, uri=uri).stdout
+        for user in ("alice", "carol", "bob") if flag == "--inactive" else ("admin",):
+            assert gateway.virsh(user, "dumpxml", flag, GUEST, uri=uri).stdout == direct
+
+
+def test_edit_round_trips_to_the_byte(x509_gateway, libvirtd, serial, scratch):
+    """virsh edit, with an editor that adds a title and one that takes it away again, while the guest runs."""
+    gateway, uri = x509_gateway, libvirtd.qemu_uri
+    before = libvirtd.virsh("dumpxml", "--inactive", GUEST, uri=uri).stdout
+    for editor in ("sed -i 's|</name>|</name><title>edited</title>|'", "sed -i '/<title>/d'"):
+        environment = {**gateway.client_environment("admin"), "EDITOR": editor}
+        edited = run(["virsh", "-c", gateway.uri("admin", uri=uri), "edit", GUEST], environment=environment, check=False)
+        assert edited.returncode == 0, edited.stderr
+    assert libvirtd.virsh("dumpxml", "--inactive", GUEST, uri=uri).stdout == before
+
+
+@pytest.mark.parametrize("user", ["alice", "bob", "admin"])
+def test_live_description_does_not_come_back(x509_gateway, libvirtd, serial, scratch, user):
+    gateway, uri = x509_gateway, libvirtd.qemu_uri
+    before = libvirtd.virsh("dumpxml", "--inactive", GUEST, uri=uri).stdout
+    live = gateway.virsh(user, "dumpxml", GUEST, uri=uri).stdout
+    path = scratch.write(f"live-{user}.xml", live)
+    device = scratch.write(f"device-{user}.xml", graphics(live)[0])
+    for command in (("define", path), ("create", path), ("update-device", GUEST, device, "--config")):
+        refused = gateway.virsh("admin", *command, uri=uri)
+        assert refused.returncode != 0 and "made for viewers" in refused.stderr, refused.stderr
+    assert libvirtd.virsh("dumpxml", "--inactive", GUEST, uri=uri).stdout == before
