@@ -10,8 +10,9 @@ import pytest
 from conftest import policy_with_realms
 from lab.gateway import SaslUsers
 from lab.libvirtd import have_qemu
-from lab.process import run, wait_until
-from lab.vnc import X509_NONE, X509_PLAIN, X509_SASL, Refused, Viewer, gvnccapture, have_gvnccapture
+from lab.process import LabError, run, wait_until
+from lab.vnc import (X509_NONE, X509_PLAIN, X509_SASL, Refused, Viewer, end_group, gvnccapture, have_gvnccapture, have_virt_viewer,
+                     start_virt_viewer)
 
 GUEST, GUEST_UUID = "web-k", "11111111-0000-4000-8000-0000000000ee"
 HIDDEN = "hr-q"
@@ -446,3 +447,22 @@ def test_live_description_does_not_come_back(x509_gateway, libvirtd, serial, scr
         refused = gateway.virsh("admin", *command, uri=uri)
         assert refused.returncode != 0 and "made for viewers" in refused.stderr, refused.stderr
     assert libvirtd.virsh("dumpxml", "--inactive", GUEST, uri=uri).stdout == before
+
+
+@pytest.mark.skipif(not have_virt_viewer(), reason="there is no virt-viewer or xvfb-run here, or this is not root")
+def test_virt_viewer_opens_the_screen_by_itself(x509_gateway, libvirtd, serial, scratch):
+    """Over qemu+tls, told nothing but the guest's name; the guest has no port of its own."""
+    gateway, log = x509_gateway, f"{scratch.directory('virt-viewer')}/log"
+    uri = f"qemu+tls://localhost:{gateway.ports['tls']}{libvirtd.qemu_uri.removeprefix('qemu://')}"
+    process = start_virt_viewer(uri, GUEST, f"{gateway.authority.clients}/alice", log)
+    try:
+        def painted():
+            assert process.poll() is None, said(log)[-2000:]
+            shown = [one for one in json.loads(sessions(gateway))["sessions"] if one.get("console") == GUEST]
+            return shown and shown[0]["bytes_to_viewer"] > 1000 and shown[0]["user"] == "CN=alice,O=Lab"
+        wait_until(painted, "virt-viewer to paint the screen", 30)
+    except LabError as error:
+        raise LabError(f"{error}; it said: {said(log)[-3000:].decode(errors='replace')}") from None
+    finally:
+        end_group(process)
+    assert gateway.wait_audit(event="console.close", user__x509="CN=alice,O=Lab")

@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import struct
+import subprocess
 import termios
 import time
 
@@ -238,3 +239,31 @@ def gvnccapture(port, picture, ca, pki=None, answers=(), seconds=40):
         os.close(terminal)
         os.waitpid(pid, 0)
     return printed.decode(errors="replace")
+
+
+def have_virt_viewer():
+    return shutil.which("virt-viewer") is not None and shutil.which("xvfb-run") is not None and os.geteuid() == 0
+
+
+def start_virt_viewer(uri, guest, pki, log):
+    """
+    virt-viewer on a screen of its own, with libvirt's and gtk-vnc's certificates where both look for them: /etc/pki, in a mount
+    namespace of its own. A process group of its own too, which end_group() ends: children of graphical programs outlive them.
+    """
+    script = "mkdir -p /etc/pki; mount -t tmpfs none /etc/pki; mkdir -p /etc/pki/CA /etc/pki/libvirt/private; " \
+             "cp \"$1/cacert.pem\" /etc/pki/CA/; cp \"$1/clientcert.pem\" /etc/pki/libvirt/; " \
+             "cp \"$1/clientkey.pem\" /etc/pki/libvirt/private/; shift; exec \"$@\""
+    home = os.path.dirname(log)
+    with open(log, "wb") as output:
+        return subprocess.Popen(["unshare", "-m", "--propagation", "private", "sh", "-ec", script, "sh", pki, "xvfb-run", "-a",
+                                 "virt-viewer", "--direct", "--debug", "-c", uri, guest], stdin=subprocess.DEVNULL, stdout=output,
+                                stderr=output, start_new_session=True,
+                                env=clean_environment(HOME=home, XDG_RUNTIME_DIR=home, NO_AT_BRIDGE="1", GTK_A11Y="none"))
+
+
+def end_group(process):
+    try:
+        os.killpg(process.pid, 9)
+    except ProcessLookupError:
+        pass
+    process.wait()
