@@ -16,7 +16,8 @@ struct buf {
 };
 
 static inline size_t buf_len(const struct buf *buf) { return buf->tail - buf->head; }
-static inline uint8_t *buf_head(const struct buf *buf) { return buf->data + buf->head; }
+/* Of an empty one it may be NULL, to which C lets nobody add even 0. */
+static inline uint8_t *buf_head(const struct buf *buf) { return buf->data == NULL ? NULL : buf->data + buf->head; }
 
 /* Room for `want` more bytes behind the tail; returns where they go, NULL when memory is out. */
 uint8_t *buf_room(struct buf *buf, size_t want);
