@@ -122,6 +122,12 @@ struct rpc_proc {
 	enum vg_permission filter;		/* asked for each object of a list, and of an event at delivery */
 	struct rpc_list list;
 	/*
+	 * Of a bare count (RPC_LIST_COUNT): the list that is asked for in its place when not everything in it may be counted, and its flags.
+	 * Arguments that both have are taken over.
+	 */
+	const char *count_by;
+	uint32_t count_flags;
+	/*
 	 * Argument that limits the `names` of the reply, where libvirtd overruns its own array when there are more (seen with 9.0.0: any
 	 * reader ends it with 0). The gate asks for as many as the protocol allows and cuts the reply.
 	 */

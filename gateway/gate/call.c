@@ -76,6 +76,7 @@ call_destroy(struct call *call)
 	free(call->granted);
 	json_decref(call->record);
 	free(call->domain_name);
+	free(call->pool_name);
 	free(call->message);
 	free(call);
 }
@@ -293,10 +294,15 @@ call_settle(struct call *call, const struct judgement *judgement, const uint8_t 
 	call_destroy(call);
 }
 
-/* Which domain it was decided on, by which name. -1: out of memory. */
+/* Which domain it was decided on, by which name; or the pool whose volumes the reply will list. -1: out of memory. */
 static int
-remember_domain(struct call *call, const struct vg_object *object)
+remember_object(struct call *call, const struct vg_object *object)
 {
+	if (object->class == VG_CLASS_storage_pool && object->has_uuid && object->name != NULL && call->pool_name == NULL) {
+		memcpy(call->pool_uuid, object->uuid, VG_UUID_LEN);
+		call->pool_name = strdup(object->name);
+		return call->pool_name == NULL ? -1 : 0;
+	}
 	if (object->class != VG_CLASS_domain || !object->has_uuid || object->name == NULL)
 		return 0;
 	memcpy(call->domain_uuid, object->uuid, VG_UUID_LEN);
@@ -325,11 +331,17 @@ call_judge(struct call *call, const uint8_t *message, size_t len)
 		return;
 	}
 	call->policy = session->gate->num_policies;
-	if (remember_domain(call, &judgement.about.object) < 0 || rights_remember(call, &judgement) < 0 || apply_patches(&judgement, message, len, &patched, &patched_len) < 0) {
+	if (remember_object(call, &judgement.about.object) < 0 || rights_remember(call, &judgement) < 0 || apply_patches(&judgement, message, len, &patched, &patched_len) < 0) {
 		session_close(session, CLOSE_NO_MEMORY);
 		return;
 	}
-	if (patched != NULL) {
+	if (decide_counts_list(session, call->proc)) {
+		if (filter_ask_list(call, message, len, &patched, &patched_len) < 0)
+			session_close(session, CLOSE_NO_MEMORY);
+		else
+			proceed(call, &judgement, patched, patched_len);
+		free(patched);
+	} else if (patched != NULL) {
 		/* What was checked is the record that replaced the bytes; the result must still be a whole message. */
 		if (xdr_check(call->proc->args, patched + RPC_HEADER_LEN, patched_len - RPC_HEADER_LEN) != VG_OK)
 			session_close(session, CLOSE_CLIENT_PROTOCOL);

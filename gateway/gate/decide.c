@@ -72,6 +72,12 @@ decide_visible(struct session *session, enum vg_permission permission, const str
 }
 
 bool
+decide_counts_list(struct session *session, const struct rpc_proc *proc)
+{
+	return proc->count_by != NULL && filter_needed(session, proc);
+}
+
+bool
 decide_by_reply(const struct rpc_proc *proc)
 {
 	return proc->kind == RPC_KIND_READ && proc->returns.from == RPC_FROM_ARG && proc->about.from >= RPC_FROM_BY_NAME &&
@@ -155,14 +161,6 @@ check_needs(struct call *call, struct judgement *judgement, const uint8_t *body,
 		if (need->permission == VG_PERM_domain_read_secure)
 			call->secure = true;
 	}
-	/* A bare count cannot be filtered; that of domains is computed from the inventory. */
-	if (proc->list.form == RPC_LIST_COUNT && proc->list.class != VG_CLASS_domain) {
-		const struct vg_object every = { .class = proc->list.class, .any = true };
-		struct decision decision = decide_one(call->session, proc->filter, &every);
-
-		if (decision.verdict == VERDICT_DENY)
-			return decide_deny(judgement, proc->filter, &every, decision, "");
-	}
 	return judgement->verdict = DECIDE_ALLOW;
 }
 
@@ -192,17 +190,34 @@ find_array(const struct xdr_field *fields, const char *name)
 	return fields->name == NULL ? NULL : fields;
 }
 
-/* Where libvirtd does not keep to the room that the client has, it is given all the room there can be. */
+/* The argument that says how many names, ids or UUIDs the client has room for; NULL: none. */
+static const char *
+room_argument(const struct rpc_proc *proc)
+{
+	for (const struct xdr_field *field = proc->args; field->name != NULL; field++)
+		if (strcmp(field->name, "maxnames") == 0 || strcmp(field->name, "maxids") == 0 || strcmp(field->name, "maxuuids") == 0)
+			return field->name;
+	return NULL;
+}
+
+/*
+ * Where libvirtd does not keep to the room that the client has, it is given all the room there can be; also where what it would fill the
+ * room with is partly not his to see.
+ */
 static void
 ask_for_all(struct call *call, struct judgement *judgement, const uint8_t *body, size_t len)
 {
-	const struct xdr_field *names = call->proc->overrun == NULL ? NULL : find_array(call->proc->ret, "names");
+	const struct rpc_list *list = &call->proc->list;
+	bool filtered = (list->form == RPC_LIST_NAME || list->form == RPC_LIST_ID || list->form == RPC_LIST_UUID_STRING) &&
+	    filter_needed(call->session, call->proc);
+	const char *room = call->proc->overrun != NULL ? call->proc->overrun : filtered ? room_argument(call->proc) : NULL;
+	const struct xdr_field *names = room == NULL ? NULL : find_array(call->proc->ret, filtered ? list->items : "names");
 	struct xdr_span span;
 	struct xdr_out out;
 	size_t n = judgement->num_patches;
 
 	if (names == NULL || n == sizeof(judgement->patches) / sizeof(judgement->patches[0]) ||
-	    !xdr_find(call->proc->args, body, len, call->proc->overrun, &span) || xdr_span_u32(span) >= names->max)
+	    !xdr_find(call->proc->args, body, len, room, &span) || xdr_span_u32(span) >= names->max)
 		return;		/* a larger number libvirtd refuses itself */
 	call->cut = true;
 	call->cut_to = xdr_span_u32(span);

@@ -71,9 +71,35 @@ filter_sees(struct session *session, enum vg_permission permission, enum vg_clas
 	    decide_visible(session, permission, &object);
 }
 
-static bool
-sees_name(struct session *session, const struct rpc_proc *proc, struct xdr_span item)
+/* A volume in a list of its pool's: whose that is, the call said. */
+static void
+lend_pool(const struct call *call, struct vg_object *object)
 {
+	if (object->class != VG_CLASS_storage_vol || call->pool_name == NULL ||
+	    (object->parent != NULL && strcmp(object->parent, call->pool_name) != 0))
+		return;
+	object->parent = call->pool_name;
+	object->has_parent_uuid = true;
+	memcpy(object->parent_uuid, call->pool_uuid, VG_UUID_LEN);
+}
+
+static bool
+sees_object(const struct call *call, const struct rpc_proc *proc, struct xdr_span span)
+{
+	char name[256], parent[256];
+	struct xdr_object from;
+	struct vg_object object;
+
+	if (!xdr_get_object(proc->list.class, span, &from) || !reply_object(&from, name, parent, sizeof(name), &object))
+		return false;
+	lend_pool(call, &object);
+	return decide_visible(call->session, proc->filter, &object);
+}
+
+static bool
+sees_name(const struct call *call, const struct rpc_proc *proc, struct xdr_span item)
+{
+	struct session *session = call->session;
 	struct vg_object object = { .class = proc->list.class };
 	const struct inventory_domain *domain;
 	struct xdr_span text;
@@ -84,6 +110,7 @@ sees_name(struct session *session, const struct rpc_proc *proc, struct xdr_span 
 	memcpy(name, text.data, text.len);
 	name[text.len] = '\0';
 	object.name = name;
+	lend_pool(call, &object);
 	if (proc->list.class == VG_CLASS_domain) {
 		domain = inventory_by_name(session->inventory, name);
 		if (domain == NULL)
@@ -136,16 +163,17 @@ sees_uuid_string(struct session *session, const struct rpc_proc *proc, struct xd
 }
 
 static bool
-sees_item(struct session *session, const struct rpc_proc *proc, const struct xdr_items *items, struct xdr_span item)
+sees_item(const struct call *call, const struct rpc_proc *proc, const struct xdr_items *items, struct xdr_span item)
 {
+	struct session *session = call->session;
 	const struct inventory_domain *domain;
 	struct xdr_span member;
 
 	switch (proc->list.form) {
 	case RPC_LIST_OBJECT:
-		return xdr_item_member(items, item, &member) && filter_sees(session, proc->filter, proc->list.class, member);
+		return xdr_item_member(items, item, &member) && sees_object(call, proc, member);
 	case RPC_LIST_NAME:
-		return sees_name(session, proc, item);
+		return sees_name(call, proc, item);
 	case RPC_LIST_ID:
 		domain = inventory_by_id(session->inventory, xdr_span_i32(item));
 		return domain != NULL && sees_domain(session, proc->filter, domain);
@@ -174,24 +202,102 @@ count_domain(const struct inventory_domain *domain, void *arg)
 		count->num++;
 }
 
-/* connect_num_of_domains counts the running ones, connect_num_of_defined_domains the others. */
+/* The reply that the client waits for: one int. */
+static int
+put_count(const struct call *call, const uint8_t *message, size_t len, uint32_t num, uint8_t **out, size_t *out_len)
+{
+	struct rpc_header header;
+	struct xdr_out number;
+
+	(void)rpc_header_get(message, len, &header);
+	if ((*out = malloc(RPC_HEADER_LEN + 4)) == NULL)
+		return -1;
+	*out_len = header.length = RPC_HEADER_LEN + 4;
+	header.procedure = (int32_t)call->proc->number;
+	rpc_header_put(*out, &header);
+	xdr_out_init(&number, *out + RPC_HEADER_LEN, 4);
+	xdr_put_u32(&number, num);
+	return 0;
+}
+
+/* connect_num_of_domains counts the running ones, connect_num_of_defined_domains the others; the inventory knows both. */
 static int
 filter_count(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
 {
 	struct count count = { .session = call->session, .proc = call->proc };
-	struct xdr_out number;
 
 	if (call->proc->list.class != VG_CLASS_domain)
 		return -1;
 	count.running = strcmp(call->proc->name, "connect_num_of_domains") == 0;
 	inventory_each(call->session->inventory, count_domain, &count);
-	if (len != RPC_HEADER_LEN + 4 || (*out = malloc(len)) == NULL)
+	return put_count(call, message, len, count.num, out, out_len);
+}
+
+/* What he may see of the list that was asked for in place of the count. */
+static int
+count_list(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
+{
+	const struct rpc_proc *proc = call->sent;
+	struct xdr_items items;
+	struct xdr_span item;
+	uint32_t num = 0;
+
+	if (!xdr_items(proc->ret, message + RPC_HEADER_LEN, len - RPC_HEADER_LEN, proc->list.items, &items))
 		return -1;
-	memcpy(*out, message, len);
-	xdr_out_init(&number, *out + RPC_HEADER_LEN, 4);
-	xdr_put_u32(&number, count.num);
-	*out_len = len;
-	return 0;
+	while (xdr_items_next(&items, &item))
+		num += sees_item(call, proc, &items, item);
+	return put_count(call, message, len, num, out, out_len);
+}
+
+static const struct xdr_field *
+field_named(const struct xdr_field *fields, const char *name)
+{
+	while (fields->name != NULL && strcmp(fields->name, name) != 0)
+		fields++;
+	return fields->name == NULL ? NULL : fields;
+}
+
+/* One argument of the list: taken over from the count, or all that there is. */
+static void
+put_argument(const struct call *call, const struct xdr_field *field, const uint8_t *body, size_t len, struct xdr_out *out)
+{
+	const struct xdr_field *same, *names;
+	struct xdr_span span;
+
+	if (xdr_find_field(call->proc->args, body, len, field->name, &span, &same)) {
+		xdr_put_raw(out, span.data, span.len);
+	} else if (strcmp(field->name, "need_results") == 0) {
+		xdr_put_u32(out, 1);
+	} else if (strcmp(field->name, "maxnames") == 0) {
+		names = field_named(call->sent->ret, call->sent->list.items);
+		xdr_put_u32(out, names == NULL ? 0 : names->max);
+	} else {
+		xdr_put_u32(out, call->proc->count_flags);
+	}
+}
+
+int
+filter_ask_list(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
+{
+	size_t size = len + 64;
+	struct rpc_header header = call->header;
+	struct xdr_out body;
+
+	call->sent = rpc_proc_by_name(call->proc->count_by);
+	if (call->sent == NULL || (*out = malloc(size)) == NULL)
+		return -1;
+	xdr_out_init(&body, *out + RPC_HEADER_LEN, size - RPC_HEADER_LEN);
+	for (const struct xdr_field *field = call->sent->args; field->name != NULL; field++)
+		put_argument(call, field, message + RPC_HEADER_LEN, len - RPC_HEADER_LEN, &body);
+	*out_len = RPC_HEADER_LEN + body.len;
+	header.length = (uint32_t)*out_len;
+	header.procedure = (int32_t)call->sent->number;
+	rpc_header_put(*out, &header);
+	if (!body.failed && xdr_check(call->sent->args, *out + RPC_HEADER_LEN, body.len) == VG_OK)
+		return 0;
+	free(*out);
+	*out = NULL;
+	return -1;
 }
 
 static int
@@ -215,7 +321,7 @@ filter_list(struct call *call, const uint8_t *message, size_t len, uint8_t **out
 	xdr_put_raw(&copy, message, before);
 	xdr_put_u32(&copy, 0);
 	while (xdr_items_next(&items, &item)) {
-		if (!sees_item(call->session, proc, &items, item))
+		if ((call->cut && kept == call->cut_to) || !sees_item(call, proc, &items, item))
 			continue;
 		kept++;
 		if (!call->need_results_was_0)
@@ -356,8 +462,19 @@ int
 filter_error(struct call *call, const struct rpc_error *error, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
 {
 	struct rpc_error missing;
+	struct rpc_header header;
 
 	*out = NULL;
+	if (call->sent != NULL) {	/* as an answer to the count */
+		if ((*out = malloc(len)) == NULL)
+			return -1;
+		memcpy(*out, message, len);
+		(void)rpc_header_get(message, len, &header);
+		header.procedure = (int32_t)call->proc->number;
+		rpc_header_put(*out, &header);
+		*out_len = len;
+		return 0;
+	}
 	if (renamed(call))
 		return put_renamed(call, message, len, out, out_len);
 	if (!decide_by_reply(call->proc))
@@ -391,11 +508,13 @@ filter_reply(struct call *call, const uint8_t *message, size_t len, uint8_t **ou
 	*out = NULL;
 	if (proc->kind == RPC_KIND_READ && renamed(call))
 		return put_renamed(call, message, len, out, out_len);
-	if (call->cut)
+	if (call->sent != NULL)
+		return count_list(call, message, len, out, out_len);
+	if (call->cut && proc->list.form == RPC_LIST_NONE)
 		return cut_names(call, message, len, out, out_len);
 	if (proc->list.form != RPC_LIST_NONE) {
 		/* Asked again now: his rights may have changed since the call went out. */
-		if (!call->need_results_was_0 && sees_everything(call->session, proc))
+		if (!call->need_results_was_0 && !call->cut && sees_everything(call->session, proc))
 			return 0;
 		return proc->list.form == RPC_LIST_COUNT ? filter_count(call, message, len, out, out_len) :
 		    filter_list(call, message, len, out, out_len);

@@ -211,8 +211,11 @@ struct call {
 	uint64_t asked;			/* inventory_clock() when it was passed on */
 	char *domain_name;		/* owned: of the domain that was decided on, NULL when it is about none */
 	uint8_t domain_uuid[VG_UUID_LEN];
+	const struct rpc_proc *sent;	/* what libvirtd was asked, if not `proc`: the list that a count is made from; else NULL */
+	char *pool_name;		/* owned: the pool that it is about; NULL: none */
+	uint8_t pool_uuid[VG_UUID_LEN];
 	bool need_results_was_0;	/* we asked libvirtd for the list that he only wanted counted */
-	bool cut;			/* the reply is to have at most cut_to names; we asked libvirtd for all */
+	bool cut;			/* the reply is to have at most cut_to items; we asked libvirtd for all */
 	uint32_t cut_to;
 	bool asks_feature;		/* connect_supports_feature: the answer is learned */
 	uint32_t feature;
@@ -312,6 +315,8 @@ void decide_call(struct call *call, const uint8_t *body, size_t len, struct judg
 bool decide_visible(struct session *session, enum vg_permission permission, const struct vg_object *object);
 /* One permission on one object, counted, and noted in session->lacks. */
 struct decision decide_one(struct session *session, enum vg_permission permission, const struct vg_object *object);
+/* Is it a bare count of what not everything is his to know? Then the list is asked for, and counted. */
+bool decide_counts_list(struct session *session, const struct rpc_proc *proc);
 /* Is the object of this call only known from its reply, which filter.c then judges? (look-ups) */
 bool decide_by_reply(const struct rpc_proc *proc);
 /* The error that libvirtd gives for an object that is not there. `key` is what was asked for. */
@@ -321,6 +326,8 @@ int32_t decide_origin(const struct session *session, int32_t usual);
 
 /* ---- filter.c: what he may see of a reply ---- */
 
+/* The call that asks for the list, in a new allocation. -1: out of memory, or there is no such list. */
+int filter_ask_list(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len);
 /* Does the reply of this call have to be looked at, item by item? Set when the call is forwarded. */
 bool filter_needed(struct session *session, const struct rpc_proc *proc);
 /* May he see the object struct of `class` in this span? */

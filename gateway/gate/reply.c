@@ -124,7 +124,7 @@ take_reply(struct call *call, const struct rpc_header *header, const uint8_t *me
 	size_t filtered_len = 0;
 	int r;
 
-	if (xdr_check(failed ? rpc_error_fields : call->proc->ret, body, len - RPC_HEADER_LEN) != VG_OK)
+	if (xdr_check(failed ? rpc_error_fields : call->sent != NULL ? call->sent->ret : call->proc->ret, body, len - RPC_HEADER_LEN) != VG_OK)
 		return -1;
 	if (session->state == SESSION_OPENING) {
 		opened(call, failed, message, len);
@@ -270,7 +270,8 @@ take_message(struct session *session, const struct rpc_header *header, const uin
 	if (header->type == RPC_EVENT)
 		return session->state == SESSION_OPEN ? take_event(session, header, message, header->length) : 0;
 	call = call_find(session, header->serial);
-	if (call == NULL || call->proc->program != header->program || call->proc->number != (uint32_t)header->procedure)
+	if (call == NULL || call->proc->program != header->program ||
+	    (call->sent != NULL ? call->sent : call->proc)->number != (uint32_t)header->procedure)
 		return session->state == SESSION_LINGERING ? 0 : -1;
 	if (header->type == RPC_STREAM) {
 		if (call->state != CALL_STREAM && call->state != CALL_STREAM_ENDING)

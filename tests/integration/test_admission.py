@@ -181,3 +181,38 @@ def test_privileged_documents_pass_as_they_are(alice, libvirtd, place):
     done = alice("define", "FILE", xml=document("adm-1", "<serial type='file'><source path='/tmp/x'/></serial>"), who="admin")
     assert done.returncode == 0, done.stderr
     libvirtd.virsh("undefine", "adm-1", uri=libvirtd.qemu_uri)
+
+
+COUNTS = """
+c = connect()
+pool = c.storagePoolLookupByName("tenant")
+answer([c.numOfStoragePools(), len(c.listStoragePools()), len(c.listAllStoragePools())])
+answer([c.numOfDefinedNetworks(), len(c.listDefinedNetworks()), len([n for n in c.listAllNetworks() if not n.isActive()])])
+answer([c.numOfNetworks(), len(c.listNetworks())])
+answer([pool.numOfVolumes(), len(pool.listVolumes()), len(pool.listAllVolumes())])
+answer([c.numOfSecrets(), len(c.listSecrets()), len(c.listAllSecrets())])
+answer([c.numOfDevices(None), len(c.listDevices(None)), len(c.listAllDevices())])
+"""
+
+
+@pytest.mark.parametrize("by", ("name", "uuid"))
+def test_I51_bare_counts_are_those_of_the_lists(own_gateway, libvirtd, place, by):
+    """Of pools, networks, volumes: what is hers, by name and by UUID, however it is asked for."""
+    uri = libvirtd.qemu_uri
+    pool, network = ("storage_pool:tenant", "network:tenant-net") if by == "name" else (
+        "storage_pool:uuid:" + libvirtd.virsh("pool-uuid", "tenant", uri=uri).stdout.strip(),
+        "network:uuid:" + libvirtd.virsh("net-uuid", "tenant-net", uri=uri).stdout.strip())
+    policy = {"version": 1, "bindings": [{"id": "hers", "who": ["x509-cn:alice"], "role": "vm-admin", "on": [pool, network]},
+                                         {"id": "all", "who": ["x509-cn:admin"], "role": "admin", "on": ["*"]}]}
+    gateway = own_gateway(policy=policy)
+    hers = gateway.python("alice", COUNTS, uri=uri)
+    # A list of bare names does not tell whose UUIDs these are: bound by UUID she is shown less there, never more.
+    assert hers[0] == [1, int(by == "name"), 1]
+    assert hers[3] == [1, 1, 1]
+    assert hers[2][0] == hers[2][1] == 0
+    assert hers[4] == [0, 0, 0] and hers[5] == [0, 0, 0]
+    assert hers[1] == [1, int(by == "name"), 1]
+    everything = gateway.python("admin", COUNTS, uri=uri)
+    for counts in everything:
+        assert len(set(counts)) == 1, counts
+    assert everything[0][0] >= 2 and everything[1][0] >= 2
