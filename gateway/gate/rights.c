@@ -170,9 +170,9 @@ add_name(const char *id, void *arg)
 	names->len += between + len;
 }
 
-/* The bindings about him that are in force, remembered; told when they are others than before. */
-static void
-note_bindings(struct session *session)
+/* Remembered; told when they are others than before. */
+void
+rights_note(struct session *session)
 {
 	struct names names = { .text = NULL };
 
@@ -194,7 +194,7 @@ rights_judge(struct session *session)
 {
 	if (session->state > SESSION_OPEN)
 		return;
-	note_bindings(session);
+	rights_note(session);
 	if (session->state == SESSION_CONSOLE)
 		console_rejudge(session);
 	else if (!policy_knows(session->gate->policy, &session->identity, gate_now(session->gate)))

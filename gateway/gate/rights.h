@@ -17,6 +17,8 @@ struct granted {
 
 /* Notes what an allowed call was granted, if it opens a stream. -1: out of memory. */
 int rights_remember(struct call *call, const struct judgement *judgement);
+/* The bindings about a new session's user, to tell later changes from. Whom the policy does not know is refused at CONNECT_OPEN, with an answer. */
+void rights_note(struct session *session);
 /*
  * Judges a session anew: ends it when the policy does not know him any more; records which bindings about him came and went; cuts streams that
  * he could not open any more.

@@ -122,7 +122,7 @@ session_create(struct gate *gate, int client_fd, struct vg_identity *identity)
 	TAILQ_INSERT_TAIL(&gate->sessions, session, entry);
 	gate->num_sessions++;
 	record_session(session, AUDIT_LOGIN, NULL);
-	rights_judge(session);
+	rights_note(session);
 	session_set_state(session, SESSION_NEW);
 	return session;
 }

@@ -124,6 +124,18 @@ test_i29_passwords_reach_only_who_may_read_secure(void **state)
 }
 
 static void
+test_stranger_is_told_so(void **state)
+{
+	struct message answer;
+	int fd = client_connect("mallory");
+
+	(void)state;
+	client_open_uri(fd, "test:///default", &answer);
+	expect_error(&answer, RPC_ERR_ACCESS_DENIED, "'connect:getattr'");
+	close(fd);
+}
+
+static void
 test_libvirtd_that_asks_for_polkit(void **state)
 {
 	int fd;
@@ -687,6 +699,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_allowed_call_passes),
 		TEST(test_i29_passwords_reach_only_who_may_read_secure),
+		TEST(test_stranger_is_told_so),
 		TEST(test_libvirtd_that_asks_for_polkit),
 		TEST(test_features_are_asked_once),
 		TEST(test_client_that_stays_silent_is_ended),
