@@ -33,6 +33,11 @@ def test_refused_client_learns_it_and_lives(gateway, stranger):
         assert "error: failed to connect to the hypervisor" in result.stderr
 
 
+def test_who_has_no_binding_learns_it(gateway):
+    result = gateway.virsh("mallory", "list")
+    assert result.returncode == 1 and "access denied: 'connect:getattr' on this host" in result.stderr
+
+
 @pytest.mark.parametrize("why", ["expired", "server-use", "no-certificate"])
 def test_I3_certificate_is_refused(gateway, authority, why):
     if why == "expired":
