@@ -144,11 +144,8 @@ def narrow(person, call):
     return not all(holds(person, each) for each in NEEDS[call.name])
 
 
-def counts_some(person, call):
-    """Are there things of the kind that is counted that he may not know of?"""
-    counted = {"node_num_of_devices": "node_device", "storage_pool_num_of_volumes": "storage_vol"}.get(call.name) or \
-        call.name.removeprefix("connect_num_of_").removeprefix("defined_").rstrip("s")
-    return not holds(person, f"{counted}:getattr")
+def narrow_on(permission):
+    return lambda person, call: not holds(person, permission)
 
 
 def without(permission):
@@ -192,12 +189,11 @@ DIFFERENCES = [
     Row(["storage_vol_create_xml_from", "storage_vol_resize"], "denies", "allows", narrow,
         "the header of an image that somebody uploaded leads to further files of the host"),
     Row(["storage_vol_create_xml_from"], "denies", "allows", without("storage_vol:data_read"), "a clone reads what it is a clone of"),
-    Row(["connect_num_of_*", "node_num_of_devices", "storage_pool_num_of_volumes"], "denies", "allows", counts_some,
-        "a bare number cannot be filtered; libvirt counts what one may see"),
     Row(["domain_get_launch_security_info", "node_device_get_autostart", "node_get_sev_info"], "denies", "allows", only_reads,
         "who only reads comes to libvirtd's read-only socket, which has not all that one may read"),
     Row(["node_device_get_parent"], "denies", "allows", without("node_device:read"), "libvirtd asks, but answers a refusal with no parent"),
-    Row(["storage_pool_list_volumes"], "shows less", "shows", narrow, "names alone do not say whose they are: for who sees every volume"),
+    Row(["connect_num_of_defined_interfaces"], "counts otherwise", "counts", narrow_on("interface:getattr"),
+        "lo is neither up nor down: libvirt has it in its full list, by which the gateway counts, but in neither number"),
     Row(["domain_migrate_perform3*"], "answers otherwise", "answers", always, "that the guest is off says the gateway, without asking libvirtd"),
     Row(["domain_get_security_label_list"], "denies", "allows", without("domain:read"), "libvirt asks for nothing where there is no security driver"),
 ]
@@ -229,16 +225,14 @@ def judge(person, call, gate, libvirt):
         ours, theirs = "shows less" if set(gate.seen) < set(libvirt.seen) else "shows more", "shows"
     if ours == theirs == "allows" and gate.code != libvirt.code:
         ours, theirs = "answers otherwise", "answers"       # not on the list: then the two hosts are not the same any more
+    elif ours == theirs == "allows" and re.search("_list_all_|_num", call.name) and gate.number != libvirt.number:
+        ours, theirs = "counts otherwise", "counts"
     if ours != theirs:
         rows = [row for row in DIFFERENCES if (row.gate, row.libvirt) == (ours, theirs) and any_of(row.calls, call.name) and row.when(person, call)]
         used.update((row.why, glob) for row in rows for glob in row.calls if fnmatchcase(call.name, glob))
         if rows:
             return None
-        return f"the gateway {ours} {gate.seen}, libvirt {theirs} {libvirt.seen}"
-    if ours == "denies":
-        return None
-    if re.search("_list_all_|_num", call.name) and gate.number != libvirt.number:
-        return f"the gateway counts {gate.number}, libvirt {libvirt.number}"
+        return f"the gateway {ours} {gate.seen} {gate.number}, libvirt {theirs} {libvirt.seen} {libvirt.number}"
     return None
 
 
