@@ -8,7 +8,7 @@
 #include "gateway/cli/policy_args.h"
 #include "virtgate/nearest.h"
 
-enum field { FIELD_SASL, FIELD_DN, FIELD_CN, FIELD_SAN, FIELD_SHA256, FIELD_UNIX };
+enum field { FIELD_SASL, FIELD_DN, FIELD_CN, FIELD_SAN, FIELD_SHA256, FIELD_UNIX, FIELD_UNIX_GROUP };
 
 static const struct {
 	const char *prefix;
@@ -17,7 +17,7 @@ static const struct {
 } kinds[] = {
 	{ "sasl:", FIELD_SASL, VG_PROOF_SASL }, { "x509:", FIELD_DN, VG_PROOF_X509 }, { "x509-cn:", FIELD_CN, VG_PROOF_X509 },
 	{ "x509-san:", FIELD_SAN, VG_PROOF_X509 }, { "x509-sha256:", FIELD_SHA256, VG_PROOF_X509 },
-	{ "unix:", FIELD_UNIX, VG_PROOF_UNIX },
+	{ "unix:", FIELD_UNIX, VG_PROOF_UNIX }, { "unix-group:", FIELD_UNIX_GROUP, VG_PROOF_UNIX },
 };
 
 #define NUM_KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -82,6 +82,12 @@ set_field(struct question *question, enum field field, char *text, struct vg_err
 		identity->x509_sans[identity->num_x509_sans++] = text;
 		return 0;
 	}
+	if (field == FIELD_UNIX_GROUP) {
+		if (identity->num_unix_groups == VG_IDENTITY_MAX_GROUPS)
+			return vg_fail(error, "more than %d unix-group", VG_IDENTITY_MAX_GROUPS);
+		identity->unix_groups[identity->num_unix_groups++] = text;
+		return 0;
+	}
 	if (*fields[field] != NULL && field != FIELD_CN)
 		return vg_fail(error, "USER names two of the same kind: '%s' and '%s'", *fields[field], text);
 	*fields[field] = text;
@@ -99,7 +105,7 @@ add_part(struct question *question, const char *part, size_t len, struct vg_erro
 	if (!starts_with_kind(part, &kind)) {
 		vg_fail(error, "'%.*s' is no USER: expected KIND:NAME", (int)len, part);
 		return vg_hint(error, strncmp(part, "group:", 6) == 0 ? "ask for a member of the group; `policy can` takes a group and asks for each" :
-		    "for example sasl:alice, x509:CN=bob,O=Lab, x509-cn:bob, unix:carol, or sasl:alice+x509-cn:alice");
+		    "for example sasl:alice, x509:CN=bob,O=Lab, x509-cn:bob, unix:carol, unix:carol+unix-group:ops, or sasl:alice+x509-cn:alice");
 	}
 	prefix = strlen(kinds[kind].prefix);
 	if (len <= prefix)

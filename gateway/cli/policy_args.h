@@ -15,7 +15,7 @@ struct question {
 	enum vg_permission permission;
 	struct vg_object object;
 	time_t now;
-	char *texts[VG_IDENTITY_MAX_SANS + 8];	/* what identity and object point into */
+	char *texts[VG_IDENTITY_MAX_SANS + VG_IDENTITY_MAX_GROUPS + 8];	/* what identity and object point into */
 	size_t num_texts;
 };
 

@@ -100,22 +100,33 @@ text_or_null(json_t *record, const char *member)
 	return (char *)(uintptr_t)text;
 }
 
+/* The texts stay the record's. */
+static size_t
+read_texts(json_t *record, const char *member, char **texts, size_t most)
+{
+	json_t *list = json_object_get(json_object_get(record, "user"), member), *text;
+	size_t num = 0, i;
+
+	json_array_foreach(list, i, text) {
+		if (json_is_string(text) && num < most)
+			texts[num++] = (char *)(uintptr_t)json_string_value(text);
+	}
+	return num;
+}
+
 static void
 read_identity(json_t *record, struct record_question *question)
 {
 	struct vg_identity *identity = &question->identity;
 	const char *cn;
-	json_t *san;
-	size_t len, i;
+	size_t len;
 
 	identity->sasl_name = text_or_null(record, "sasl");
 	identity->x509_dn = text_or_null(record, "x509");
 	identity->x509_sha256 = text_or_null(record, "x509_sha256");
 	identity->unix_user = text_or_null(record, "unix");
-	json_array_foreach(json_object_get(json_object_get(record, "user"), "x509_sans"), i, san) {
-		if (json_is_string(san) && identity->num_x509_sans < VG_IDENTITY_MAX_SANS)
-			identity->x509_sans[identity->num_x509_sans++] = (char *)(uintptr_t)json_string_value(san);
-	}
+	identity->num_x509_sans = read_texts(record, "x509_sans", identity->x509_sans, VG_IDENTITY_MAX_SANS);
+	identity->num_unix_groups = read_texts(record, "unix_groups", identity->unix_groups, VG_IDENTITY_MAX_GROUPS);
 	identity->proofs = (identity->sasl_name != NULL ? VG_PROOF_SASL : 0u) | (identity->x509_dn != NULL ? VG_PROOF_X509 : 0u) |
 	    (identity->unix_user != NULL ? VG_PROOF_UNIX : 0u);
 	len = identity->x509_dn != NULL ? policy_dn_cn(identity->x509_dn, &cn) : 0;

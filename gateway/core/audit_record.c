@@ -137,6 +137,17 @@ add_text(json_t *object, const char *key, const char *text)
 		(void)json_object_set_new(object, key, audit_text(text, strlen(text)));
 }
 
+static void
+add_texts(json_t *object, const char *key, char *const *texts, size_t num)
+{
+	json_t *list = num == 0 ? NULL : json_array();
+
+	for (size_t i = 0; i < num; i++)
+		(void)json_array_append_new(list, audit_text(texts[i], strlen(texts[i])));
+	if (num > 0)
+		(void)json_object_set_new(object, key, list);
+}
+
 void
 audit_add_identity(json_t *record, const struct vg_identity *identity, const char *session)
 {
@@ -147,14 +158,9 @@ audit_add_identity(json_t *record, const struct vg_identity *identity, const cha
 	add_text(user, "mech", identity->sasl_mech);
 	add_text(user, "x509", identity->x509_dn);
 	add_text(user, "x509_sha256", identity->x509_sha256);
-	if (identity->num_x509_sans > 0) {
-		json_t *sans = json_array();
-
-		for (size_t i = 0; i < identity->num_x509_sans; i++)
-			(void)json_array_append_new(sans, audit_text(identity->x509_sans[i], strlen(identity->x509_sans[i])));
-		(void)json_object_set_new(user, "x509_sans", sans);
-	}
+	add_texts(user, "x509_sans", identity->x509_sans, identity->num_x509_sans);
 	add_text(user, "unix", identity->unix_user);
+	add_texts(user, "unix_groups", identity->unix_groups, identity->num_unix_groups);
 	(void)json_object_set_new(record, "user", user);
 
 	if (identity->address[0] != '\0') {

@@ -81,6 +81,9 @@ handover_put(uint8_t *buf, size_t size, const struct vg_identity *identity)
 	put_number(&writer, (uint32_t)identity->num_x509_sans);
 	for (size_t i = 0; i < identity->num_x509_sans; i++)
 		put_string(&writer, identity->x509_sans[i]);
+	put_number(&writer, (uint32_t)identity->num_unix_groups);
+	for (size_t i = 0; i < identity->num_unix_groups; i++)
+		put_string(&writer, identity->unix_groups[i]);
 	return writer.bad ? 0 : size - writer.left;
 }
 
@@ -151,6 +154,23 @@ get_address(struct reader *reader, char *address, size_t size)
 		reader->bad = true;
 }
 
+/* As many texts as a number before them says. */
+static void
+get_strings(struct reader *reader, char **texts, size_t *num, uint32_t most)
+{
+	uint32_t announced = get_number(reader, most);
+
+	for (; *num < announced; (*num)++) {
+		char *text = get_string(reader);
+
+		if (text == NULL) {
+			reader->bad = true;
+			return;
+		}
+		texts[*num] = text;
+	}
+}
+
 /* Each proof has its name, each name its proof; somebody who proved nothing is nobody. */
 static bool
 adds_up(const struct vg_identity *identity)
@@ -163,7 +183,7 @@ adds_up(const struct vg_identity *identity)
 	    x509 == (identity->x509_dn != NULL) && x509 == (identity->x509_sha256 != NULL) &&
 	    (x509 || (identity->x509_cn == NULL && identity->num_x509_sans == 0)) &&
 	    sasl == (identity->sasl_name != NULL) && (sasl || identity->sasl_mech == NULL) &&
-	    local == (identity->unix_user != NULL) && 
+	    local == (identity->unix_user != NULL) && (local || identity->num_unix_groups == 0) &&
 	    (identity->via == VG_VIA_VNC) == (identity->console != NULL || identity->console_port != 0) &&
 	    (identity->console == NULL || identity->console_port == 0);
 }
@@ -172,7 +192,6 @@ int
 handover_get(const uint8_t *buf, size_t len, struct vg_identity *identity)
 {
 	struct reader reader = { buf, len, false };
-	uint32_t num_sans;
 
 	*identity = (struct vg_identity){ 0 };
 	if (get_number(&reader, UINT32_MAX) != HANDOVER_MAGIC)
@@ -191,16 +210,8 @@ handover_get(const uint8_t *buf, size_t len, struct vg_identity *identity)
 	identity->unix_user = get_string(&reader);
 	identity->console = get_string(&reader);
 	identity->console_port = (uint16_t)get_number(&reader, UINT16_MAX);
-	num_sans = get_number(&reader, VG_IDENTITY_MAX_SANS);
-	for (; identity->num_x509_sans < num_sans; identity->num_x509_sans++) {
-		char *san = get_string(&reader);
-
-		if (san == NULL) {
-			reader.bad = true;
-			break;
-		}
-		identity->x509_sans[identity->num_x509_sans] = san;
-	}
+	get_strings(&reader, identity->x509_sans, &identity->num_x509_sans, VG_IDENTITY_MAX_SANS);
+	get_strings(&reader, identity->unix_groups, &identity->num_unix_groups, VG_IDENTITY_MAX_GROUPS);
 	if (!reader.bad && reader.left == 0 && adds_up(identity))
 		return 0;
 	identity_clear(identity);
@@ -221,6 +232,8 @@ identity_clear(struct vg_identity *identity)
 	free(identity->console);
 	for (size_t i = 0; i < identity->num_x509_sans; i++)
 		free(identity->x509_sans[i]);
+	for (size_t i = 0; i < identity->num_unix_groups; i++)
+		free(identity->unix_groups[i]);
 	*identity = (struct vg_identity){ 0 };
 }
 

@@ -1,7 +1,8 @@
-/* unix_peer.c: peer credentials as identity. The name of a uid may come from a directory: a worker looks it up. */
+/* unix_peer.c: peer credentials as identity. Names may come from a directory: a worker looks them up. */
 #include "gateway/front/unix_peer.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,48 @@ struct name_job {
 	struct client *client;
 	uid_t uid;
 	char *name;			/* the answer; NULL when memory is out */
+	char *groups[VG_IDENTITY_MAX_GROUPS];
+	size_t num_groups;
+	bool groups_unknown;		/* there are too many, or the database does not answer */
 };
+
+#define MAX_GROUP_RECORD (1u << 20)	/* bytes of one group with all its members */
+
+/* NULL when it cannot be found out: a group that is there but not told could be one that a binding denies. */
+static char *
+group_name(gid_t gid)
+{
+	struct group group, *found = NULL;
+	char *buf = NULL, *name = NULL, text[16];
+	int problem = ERANGE;
+
+	for (size_t size = 4096; problem == ERANGE && size <= MAX_GROUP_RECORD; size *= 4) {
+		free(buf);
+		buf = malloc(size);
+		problem = buf == NULL ? ENOMEM : getgrgid_r(gid, &group, buf, size, &found);
+	}
+	snprintf(text, sizeof(text), "%lu", (unsigned long)gid);
+	if (problem == 0)
+		name = strdup(found != NULL && group.gr_name[0] != '\0' ? group.gr_name : text);
+	free(buf);
+	return name;
+}
+
+static void
+look_up_groups(struct name_job *job, const struct passwd *passwd)
+{
+	gid_t gids[VG_IDENTITY_MAX_GROUPS];
+	int num = VG_IDENTITY_MAX_GROUPS;
+
+	job->groups_unknown = getgrouplist(passwd->pw_name, passwd->pw_gid, gids, &num) < 0;
+	for (int i = 0; i < num && !job->groups_unknown; i++) {
+		job->groups[job->num_groups] = group_name(gids[i]);
+		if (job->groups[job->num_groups] == NULL)
+			job->groups_unknown = true;
+		else
+			job->num_groups++;
+	}
+}
 
 static void
 look_up(struct worker_job *job)
@@ -30,10 +72,32 @@ look_up(struct worker_job *job)
 	if (getpwuid_r(name_job->uid, &passwd, buf, sizeof(buf), &found) == 0 && found != NULL &&
 	    passwd.pw_name[0] != '\0') {
 		name_job->name = strdup(passwd.pw_name);
+		look_up_groups(name_job, &passwd);
 		return;
 	}
 	snprintf(text, sizeof(text), "%lu", (unsigned long)name_job->uid);
 	name_job->name = strdup(text);
+}
+
+static void
+free_job(struct name_job *job)
+{
+	free(job->name);
+	for (size_t i = 0; i < job->num_groups; i++)
+		free(job->groups[i]);
+	free(job);
+}
+
+/* What was found becomes the client's. */
+static void
+take_names(struct name_job *job, struct vg_identity *identity)
+{
+	identity->unix_user = job->name;
+	memcpy(identity->unix_groups, job->groups, sizeof(job->groups));
+	identity->num_unix_groups = job->num_groups;
+	identity->proofs |= VG_PROOF_UNIX;
+	job->name = NULL;
+	job->num_groups = 0;
 }
 
 static void
@@ -45,15 +109,15 @@ on_name(struct worker_job *job)
 	client->held = false;
 	if (client->state == CLIENT_CLOSED) {
 		event_active(client->front->reap, EV_TIMEOUT, 0);
-		free(name_job->name);
 	} else if (name_job->name == NULL) {
 		client_close(client, CLOSE_NO_MEMORY, NULL);
+	} else if (name_job->groups_unknown) {
+		client_close(client, CLOSE_PEER_UNKNOWN, "his groups cannot be found out, or are more than 64");
 	} else {
-		client->identity->unix_user = name_job->name;
-		client->identity->proofs |= VG_PROOF_UNIX;
+		take_names(name_job, client->identity);
 		client_hand_over(client);
 	}
-	free(name_job);
+	free_job(name_job);
 }
 
 void

@@ -25,7 +25,7 @@ char *arena_text(struct arena *arena, const char *text, size_t len);
 void arena_free(struct arena *arena);
 
 enum who_kind {
-	WHO_ANYONE, WHO_SASL, WHO_X509, WHO_X509_CN, WHO_X509_SAN, WHO_X509_SHA256, WHO_UNIX,
+	WHO_ANYONE, WHO_SASL, WHO_X509, WHO_X509_CN, WHO_X509_SAN, WHO_X509_SHA256, WHO_UNIX, WHO_UNIX_GROUP,
 	WHO_GROUP	/* only while loading: flattened into its members */
 };
 

@@ -247,6 +247,10 @@ make_identity(struct diff *diff, const struct who *who, struct vg_identity *iden
 		identity->proofs = VG_PROOF_UNIX;
 		identity->unix_user = text;
 		break;
+	case WHO_UNIX_GROUP:
+		identity->proofs = VG_PROOF_UNIX;
+		identity->unix_groups[identity->num_unix_groups++] = text;
+		break;
 	case WHO_X509:
 		identity->x509_dn = text;
 		len = text != NULL && strpbrk(who->text, "*?") == NULL ? policy_dn_cn(text, &cn) : 0;

@@ -149,6 +149,7 @@ proof_of(enum who_kind kind)
 	case WHO_X509_SHA256:
 		return VG_PROOF_X509;
 	case WHO_UNIX:
+	case WHO_UNIX_GROUP:
 		return VG_PROOF_UNIX;
 	case WHO_ANYONE:
 	case WHO_GROUP:

@@ -38,6 +38,17 @@ field_matches(const struct who *who, struct request *request, unsigned proof, en
 	return pairs_may_match(who->pairs, request->pairs[which]) && glob_match(who->text, field);
 }
 
+/* Does he have one of these names? */
+static bool
+one_matches(const struct who *who, const struct request *request, unsigned proof, char *const *names, size_t num)
+{
+	for (size_t i = 0; i < num && (request->identity->proofs & proof) != 0; i++) {
+		if (names[i] != NULL && glob_match(who->text, names[i]))
+			return true;
+	}
+	return false;
+}
+
 static bool
 who_matches(const struct who *who, struct request *request)
 {
@@ -57,13 +68,9 @@ who_matches(const struct who *who, struct request *request)
 	case WHO_UNIX:
 		return field_matches(who, request, VG_PROOF_UNIX, TEXT_UNIX, identity->unix_user);
 	case WHO_X509_SAN:
-		if ((identity->proofs & VG_PROOF_X509) == 0)
-			return false;
-		for (size_t i = 0; i < identity->num_x509_sans && i < VG_IDENTITY_MAX_SANS; i++) {
-			if (identity->x509_sans[i] != NULL && glob_match(who->text, identity->x509_sans[i]))
-				return true;
-		}
-		return false;
+		return one_matches(who, request, VG_PROOF_X509, identity->x509_sans, identity->num_x509_sans);
+	case WHO_UNIX_GROUP:
+		return one_matches(who, request, VG_PROOF_UNIX, identity->unix_groups, identity->num_unix_groups);
 	case WHO_GROUP:
 		break;
 	}

@@ -12,7 +12,8 @@ static const struct {
 	enum who_kind kind;
 } kinds[] = {
 	{ "sasl:", WHO_SASL }, { "x509:", WHO_X509 }, { "x509-cn:", WHO_X509_CN }, { "x509-san:", WHO_X509_SAN },
-	{ "x509-sha256:", WHO_X509_SHA256 }, { "unix:", WHO_UNIX }, { "group:", WHO_GROUP }, { "anyone", WHO_ANYONE },
+	{ "x509-sha256:", WHO_X509_SHA256 }, { "unix:", WHO_UNIX }, { "unix-group:", WHO_UNIX_GROUP },
+	 { "group:", WHO_GROUP }, { "anyone", WHO_ANYONE },
 };
 
 #define NUM_KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -21,7 +22,7 @@ static void
 unknown_kind(struct parse *parse, const struct at *at, const char *text)
 {
 	static const char known[] = "known: sasl:NAME, x509:DN, x509-cn:NAME, x509-san:TYPE:NAME, x509-sha256:HEX, unix:USER, "
-	    "group:NAME, anyone";
+	    "unix-group:NAME, group:NAME, anyone";
 	const char *colon = strchr(text, ':');
 	char prefix[32], hint[64];
 	struct nearest nearest = { .word = prefix };

@@ -31,7 +31,8 @@ who_text(const struct who *who, char *buf, size_t size)
 {
 	static const char *const prefixes[] = {
 		[WHO_ANYONE] = "anyone", [WHO_SASL] = "sasl:", [WHO_X509] = "x509:", [WHO_X509_CN] = "x509-cn:",
-		[WHO_X509_SAN] = "x509-san:", [WHO_X509_SHA256] = "x509-sha256:", [WHO_UNIX] = "unix:", [WHO_GROUP] = "group:",
+		[WHO_X509_SAN] = "x509-san:", [WHO_X509_SHA256] = "x509-sha256:", [WHO_UNIX] = "unix:",
+		[WHO_UNIX_GROUP] = "unix-group:", [WHO_GROUP] = "group:",
 	};
 
 	snprintf(buf, size, "%s%s", prefixes[who->kind], who->text != NULL ? who->text : "");

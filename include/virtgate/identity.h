@@ -27,6 +27,7 @@ vg_via_name(enum vg_via via)
 }
 
 #define VG_IDENTITY_MAX_SANS 16
+#define VG_IDENTITY_MAX_GROUPS 64	/* who is in more cannot come over the local socket */
 
 /* Strings are owned (identity_clear frees them) and NULL when that field was not proven. */
 struct vg_identity {
@@ -41,6 +42,8 @@ struct vg_identity {
 	size_t num_x509_sans;
 	char *unix_user;		/* name of the peer's uid; the decimal uid when it has no name */
 	uint32_t unix_uid;
+	char *unix_groups[VG_IDENTITY_MAX_GROUPS];	/* names of his groups at log-in; the decimal gid where one has no name */
+	size_t num_unix_groups;
 
 	enum vg_via via;
 	char *console;			/* via vnc: name of the guest whose screen is asked for; nothing is proven by it */

@@ -23,6 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	FUZZ_ASSERT((identity.sasl_name != NULL) == ((identity.proofs & VG_PROOF_SASL) != 0));
 	FUZZ_ASSERT((identity.x509_dn != NULL) == ((identity.proofs & VG_PROOF_X509) != 0));
 	FUZZ_ASSERT((identity.unix_user != NULL) == ((identity.proofs & VG_PROOF_UNIX) != 0));
+	FUZZ_ASSERT(identity.num_unix_groups == 0 || (identity.proofs & VG_PROOF_UNIX) != 0);
 	FUZZ_ASSERT(handover_put(again, sizeof(again), &identity) == len);
 	FUZZ_ASSERT(memcmp(again, data, len) == 0);
 	(void)identity_text(&identity, text, sizeof(text));

@@ -120,6 +120,13 @@ is_person(const json_t *policy, const char *who, const struct vg_identity *ident
 		return proven(identity, VG_PROOF_SASL, identity->sasl_name, who + 5);
 	if (starts(who, "unix:"))
 		return proven(identity, VG_PROOF_UNIX, identity->unix_user, who + 5);
+	if (starts(who, "unix-group:")) {
+		for (size_t i = 0; i < identity->num_unix_groups; i++) {
+			if (proven(identity, VG_PROOF_UNIX, identity->unix_groups[i], who + strlen("unix-group:")))
+				return true;
+		}
+		return false;
+	}
 	if (starts(who, "x509:"))
 		return proven(identity, VG_PROOF_X509, identity->x509_dn, who + 5);
 	if (starts(who, "x509-cn:"))

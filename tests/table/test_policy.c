@@ -74,11 +74,11 @@ read_identity(char *text)
 		unsigned proof;
 	} kinds[] = {
 		{ "sasl", VG_PROOF_SASL }, { "x509", VG_PROOF_X509 }, { "x509-cn", VG_PROOF_X509 }, { "x509-san", VG_PROOF_X509 },
-		{ "x509-sha256", VG_PROOF_X509 }, { "unix", VG_PROOF_UNIX },
+		{ "x509-sha256", VG_PROOF_X509 }, { "unix", VG_PROOF_UNIX }, { "unix-group", VG_PROOF_UNIX },
 	};
 	struct vg_identity identity = { 0 };
 	char **fields[] = { &identity.sasl_name, &identity.x509_dn, &identity.x509_cn, NULL, &identity.x509_sha256,
-		&identity.unix_user };
+		&identity.unix_user, NULL };
 
 	if (strcmp(text, "nobody") == 0)
 		return identity;
@@ -86,13 +86,15 @@ read_identity(char *text)
 		char *kind = strsep(&part, ":");
 		size_t i = 0;
 
-		while (i < 6 && strcmp(kinds[i].kind, kind) != 0)
+		while (i < 7 && strcmp(kinds[i].kind, kind) != 0)
 			i++;
-		if (i == 6 || part == NULL)
+		if (i == 7 || part == NULL)
 			fail_msg("no identity: '%s'", kind);
 		identity.proofs |= kinds[i].proof;
 		if (fields[i] != NULL)
 			*fields[i] = part;
+		else if (kinds[i].proof == VG_PROOF_UNIX)
+			identity.unix_groups[identity.num_unix_groups++] = part;
 		else
 			identity.x509_sans[identity.num_x509_sans++] = part;
 	}

@@ -28,7 +28,8 @@ pick(unsigned below)
 #define PICK(list) ((list)[pick((unsigned)(sizeof(list) / sizeof((list)[0])))])
 
 static const char *const people[] = { "sasl:a", "sasl:b", "sasl:*", "sasl:a?", "x509:*CN=b,*", "x509:O=L,CN=a", "x509-cn:a",
-	"x509-cn:?", "x509-san:dns:a", "x509-san:*:b", "unix:a", "unix:ab*", "anyone", "group:g0", "group:g1", "group:g2" };
+	"x509-cn:?", "x509-san:dns:a", "x509-san:*:b", "unix:a", "unix:ab*", "unix-group:g*", "unix-group:h", "anyone",
+	"group:g0", "group:g1", "group:g2" };
 static const char *const texts[] = { "a", "b", "ab", "A", "abc" };
 static const char *const places[] = { "*", "domain:a*", "domain:*", "domain:?b", "domain:*b*c", "set:s0", "set:s1", "set:s0",
 	"storage_pool:a", "storage_pool:*", "storage_vol:a/b*", "storage_vol:*/*", "storage_vol:*", "storage_vol:*b/*a",
@@ -134,12 +135,14 @@ text_or_null(void)
 static struct vg_identity
 random_identity(void)
 {
-	static char dns[][16] = { "CN=b,O=L", "O=L,CN=a", "X=1,CN=b,O=L", "CN=b" }, sans[][8] = { "dns:a", "uri:b", "ip:c" };
+	static char dns[][16] = { "CN=b,O=L", "O=L,CN=a", "X=1,CN=b,O=L", "CN=b" }, groups[][4] = { "g1", "h", "x" }, sans[][8] = { "dns:a", "uri:b", "ip:c" };
 	struct vg_identity identity = { .proofs = pick(8), .sasl_name = text_or_null(), .x509_cn = text_or_null(),
 		.unix_user = text_or_null() };
 
 	if (pick(2) == 0)
 		identity.x509_dn = PICK(dns);
+	for (unsigned i = pick(3); i > 0; i--)
+		identity.unix_groups[identity.num_unix_groups++] = PICK(groups);
 	for (unsigned i = pick(3); i > 0; i--)
 		identity.x509_sans[identity.num_x509_sans++] = PICK(sans);
 	(void)snprintf(identity.address, sizeof(identity.address), "%s", PICK(addresses));

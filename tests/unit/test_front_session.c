@@ -1,5 +1,7 @@
 /* test_front_session.c: does a client that may come in get through to the gate, byte for byte, and out again? */
+#include <grp.h>
 #include <poll.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -283,6 +285,14 @@ test_unix_peer_is_the_identity(void **state)
 	assert_int_equal(harness.identity.unix_uid, getuid());
 	assert_int_equal(harness.identity.via, VG_VIA_RPC_UNIX);
 	assert_non_null(harness.identity.unix_user);
+	if (getpwuid(getuid()) != NULL) {
+		struct group *own = getgrgid(getpwuid(getuid())->pw_gid);
+		bool told = false;
+
+		for (size_t i = 0; own != NULL && i < harness.identity.num_unix_groups; i++)
+			told = told || strcmp(harness.identity.unix_groups[i], own->gr_name) == 0;
+		assert_int_equal(told, own != NULL);
+	}
 	assert_true(read_all(stream, got, sizeof(got)));
 	assert_memory_equal(message, got, sizeof(got));
 	assert_true(write_all(stream, message, sizeof(message)));

@@ -154,6 +154,27 @@ test_names_for_people(void **state)
 	assert_string_equal(identity_text(&cert, text, 5), "CN=b");
 }
 
+/* Groups come with the local person whose they are, and with nobody else. */
+static void
+test_unix_groups(void **state)
+{
+	struct vg_identity in = { .proofs = VG_PROOF_UNIX, .unix_user = (char *)"bob", .unix_groups = { (char *)"bob", (char *)"ops" },
+		.num_unix_groups = 2, .via = VG_VIA_RPC_UNIX }, out;
+	struct vg_identity liar = everything();
+	uint8_t bytes[1024];
+
+	(void)state;
+	assert_int_equal(handover_get(bytes, handover_put(bytes, sizeof(bytes), &in), &out), 0);
+	assert_int_equal(out.num_unix_groups, 2);
+	assert_string_equal(out.unix_groups[0], "bob");
+	assert_string_equal(out.unix_groups[1], "ops");
+	identity_clear(&out);
+	liar.unix_groups[0] = (char *)"ops";
+	liar.num_unix_groups = 1;
+	assert_int_equal(handover_get(bytes, handover_put(bytes, sizeof(bytes), &liar), &out), -1);
+	assert_int_equal(out.num_unix_groups, 0);
+}
+
 /* A viewer wants one screen, by name or by port; nobody else wants any. */
 static void
 test_what_a_viewer_wants(void **state)
@@ -189,6 +210,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unix_groups),
 		cmocka_unit_test(test_what_a_viewer_wants),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_every_truncation_is_refused),
