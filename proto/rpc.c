@@ -269,6 +269,38 @@ rpc_arg_u32(const struct rpc_proc *proc, const uint8_t *body, size_t len, const 
 	return true;
 }
 
+static uint64_t
+unknown_bits(const struct rpc_proc *proc, const uint8_t *body, size_t len, const char *name, uint32_t known)
+{
+	const struct xdr_field *field = proc->args;
+	struct xdr_span span;
+	uint64_t value;
+
+	while (field->name != NULL && strcmp(field->name, name) != 0)
+		field++;
+	if (field->name == NULL)
+		return 0;
+	if (!xdr_find(proc->args, body, len, name, &span) || (span.len != 4 && span.len != 8))
+		return UINT64_MAX;
+	value = xdr_span_u32(span);
+	if (span.len == 8) {		/* the calls of migration before their parameters were typed */
+		span.data += 4;
+		span.len -= 4;
+		value = value << 32 | xdr_span_u32(span);
+	}
+	return value & ~(uint64_t)known;
+}
+
+uint64_t
+rpc_unknown_flags(const struct rpc_proc *proc, const uint8_t *body, size_t len)
+{
+	uint64_t unknown = unknown_bits(proc, body, len, "flags", proc->flags);
+
+	if (unknown == 0 && proc->more_flags.arg != NULL)
+		unknown = unknown_bits(proc, body, len, proc->more_flags.arg, proc->more_flags.known);
+	return unknown;
+}
+
 bool
 rpc_need_applies(const struct rpc_proc *proc, const struct rpc_need *need, const uint8_t *body, size_t len)
 {

@@ -110,6 +110,11 @@ void rpc_put_keepalive(uint8_t buf[RPC_HEADER_LEN], int32_t procedure);
  */
 bool rpc_arg_u32(const struct rpc_proc *proc, const uint8_t *body, size_t len, const char *name, uint32_t *value);
 /*
+ * The bits of the call's flags that its row does not know; 0 is as it should be. The body must have passed xdr_check(); what cannot be
+ * read is all unknown.
+ */
+uint64_t rpc_unknown_flags(const struct rpc_proc *proc, const uint8_t *body, size_t len);
+/*
  * The object at `where`, a member of a row whose form is RPC_FROM_ARG, in a body of these fields that passed
  * xdr_check(). False: absent, or `where` names an array (for that: xdr_items).
  */

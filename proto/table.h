@@ -10,10 +10,14 @@
  *        .about = OBJ(from, class, "path"), …)	the rest: members of struct rpc_proc by name
  *   EVENT(program, number, name, MSG(fields), …)
  *
+ * `.flags` has every bit of `flags` that libvirt's public API knows for the call, in any of its versions and for any of its drivers,
+ * and VIR_TYPED_PARAM_STRING_OKAY (4) where its client adds that by itself. A call with any other bit is refused; so a row
+ * without the member takes none. What its facts say of the enums: tests/data/libvirt-protocol.jsonl.
+ *
  * An int32 that counts something is of type `count`. Unknown type: add it to tables/types.def. A number that is there
  * twice does not compile.
  *
- * Source of numbers, layouts and permissions: libvirt 11.3.0, src/remote/remote_protocol.x, qemu_protocol.x,
+ * Source of numbers, layouts and permissions: libvirt 11.3.0 (of flags: 9.0.0 to 12.8.0), src/remote/remote_protocol.x, qemu_protocol.x,
  * lxc_protocol.x; checked against captured traffic of libvirt 9.0.0.
  */
 #ifndef PROTO_TABLE_H
@@ -106,6 +110,12 @@ struct rpc_list {
 
 #define RPC_MAX_OTHERS 2
 
+/* An argument that is a set of bits, and those that are known. */
+struct rpc_flags {
+	const char *arg;
+	uint32_t known;
+};
+
 struct rpc_proc {
 	uint32_t program;
 	uint32_t number;
@@ -137,6 +147,8 @@ struct rpc_proc {
 	 * peer-to-peer). 0: none.
 	 */
 	uint32_t running_unless;
+	uint32_t flags;				/* bits of the argument `flags` that are known; any other is refused */
+	struct rpc_flags more_flags;		/* the same of one more argument; arg NULL: there is none */
 	enum rpc_stream stream;
 	uint32_t sparse_mask;			/* bits of `flags` that allow holes in the stream */
 	enum rpc_readonly readonly;

@@ -279,6 +279,9 @@ call_settle(struct call *call, const struct judgement *judgement, const uint8_t 
 		record_denial(call, judgement, body, body_len, op);
 		call_refuse(session, &call->header, RPC_ERR_ACCESS_DENIED, RPC_ORIGIN_ACCESS, "%s (decision %s)", judgement->error.message, op);
 		break;
+	case DECIDE_INVALID:
+		session->gate->counters.refused_calls++;
+		/* fall through */
 	case DECIDE_CONFLICT:
 		record_denial(call, judgement, body, body_len, op);
 		call_refuse(session, &call->header, judgement->error.code, judgement->error.origin, "%s", judgement->error.message);

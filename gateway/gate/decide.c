@@ -2,6 +2,7 @@
  * decide.c: may he? The objects of a call are resolved (resolve.c), every permission that applies is asked for, then the rules on
  * what its arguments name (argument.c). Nothing here forwards or answers.
  */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,6 +258,25 @@ names_object(const struct rpc_object *about)
 	return about->from == RPC_FROM_ARG || about->from == RPC_FROM_BY_NAME || about->from == RPC_FROM_BY_PORTDEV;
 }
 
+/* Flags that nobody has thought about may mean anything to the next libvirtd: none is forwarded, whoever sends it. */
+static bool
+has_unknown_flags(const struct call *call, struct judgement *judgement, const uint8_t *body, size_t len)
+{
+	uint64_t unknown = rpc_unknown_flags(call->proc, body, len);
+
+	if (unknown == 0)
+		return false;
+	judgement->about.object.class = call->proc->about.class;
+	judgement->rule = "flags";
+	judgement->decision = (struct decision){ VERDICT_DENY, NULL };
+	judgement->error.code = RPC_ERR_INVALID_ARG;
+	judgement->error.origin = decide_origin(call->session, RPC_ORIGIN_RPC);
+	(void)snprintf(judgement->error.message, sizeof(judgement->error.message),
+	    "invalid argument: unsupported flags (0x%" PRIx64 ") in function %s", unknown, call->proc->name);
+	judgement->verdict = DECIDE_INVALID;
+	return true;
+}
+
 static void
 decide(struct call *call, const uint8_t *body, size_t len, struct judgement *judgement)
 {
@@ -269,6 +289,8 @@ decide(struct call *call, const uint8_t *body, size_t len, struct judgement *jud
 	judgement->lacks.num = 0;
 	judgement->lacks.denied = judgement->lacks.of_reply = false;
 	judgement->decision.verdict = VERDICT_ALLOW;
+	if (has_unknown_flags(call, judgement, body, len))
+		return;
 	if (resolve_about(call, judgement, &index, body, len) != DECIDE_ALLOW ||
 	    resolve_parent(call, judgement, &index, body, len) != DECIDE_ALLOW ||
 	    resolve_others(call, judgement, &index, body, len) != DECIDE_ALLOW)

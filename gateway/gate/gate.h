@@ -267,7 +267,7 @@ void reply_abandon_all(struct session *session, const char *why, bool answer);
 
 /* ---- decide.c: may he ---- */
 
-enum decide_verdict { DECIDE_ALLOW, DECIDE_DENY, DECIDE_MISSING, DECIDE_CONFLICT, DECIDE_MALFORMED, DECIDE_WAIT };
+enum decide_verdict { DECIDE_ALLOW, DECIDE_DENY, DECIDE_MISSING, DECIDE_CONFLICT, DECIDE_INVALID, DECIDE_MALFORMED, DECIDE_WAIT };
 
 /* An object of a call, as the gate's own record has it. Strings are borrowed until the next lookup. */
 struct target {
@@ -302,7 +302,7 @@ struct judgement {
 	enum vg_permission failed;
 	struct decision decision;	/* that settled it */
 	const char *rule;		/* of admission or on an argument that refused it; NULL */
-	struct rpc_error error;		/* for MISSING and CONFLICT: what the client is told */
+	struct rpc_error error;		/* for MISSING, CONFLICT and INVALID: what the client is told */
 	/* Pieces of the message to replace before it is forwarded, in order of their place: by `bytes`, or by `data` of the call. */
 	struct { struct xdr_span span; uint8_t bytes[600]; const uint8_t *data; size_t len; } patches[4];
 	size_t num_patches;

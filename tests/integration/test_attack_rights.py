@@ -138,6 +138,21 @@ def test_B5_I28_flags_that_need_more(gateway, libvirtd, unchanged):
         denied(operator, "domain_get_xml_desc", dom=dom, flags=secure)
 
 
+def test_I28_flags_that_nobody_knows(gateway, libvirtd, unchanged):
+    """Refused for the admin too, before it is looked whether the object is there, and on record."""
+    dom = ("web-1", libvirtd.seeds["web-1"][0])
+    with attacker(gateway, "admin", libvirtd.test_uri) as admin:
+        for flags in (0x10, 0x80000000, 0xffffffff):
+            for name in (dom, ("none", "00" * 16)):
+                refusal = admin.do("domain_get_xml_desc", dom=name, flags=flags)
+                assert (refusal.status, refusal.code) == (ERROR, 8) and "unsupported flags (%#x)" % (flags & ~0xf) in refusal.text, refusal
+        for call, values in (("domain_create_with_flags", {"flags": 0x40}), ("domain_reset", {"flags": 1}), ("domain_get_guest_info", {"types": 1 << 20}),
+                             ("domain_migrate_confirm3", {"flags": 1 << 40})):
+            assert admin.do(call, dom=dom, **values).code == 8, call
+    records = gateway.audit(decision__rule="flags")
+    assert {r["call"] for r in records} >= {"domain_get_xml_desc", "domain_create_with_flags", "domain_reset", "domain_migrate_confirm3"}
+
+
 def test_I29_secure_documents_need_read_secure(gateway, libvirtd, host):
     """Passwords are in no document that a vm-admin gets: neither asked for, nor by the way."""
     web = host[WEB]

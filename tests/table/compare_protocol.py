@@ -4,11 +4,17 @@
   compare_protocol.py             with the facts kept in tests/data/libvirt-protocol.jsonl: a test
   compare_protocol.py DIR         with an unpacked source tree of libvirt: make compare-protocol LIBVIRT_SRC=DIR
   compare_protocol.py DIR --keep  and keeps its facts for the test
+  compare_protocol.py --headers   only the known flags, with the installed headers in /usr/include
 
-Numbers, names, layouts, limits, permissions with their conditions, filters and stream directions must agree; a
-procedure that libvirt has and we have not, or the reverse, is a difference. Ends with 1 when there is any."""
+Numbers, names, layouts, limits, permissions with their conditions, filters, stream directions and known flags must
+agree; a procedure that libvirt has and we have not, or the reverse, is a difference. Ends with 1 when there is any.
+
+Which public enums are an argument's flags is only told by libvirt's prose. It stands in the kept facts: "flags":
+{argument: [mask, enum, …]}; the mask is of all versions up to 12.8, and --keep adds what the headers have beyond it."""
+import functools
 import glob
 import json
+import operator
 import os
 import re
 import sys
@@ -40,6 +46,10 @@ OUR_NEEDS = {
     **{name: [("P", "node_device", "detach"), ("P", "node_device", "read")] for name in (
         "node_device_dettach", "node_device_re_attach", "node_device_reset", "node_device_detach_flags")},
 }
+# Arguments that are sets of bits.
+BITS = ("flags", "types", "stats")
+# Enums younger than the oldest libvirt that we are built with, 9.0.0.
+NEWER = ("virNodeDeviceXMLFlags", "virConnectGetDomainCapabilitiesFlags", "virNodeDeviceUpdateFlags", "virDomainSetVcpuFlags")
 # Streams without an annotation: the dispatcher is written by hand.
 OUR_STREAMS = {"domain_migrate_prepare_tunnel3_params": "WRITE"}
 
@@ -47,13 +57,13 @@ OUR_STREAMS = {"domain_migrate_prepare_tunnel3_params": "WRITE"}
 class Source:
     """libvirt's .x files and the numbers of its public headers."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, protocol=True):
         self.folder = folder
         self.numbers = {"VIR_UUID_BUFLEN": 16}
         self.structs, self.typedefs, self.procs = {}, {}, {}
         for path in glob.glob(os.path.join(folder, "include", "libvirt", "*.h")):
             self.read_numbers(self.text(path))
-        for program in PROGRAMS:
+        for program in PROGRAMS if protocol else ():
             self.read_protocol(program, self.text(os.path.join(folder, "src/remote/%s_protocol.x" % PROGRAMS[program])))
 
     @staticmethod
@@ -62,11 +72,23 @@ class Source:
             return file.read()
 
     def read_numbers(self, text):
-        number = r"\(?\s*(0x[0-9a-fA-F]+|\d+)\s*(?:(<<|\+)\s*(\d+))?\s*\)?"
-        for name, first, operator, second in re.findall(r"\b(VIR_\w+)\s*=?\s+" + number + r"\s*(?:,|\n|/\*)", text):
+        number = r"\(?\s*(0x[0-9a-fA-F]+|\d+)[uU]?\s*(?:(<<|\+)\s*(\d+))?\s*\)?"
+        for name, first, sign, second in re.findall(r"\b(VIR_\w+)\s*=?\s+" + number + r"\s*(?:,|\n|/\*)", text):
             value = int(first, 0)
-            self.numbers[name] = value << int(second) if operator == "<<" else value + int(second or 0)
+            self.numbers[name] = value << int(second) if sign == "<<" else value + int(second or 0)
         self.numbers.update(re.findall(r"\b(VIR_\w+)\s*=\s*(VIR_\w+)\s*[,/]", text))
+
+    def enums(self):
+        """{"virDomainXMLFlags": all its bits} of the public headers; without those that are no sets of bits."""
+        masks = {}
+        for path in glob.glob(os.path.join(self.folder, "include", "libvirt", "*.h")):
+            for body, name in re.findall(r"typedef enum \{(.*?)\} (\w+);", self.text(path), re.S):
+                try:
+                    values = [self.value(member) for member in re.findall(r"^\s*(VIR_\w+)\s*=", body, re.M)]
+                except ValueError:      # a negative number
+                    continue
+                masks[name] = functools.reduce(operator.or_, values, 0)
+        return masks
 
     def value(self, text):
         """Of a number, a name of one, or a name of such a name."""
@@ -195,6 +217,43 @@ def kept():
         return dict(json.loads(line) for line in lines)
 
 
+# ---- flags ----
+
+def add_flags(facts, known, enums):
+    """To facts from libvirt's source: the enums that the kept ones name, with what the source has in them."""
+    for key, fact in facts.items():
+        if "args" in fact and any(field[1] in BITS for field in fact["args"]):
+            fact["flags"] = {}
+            for field in fact["args"]:
+                if field[1] in BITS:
+                    mask, *names = known.get(key, {}).get("flags", {}).get(field[1], [0])
+                    for name in names:
+                        mask |= enums.get(name, 0)
+                    fact["flags"][field[1]] = [mask, *names]
+
+
+def compare_flags(where, fact, members):
+    known = {arg: mask for arg, (mask, *_) in fact.get("flags", {}).items() if mask}
+    ours = {"flags": int(mask, 16) for mask in re.findall(r"\.flags = (0x[0-9a-f]+)", members)}
+    ours.update({arg: int(mask, 16) for arg, mask in re.findall(r'\.more_flags = \{ "(\w+)", (0x[0-9a-f]+) \}', members)})
+    for field in fact["args"]:
+        if field[1] in BITS and field[1] not in fact.get("flags", {}):
+            yield "%s: which flags are known of '%s'? Say so in the kept facts" % (where, field[1])
+    if known != ours:
+        yield "%s, known flags: should be %s, the table has %s" % (where, known, ours)
+
+
+def compare_headers(facts, enums):
+    """Of the installed libvirt: has it bits that the table does not know?"""
+    for key, fact in facts.items():
+        for arg, (mask, *names) in fact.get("flags", {}).items():
+            for name in names:
+                if name not in enums and name not in NEWER:
+                    yield "%s %s: no enum %s in the headers" % (key, fact["name"], name)
+                if enums.get(name, 0) & ~mask:
+                    yield "%s %s: %s has %#x more for '%s'" % (key, fact["name"], name, enums[name] & ~mask, arg)
+
+
 # ---- comparing ----
 
 def compare(facts, table):
@@ -219,6 +278,7 @@ def compare(facts, table):
             yield from differs(where + ", message", fact["msg"], layout(inside(parts[3])))
             continue
         members = " ".join(parts[7:])
+        yield from compare_flags(where, fact, members)
         yield from differs(where + ", arguments", fact["args"], layout(inside(parts[4])))
         yield from differs(where + ", reply", fact["ret"], layout(inside(parts[5])))
         needs = [list(n) for n in OUR_NEEDS[name]] if name in OUR_NEEDS else fact["needs"]
@@ -234,10 +294,19 @@ def compare(facts, table):
 
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else None
+    if folder == "--headers":
+        enums = Source("/usr", protocol=False).enums()
+        more = list(compare_headers(kept(), enums))
+        print("\n".join(more + ["%d enums in the installed headers, %d with flags that the table does not know" % (len(enums), len(more))]))
+        sys.exit(1 if more or not enums else 0)
     if folder is not None and not os.path.isfile(os.path.join(folder, "src/remote/remote_protocol.x")):
         sys.exit("usage: compare_protocol.py [DIR [--keep]]: no src/remote/remote_protocol.x in %s" % folder)
     table = Table()
-    facts = facts_of(Source(folder)) if folder is not None else kept()
+    facts = kept()
+    if folder is not None:
+        source = Source(folder)
+        known, facts = facts, facts_of(source)
+        add_flags(facts, known, source.enums())
     if "--keep" in sys.argv[2:]:
         keep(facts, table)
     differences = list(compare(facts, table))

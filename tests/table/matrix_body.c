@@ -167,6 +167,12 @@ put_params(struct body *body, struct xdr_out *out)
 
 static void put_fields(struct body *body, struct xdr_out *out, const struct xdr_field *fields);
 
+static bool
+is_flags(const char *name)
+{
+	return strcmp(name, "flags") == 0 || strcmp(name, "types") == 0 || strcmp(name, "stats") == 0;
+}
+
 static void
 put_value(struct body *body, struct xdr_out *out, const struct xdr_field *field)
 {
@@ -181,7 +187,8 @@ put_value(struct body *body, struct xdr_out *out, const struct xdr_field *field)
 	case XDR_INT64:
 	case XDR_UINT64:
 	case XDR_DOUBLE:
-		xdr_put_u64(out, field->type->kind == XDR_DOUBLE || strcmp(field->name, "flags") == 0 ? 0 : body->number);
+		xdr_put_u64(out, body->flag_arg != NULL && strcmp(field->name, body->flag_arg) == 0 ? body->flags :
+		    field->type->kind == XDR_DOUBLE || is_flags(field->name) ? 0 : body->number);
 		break;
 	case XDR_UUID:
 		object_uuid(VG_CLASS_none, body->key != THE_GRANTED, uuid);
@@ -198,8 +205,8 @@ put_value(struct body *body, struct xdr_out *out, const struct xdr_field *field)
 		put_fields(body, out, field->type->fields);
 		break;
 	default:
-		xdr_put_u32(out, body->flag_arg != NULL && strcmp(field->name, body->flag_arg) == 0 ? body->flags :
-		    strcmp(field->name, "flags") == 0 ? 0 : body->number);
+		xdr_put_u32(out, body->flag_arg != NULL && strcmp(field->name, body->flag_arg) == 0 ? (uint32_t)body->flags :
+		    is_flags(field->name) ? 0 : body->number);
 	}
 }
 

@@ -29,7 +29,7 @@ enum variant {
 
 struct body {
 	const char *flag_arg;		/* argument that gets `flags` */
-	uint32_t flags;
+	uint64_t flags;			/* its upper half only where the argument has 64 bits */
 	uint32_t number;		/* every other number but flags */
 	const char *(*text)(const char *field);	/* what a string of that name is; NULL, or where it gives NULL, as `key` says */
 	bool optionals;			/* are optional values there? */

@@ -202,11 +202,20 @@ applies(const struct need *need, uint32_t value)
 	}
 }
 
+int64_t
+known_flags(const struct rpc_proc *proc, const char *arg)
+{
+	json_t *known = json_object_get(json_object_get(fact_of(proc), "flags"), arg);
+
+	return known == NULL ? -1 : json_integer_value(json_array_get(known, 0));
+}
+
 size_t
 flag_values(const struct rpc_proc *proc, const char **arg, uint32_t values[], size_t max)
 {
 	struct need needs[8];
 	size_t n = needs_of(proc, needs), num = 1;
+	int64_t known;
 
 	*arg = NULL;
 	values[0] = 0;
@@ -215,16 +224,18 @@ flag_values(const struct rpc_proc *proc, const char **arg, uint32_t values[], si
 			continue;
 		assert_true(*arg == NULL || strcmp(*arg, needs[i].arg) == 0);
 		*arg = needs[i].arg;
-		/* Each mask alone, without each of its bits, and together with everything else. */
+		/* Each mask alone, without each of its bits, with one that is unknown, and all others. */
 		assert_true(num + 4 < max);
 		values[num++] = needs[i].value;
 		values[num++] = needs[i].value & (needs[i].value - 1);
 		values[num++] = needs[i].value ^ 0x80000000u;
 		values[num++] = ~needs[i].value;
 	}
-	/* Flags that no condition names must not matter. */
 	if (*arg == NULL)
 		*arg = "flags";
+	/* Flags that no condition names must not matter. */
+	known = known_flags(proc, *arg);
+	values[num++] = known < 0 ? UINT32_MAX : (uint32_t)known;
 	values[num++] = UINT32_MAX;
 	return num;
 }
@@ -417,6 +428,9 @@ expect(const struct rpc_proc *proc, const char *role, enum scope scope, const st
 	enum vg_class named;
 
 	memset(expectation, 0, sizeof(*expectation));
+	expectation->verdict = EXPECT_INVALID;
+	if (body->flag_arg != NULL && known_flags(proc, body->flag_arg) >= 0 && (body->flags & ~(uint64_t)known_flags(proc, body->flag_arg)) != 0)
+		return;
 	expectation->verdict = EXPECT_MISSING;
 	for (size_t i = 0; i < body->num_objects; i++)
 		if (!body->objects[i].in_array && !sees(role, scope, body->objects[i].class, body->objects[i].variant))
@@ -435,7 +449,7 @@ expect(const struct rpc_proc *proc, const char *role, enum scope scope, const st
 	for (size_t i = 0; i < n; i++) {
 		bool whole = shape == SHAPE_HOST || needs_everything(proc, body->optionals);
 
-		if (!applies(&needs[i], body->flags))
+		if (!applies(&needs[i], (uint32_t)body->flags))
 			continue;
 		if (!role_allows(role, needs[i].permission))
 			return;

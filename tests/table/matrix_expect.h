@@ -33,6 +33,8 @@ enum shape shape_of(const struct rpc_proc *proc);
 bool role_allows(const char *role, const char *permission);
 /* Values of the tested argument that make a difference, and its name (NULL: none). Returns how many. */
 size_t flag_values(const struct rpc_proc *proc, const char **arg, uint32_t values[], size_t max);
+/* The bits of an argument that libvirt's public enums have; -1 when it is no set of bits. */
+int64_t known_flags(const struct rpc_proc *proc, const char *arg);
 /* Is a permission on the object not enough for this call, because nobody checks its content? */
 bool needs_everything(const struct rpc_proc *proc, bool optionals);
 /* Does it take connect:write beside its own permission? */
@@ -41,7 +43,7 @@ bool is_about_host(const struct rpc_proc *proc);
 bool is_refused(const struct rpc_proc *proc, bool optionals);
 
 struct expectation {
-	enum { EXPECT_ALLOW, EXPECT_DENY, EXPECT_MISSING } verdict;
+	enum { EXPECT_ALLOW, EXPECT_DENY, EXPECT_MISSING, EXPECT_INVALID } verdict;
 	uint64_t codes;		/* of MISSING: set of code_bit() of error codes, one of which it must be */
 };
 uint64_t code_bit(int code);

@@ -5,6 +5,7 @@
  * its look-ups stands in the call already.
  */
 #include <setjmp.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,7 @@ wrong(const struct one *one, const char *format, ...)
 		return;
 	last_wrong = one->proc;
 	num_wrong++;
-	print_error("%s as %s on %s about a %s object (then %s, name %s), %s %#x, optionals %d: %s\n", one->proc->name, one->role_name,
+	print_error("%s as %s on %s about a %s object (then %s, name %s), %s %#" PRIx64 ", optionals %d: %s\n", one->proc->name, one->role_name,
 	    scope_names[one->scope], variant_names[one->body.variants[0]], variant_names[one->body.variants[1]],
 	    variant_names[one->body.key], one->body.flag_arg == NULL ? "-" : one->body.flag_arg, one->body.flags, one->body.optionals, text);
 }
@@ -123,6 +124,10 @@ check_case(struct one *one)
 
 	expect(one->proc, one->role_name, one->scope, &one->body, &expectation);
 	decide(one, &judgement);
+	if ((judgement.verdict == DECIDE_INVALID) != (expectation.verdict == EXPECT_INVALID)) {
+		wrong(one, "verdict %d: are these flags unknown? %s", judgement.verdict, error->message);
+		return;
+	}
 	switch (judgement.verdict) {
 	case DECIDE_ALLOW:
 		if (expectation.verdict != EXPECT_ALLOW)
@@ -140,6 +145,10 @@ check_case(struct one *one)
 			wrong(one, "%s, and should be %s", error->message, expectation.verdict == EXPECT_ALLOW ? "allowed" : "denied");
 		if ((expectation.codes & code_bit(error->code)) == 0)
 			wrong(one, "code %d is of something else: %s", error->code, error->message);
+		break;
+	case DECIDE_INVALID:
+		if (error->code != RPC_ERR_INVALID_ARG || strncmp(error->message, "invalid argument: unsupported flags (0x", 39) != 0)
+			wrong(one, "code %d: %s", error->code, error->message);
 		break;
 	default:
 		wrong(one, "neither yes nor no: %d %s", judgement.verdict, error->message);
@@ -327,6 +336,49 @@ test_I28_each_permission_is_needed(void **state)
 	assert_true(num_cases > 50000);
 }
 
+/* One bit of one argument, for every role: refused where libvirt's enums have no such bit; otherwise as the permissions say. */
+static void
+check_bit(struct one *one)
+{
+	for (one->role = 0; one->role < NUM_ROLES; one->role++) {
+		one->role_name = role_names[one->role];
+		build(one);
+		check_case(one);
+	}
+}
+
+static void
+test_I28_each_flag_alone_and_unknown_ones_refused(void **state)
+{
+	struct one one = { .scope = SCOPE_WEB };
+	size_t num_args = 0;
+
+	(void)state;
+	num_cases = num_wrong = 0;
+	last_wrong = NULL;
+	for (size_t i = 0; (one.proc = rpc_proc_at(i)) != NULL; i++) {
+		if (one.proc->kind == RPC_KIND_EVENT || shape_of(one.proc) == SHAPE_OWN)
+			continue;
+		for (const struct xdr_field *field = one.proc->args; field->name != NULL; field++) {
+			int64_t known = known_flags(one.proc, field->name);
+			unsigned bits = field->type != NULL && field->type->kind == XDR_UINT64 ? 64 : 32;
+
+			if (known < 0) {
+				assert_null(strstr(field->name, "flags"));
+				continue;
+			}
+			num_args++;
+			one.body.flag_arg = field->name;
+			for (unsigned bit = 0; bit < bits; bit++) {
+				one.body.flags = UINT64_C(1) << bit;
+				check_bit(&one);
+			}
+		}
+	}
+	assert_int_equal(num_wrong, 0);
+	assert_true(num_args > 200);
+}
+
 struct parameter {
 	const char *name, *text;	/* NULL: a number */
 };
@@ -425,6 +477,7 @@ main(void)
 		cmocka_unit_test(test_I23_I24_I25_I28_I30_I50_every_call_of_every_role),
 		cmocka_unit_test(test_I27_I85_hidden_is_as_missing),
 		cmocka_unit_test(test_I28_each_permission_is_needed),
+		cmocka_unit_test(test_I28_each_flag_alone_and_unknown_ones_refused),
 		cmocka_unit_test(test_I39_I40_parameters_are_not_hidden_from_the_rules),
 		cmocka_unit_test(test_I30_kinds),
 	};

@@ -313,6 +313,32 @@ check_int_argument(const struct rpc_proc *proc, const char *name)
 	ROW_ASSERT(proc, field->type == &xdr_type_uint32 || field->type == &xdr_type_int32);
 }
 
+/* A mask that names no argument, and bits that something else in the row goes by but that no call could have. */
+static void
+test_I28_flags_are_known(void **state)
+{
+	const struct rpc_proc *proc;
+	const struct rpc_need *need;
+	size_t i, masks = 0;
+
+	(void)state;
+	for EACH_ROW(i, proc) {
+		bool in_array;
+
+		ROW_ASSERT(proc, proc->flags == 0 || field_at(proc->args, "flags", &in_array) != NULL);
+		ROW_ASSERT(proc, (proc->more_flags.arg == NULL) == (proc->more_flags.known == 0));
+		if (proc->more_flags.arg != NULL)
+			check_int_argument(proc, proc->more_flags.arg);
+		for (need = proc->needs; need->permission != VG_PERM_NONE; need++)
+			ROW_ASSERT(proc, need->arg == NULL || strcmp(need->arg, "flags") != 0 || (need->value & ~proc->flags) == 0);
+		ROW_ASSERT(proc, (proc->sparse_mask & ~proc->flags) == 0 && (proc->running_unless & ~proc->flags) == 0);
+		ROW_ASSERT(proc, proc->readonly_arg == NULL || strcmp(proc->readonly_arg, "flags") != 0 ||
+		    (proc->readonly_mask & ~proc->flags) == 0);
+		masks += proc->flags != 0;
+	}
+	assert_true(masks > 150);
+}
+
 static void
 test_I28_conditions_name_arguments(void **state)
 {
@@ -543,6 +569,7 @@ main(void)
 		cmocka_unit_test(test_I44_the_name_of_an_incoming_domain),
 		cmocka_unit_test(test_I25_no_object_in_arguments_is_overlooked),
 		cmocka_unit_test(test_I28_conditions_name_arguments),
+		cmocka_unit_test(test_I28_flags_are_known),
 		cmocka_unit_test(test_I51_lists),
 		cmocka_unit_test(test_I51_no_list_is_overlooked),
 		cmocka_unit_test(test_I16_streams),
