@@ -23,7 +23,7 @@
 /* Seconds for the last bytes to be taken, counted anew with each progress, and for a gate to come back. */
 static const struct timeval linger_time = { 10, 0 }, gate_time = { 5, 0 };
 
-enum state_deadline { DEADLINE_NONE, DEADLINE_AUTH, DEADLINE_GATE, DEADLINE_LINGER };
+enum state_deadline { DEADLINE_NONE, DEADLINE_AUTH, DEADLINE_GATE, DEADLINE_LINGER, DEADLINE_CERT };
 
 struct state_row {
 	const char *name;
@@ -68,7 +68,7 @@ static const struct state_row states[CLIENT_NUM_STATES] = {
 	[CLIENT_SASL_STEP] = { "SASL_STEP", TO(RPC_AUTH) | TO(VNC_SASL_STEP) | TO(HANDOVER) | TO(OPEN) | TO(FLUSHING), false, DEADLINE_AUTH,
 	    CLOSE_AUTH_TIMEOUT, NULL, NULL },
 	[CLIENT_HANDOVER] = { "HANDOVER", TO(OPEN), false, DEADLINE_GATE, CLOSE_NO_GATE, NULL, NULL },
-	[CLIENT_OPEN] = { "OPEN", TO(HALF_CLOSED) | TO(FLUSHING), true, DEADLINE_NONE, CLOSE_CLIENT_LOST,
+	[CLIENT_OPEN] = { "OPEN", TO(HALF_CLOSED) | TO(FLUSHING), true, DEADLINE_CERT, CLOSE_CERT_WITHDRAWN,
 	    pump_client_readable, pump_client_writable },
 	[CLIENT_HALF_CLOSED] = { "HALF_CLOSED", TO(FLUSHING), false, DEADLINE_LINGER, CLOSE_GATE_SLOW,
 	    NULL, pump_client_writable },
@@ -134,6 +134,19 @@ move_list(struct client *client, enum client_state next)
 	front_client_left(front);
 }
 
+/* Until the certificate expires. Looked at every hour: the timer does not notice when the clock is set or the host slept. */
+static void
+wait_for_expiry(struct client *client)
+{
+	const long longest = 3600, left = client->transport.ssl == NULL ? -1 : tls_client_seconds_left(client->transport.ssl);
+	const struct timeval limit = { left < longest ? left : longest, 0 };
+
+	if (left >= 0)
+		event_add(&client->deadline, &limit);
+	else
+		event_del(&client->deadline);
+}
+
 static void
 set_deadline(struct client *client, enum client_state next)
 {
@@ -156,6 +169,9 @@ set_deadline(struct client *client, enum client_state next)
 		break;
 	case DEADLINE_LINGER:
 		event_add(&client->deadline, &linger_time);
+		break;
+	case DEADLINE_CERT:
+		wait_for_expiry(client);
 		break;
 	}
 }
@@ -221,7 +237,12 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	client_close(client, states[client->state].too_late, states[client->state].name);
+	if (states[client->state].deadline != DEADLINE_CERT)
+		client_close(client, states[client->state].too_late, states[client->state].name);
+	else if (tls_client_seconds_left(client->transport.ssl) > 0)
+		wait_for_expiry(client);
+	else
+		client_close(client, states[client->state].too_late, "it has expired");
 }
 
 static void

@@ -374,6 +374,24 @@ tls_context_check_dates(SSL_CTX *ctx, const struct settings *settings, struct vg
 	return 0;
 }
 
+long
+tls_client_seconds_left(const SSL *ssl)
+{
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+	long least = -1;
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		int days = 0, seconds = 0;
+		long left = 0;
+
+		if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(sk_X509_value(chain, i))) == 1 && days >= 0 && seconds >= 0)
+			left = days * 86400L + seconds;
+		if (least < 0 || left < least)
+			least = left;
+	}
+	return least;
+}
+
 int
 tls_client_check_again(SSL *ssl, SSL_CTX *ctx, struct vg_error *error)
 {

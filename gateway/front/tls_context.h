@@ -20,6 +20,8 @@ int tls_context_check_dates(SSL_CTX *ctx, const struct settings *settings, struc
 
 /* Would this client, who was let in before, be let in by `ctx` as well? Chain, dates, revocation. -1 with `error`. */
 int tls_client_check_again(SSL *ssl, SSL_CTX *ctx, struct vg_error *error);
+/* Until the first certificate of the client's chain expires; 0 when one has; -1 for a client without a certificate. */
+long tls_client_seconds_left(const SSL *ssl);
 
 /*
  * The verified client of a finished handshake, into `identity` (DN, CN, fingerprint, SANs, proof X509). -1 with `error`

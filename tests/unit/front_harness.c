@@ -75,7 +75,7 @@ cert_make(struct cert_wish wish)
 	need(cert.x509 != NULL && cert.key != NULL);
 	need(X509_set_version(cert.x509, 2) == 1 && ASN1_INTEGER_set(X509_get_serialNumber(cert.x509), ++serial) == 1);
 	X509_gmtime_adj(X509_getm_notBefore(cert.x509), wish.from * 86400L - 60);
-	X509_gmtime_adj(X509_getm_notAfter(cert.x509), (wish.until != 0 ? wish.until : 30) * 86400L);
+	X509_gmtime_adj(X509_getm_notAfter(cert.x509), wish.seconds != 0 ? wish.seconds : (wish.until != 0 ? wish.until : 30) * 86400L);
 	need(X509_set_subject_name(cert.x509, name) == 1 && X509_set_pubkey(cert.x509, cert.key) == 1);
 	need(X509_set_issuer_name(cert.x509, X509_get_subject_name(issuer->x509)) == 1);
 	X509V3_set_ctx(&ctx, issuer->x509, cert.x509, NULL, NULL, 0);

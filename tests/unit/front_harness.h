@@ -29,6 +29,7 @@ struct cert_wish {
 	const struct cert *issuer;	/* NULL: self-signed */
 	bool ca;
 	long from, until;	/* days from now; until 0: 30 */
+	long seconds;		/* instead of `until`, when not 0 */
 	const char *usage;	/* extended key usage; NULL "clientAuth", "" none */
 	const char *san;	/* as openssl.cnf has it, or NULL */
 	const char *constraints;	/* name constraints of a CA, likewise */

@@ -267,6 +267,31 @@ test_I80_back_pressure_both_ways(void **state)
 	free(got);
 }
 
+/* Nobody reloads, and nothing is sent: the session ends with the certificate that it was opened with. */
+static void
+test_I11_session_ends_when_the_certificate_expires(void **state)
+{
+	struct cert brief = cert_make((struct cert_wish){ .cn = "brief", .issuer = &harness.ca, .seconds = 3 });
+	struct tls_client client, other;
+	int stream, others;
+	uint8_t byte;
+
+	(void)state;
+	assert_true(tls_connect(&other, &harness, &alice, 0));
+	others = harness_next_session(&harness);
+	assert_true(tls_connect(&client, &harness, &brief, 0));
+	stream = harness_next_session(&harness);
+	assert_true(stream >= 0 && others >= 0);
+	assert_true(poll(&(struct pollfd){ .fd = stream, .events = POLLIN }, 1, 15000) == 1);
+	assert_int_equal(read(stream, &byte, 1), 0);
+	assert_int_equal(poll(&(struct pollfd){ .fd = others, .events = POLLIN }, 1, 0), 0);
+	close(stream);
+	close(others);
+	tls_close(&client);
+	tls_close(&other);
+	cert_free(&brief);
+}
+
 static void
 test_unix_peer_is_the_identity(void **state)
 {
@@ -432,6 +457,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_trap_b_no_record_holds_two_messages, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_gate_that_breaks_framing_is_cut_off, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_I80_back_pressure_both_ways, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_I11_session_ends_when_the_certificate_expires, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unix_peer_is_the_identity, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_I76_gate_comes_back, set_up, tear_down),
 		cmocka_unit_test(test_I79_descriptors_run_out),
