@@ -15,6 +15,7 @@
 #include "gateway/admission/admission.h"
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
+#include "gateway/gate/changes.h"
 #include "gateway/gate/console.h"
 #include "gateway/gate/console_ports.h"
 #include "gateway/gate/control.h"
@@ -192,7 +193,7 @@ static int
 take_files(struct gate *gate, const int files[PROCESS_NUM_FILES], struct vg_error *error)
 {
 	struct settings *settings;
-	struct policy *policy;
+	struct policy *policy, *before;
 	char kept[256];
 	size_t len;
 	char *text = files[FILE_SETTINGS] < 0 ? NULL : process_read_file(files[FILE_SETTINGS], &len);
@@ -212,9 +213,10 @@ take_files(struct gate *gate, const int files[PROCESS_NUM_FILES], struct vg_erro
 	log_set_level(settings->log_level);
 	settings_destroy(gate->settings);
 	gate->settings = gate->process->settings = settings;
-	policy_destroy(gate->policy);
+	before = gate->policy;
 	gate->policy = policy;
 	gate->num_policies++;
+	changes_tell(gate->changes, before);
 	tell_mode(gate);
 	return 0;
 }
@@ -394,7 +396,8 @@ gate_main(struct process *process)
 	event_assign(&gate.tick, gate.base, -1, EV_PERSIST, on_tick, &gate);
 	event_add(&gate.tick, &second);
 	gate.console_ports = console_ports_create(&gate);
-	if (gate.console_ports == NULL || create_inventories(&gate) < 0)
+	gate.changes = changes_create(&gate);
+	if (gate.console_ports == NULL || gate.changes == NULL || create_inventories(&gate) < 0)
 		fail(&gate, "out of memory");
 	for (unsigned i = 0; i < process->num_listeners; i++)
 		if (process->listeners[i].kind == LISTENER_CONTROL)
@@ -402,6 +405,7 @@ gate_main(struct process *process)
 	(void)link_send(gate.parent, LINK_READY, NULL, 0, NULL, 0);
 	event_base_dispatch(gate.base);
 
+	changes_destroy(gate.changes);
 	admission_stop();
 	control_destroy(gate.control);
 	console_ports_destroy(gate.console_ports);

@@ -73,6 +73,7 @@ struct gate {
 	struct gate_fronts *fronts;
 	struct control *control;
 	struct console_ports *console_ports;
+	struct changes *changes;
 };
 
 /* ---- session.c: the life of a session ---- */

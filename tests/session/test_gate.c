@@ -571,6 +571,26 @@ test_I82_broken_policy_leaves_the_old_one(void **state)
 }
 
 static void
+test_I82_reload_tells_who_gains_and_loses(void **state)
+{
+	char *text = harness_reload("{ \"version\": 1, \"bindings\": [ { \"id\": \"a\", \"who\": [\"sasl:newcomer\"], \"role\": \"viewer\", \"on\": [\"domain:web-1\"] },"
+	    " { \"id\": \"b\", \"who\": [\"unix-group:ops\"], \"role\": \"admin\", \"on\": [\"*\"] } ] }");
+
+	(void)state;
+	assert_string_equal(text, "");
+	free(text);
+	harness_expect_record("\"gateway.policy\"", "sasl:newcomer gains domain:getattr");
+	/* The next one while that is compared, or after it: either way both are told. */
+	text = harness_reload("{ \"version\": 1, \"bindings\": [ { \"id\": \"b\", \"who\": [\"unix-group:ops\"], \"role\": \"viewer\", \"on\": [\"*\"] } ] }");
+	assert_string_equal(text, "");
+	free(text);
+	text = harness_reload("{ \"version\": 1, \"bindings\": [ { \"id\": \"b\", \"who\": [\"unix-group:last\"], \"role\": \"viewer\", \"on\": [\"*\"] } ] }");
+	assert_string_equal(text, "");
+	free(text);
+	harness_expect_record("\"gateway.policy\"", "unix-group:last gains");
+}
+
+static void
 test_I37_large_document_of_somebody_who_may_not(void **state)
 {
 	struct rpc_header header = { .length = 1024 * 1024, .program = RPC_PROGRAM_REMOTE, .version = 1,
@@ -723,6 +743,7 @@ main(void)
 		TEST(test_I11_revoked_user_is_cut),
 		TEST(test_I48_right_that_is_taken_while_the_intent_is_written),
 		TEST(test_I82_broken_policy_leaves_the_old_one),
+		TEST(test_I82_reload_tells_who_gains_and_loses),
 		TEST(test_I37_large_document_of_somebody_who_may_not),
 		TEST(test_watching_lets_through_and_records),
 		TEST(test_messages_split_at_every_byte),
