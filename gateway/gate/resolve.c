@@ -82,8 +82,8 @@ take_name(struct xdr_span span, char *name, size_t size)
 	return true;
 }
 
-static enum decide_verdict
-malformed(struct judgement *judgement, const char *what)
+enum decide_verdict
+resolve_malformed(struct judgement *judgement, const char *what)
 {
 	(void)snprintf(judgement->error.message, sizeof(judgement->error.message), "%s", what);
 	return judgement->verdict = DECIDE_MALFORMED;
@@ -142,126 +142,6 @@ conflict(struct judgement *judgement, enum vg_class class, const uint8_t *uuid, 
 	return judgement->verdict = DECIDE_CONFLICT;
 }
 
-/* ---- look-ups ---- */
-
-/* The next slot of a call's answers, with what was answered; the call is gone when there is no memory for it. */
-static struct looked_up *
-add_answer(struct call *call)
-{
-	struct looked_up *lookups = realloc(call->lookups, (call->num_lookups + 1) * sizeof(*lookups));
-
-	call->lookup_ticket = 0;
-	if (lookups == NULL) {
-		session_close(call->session, CLOSE_NO_MEMORY);
-		return NULL;
-	}
-	call->lookups = lookups;
-	lookups[call->num_lookups] = (struct looked_up){ .class = call->looking_up };
-	return &lookups[call->num_lookups++];
-}
-
-static char *
-copy_span(struct xdr_span span)
-{
-	return strndup(span.len == 0 ? "" : (const char *)span.data, span.len);
-}
-
-static void
-on_found(const struct xdr_object *object, void *arg)
-{
-	struct call *call = arg;
-	struct looked_up *slot = add_answer(call);
-
-	if (slot == NULL)
-		return;
-	if (object != NULL) {
-		if (object->uuid != NULL)
-			memcpy(slot->uuid, object->uuid, VG_UUID_LEN);
-		slot->name = copy_span(object->name);
-		slot->parent = copy_span(object->parent);
-		slot->found = slot->name != NULL && slot->parent != NULL;
-	}
-	call_looked_up(call);
-}
-
-static void
-on_text(const char *text, size_t len, void *arg)
-{
-	struct call *call = arg;
-	struct looked_up *slot = add_answer(call);
-
-	if (slot == NULL)
-		return;
-	slot->text = text == NULL ? NULL : strndup(text, len);
-	slot->text_len = slot->text == NULL ? 0 : len;
-	slot->found = slot->text != NULL;
-	call_looked_up(call);
-}
-
-/*
- * The answer from number `index` on that is of this class, when it is there already; then the one behind it is counted on. Those before it
- * told the inventory something, and are not asked for any more. NULL: it must be asked for, or is one too many.
- */
-static const struct looked_up *
-answered(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class)
-{
-	while (*index < call->num_lookups) {
-		const struct looked_up *answer = &call->lookups[(*index)++];
-
-		if (answer->class == class)
-			return answer;
-	}
-	judgement->verdict = DECIDE_WAIT;
-	if (*index >= CALL_MAX_LOOKUPS)
-		(void)malformed(judgement, "too many objects in one call");
-	return NULL;
-}
-
-static const struct looked_up *
-asked(struct judgement *judgement, uint64_t ticket, struct call *call, enum vg_class class)
-{
-	call->lookup_ticket = ticket;
-	call->looking_up = class;
-	if (ticket == 0 && class == VG_CLASS_none)
-		(void)decide_refuse(judgement, "document", "libvirtd cannot be asked about it now");
-	else if (ticket == 0)
-		(void)missing(judgement, class, "name", "(libvirtd is away)");
-	return NULL;
-}
-
-const struct looked_up *
-resolve_look_up(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class, const uint8_t *uuid, const char *name)
-{
-	struct inventory *inventory = call->session->inventory;
-	const struct looked_up *answer = answered(call, judgement, index, class);
-
-	if (answer != NULL || judgement->verdict != DECIDE_WAIT)
-		return answer;
-	return asked(judgement, uuid != NULL ? inventory_lookup_uuid(inventory, class, uuid, on_found, call) :
-	    inventory_lookup_name(inventory, class, name, on_found, call), call, class);
-}
-
-const struct looked_up *
-resolve_path(struct call *call, struct judgement *judgement, unsigned *index, const char *path)
-{
-	const struct looked_up *answer = answered(call, judgement, index, VG_CLASS_storage_vol);
-
-	if (answer != NULL || judgement->verdict != DECIDE_WAIT)
-		return answer;
-	return asked(judgement, inventory_lookup_path(call->session->inventory, path, on_found, call), call, VG_CLASS_storage_vol);
-}
-
-const struct looked_up *
-resolve_document(struct call *call, struct judgement *judgement, unsigned *index, const char *proc, const void *body, size_t len)
-{
-	const struct looked_up *answer = answered(call, judgement, index, VG_CLASS_none);
-
-	if (answer != NULL || judgement->verdict != DECIDE_WAIT)
-		return answer;
-	return asked(judgement, inventory_ask(call->session->inventory, rpc_proc_by_name(proc), body, len, on_text, call), call,
-	    VG_CLASS_none);
-}
-
 /* As hidden(), in the time that it takes to find that there is none: of a domain the gate would know it at once. */
 enum decide_verdict
 resolve_hide(struct call *call, struct judgement *judgement, unsigned *index, const struct vg_object *object)
@@ -283,13 +163,13 @@ replace_domain(struct judgement *judgement, struct xdr_span span, const struct i
 	size_t n = judgement->num_patches;
 
 	if (n == sizeof(judgement->patches) / sizeof(judgement->patches[0]))
-		return malformed(judgement, "too many objects in one call");
+		return resolve_malformed(judgement, "too many objects in one call");
 	xdr_out_init(&out, judgement->patches[n].bytes, sizeof(judgement->patches[n].bytes));
 	xdr_put_string(&out, domain->name);
 	xdr_put_raw(&out, domain->uuid, VG_UUID_LEN);
 	xdr_put_i32(&out, domain->id);
 	if (out.failed)
-		return malformed(judgement, "name of a domain is too long");
+		return resolve_malformed(judgement, "name of a domain is too long");
 	if (out.len == span.len && memcmp(out.buf, span.data, span.len) == 0)
 		return DECIDE_ALLOW;
 	judgement->patches[n].span = span;
@@ -410,9 +290,9 @@ resolve_struct(struct call *call, struct judgement *judgement, unsigned *index, 
 	target->object.class = class;
 	target->id = -1;
 	if (!xdr_get_object(class, span, &object))
-		return malformed(judgement, "object does not decode");
+		return resolve_malformed(judgement, "object does not decode");
 	if (!take_name(object.name, name, size) || !take_name(object.parent, parent, size))
-		return malformed(judgement, "name is longer than 255 bytes");
+		return resolve_malformed(judgement, "name is longer than 255 bytes");
 	switch (class) {
 	case VG_CLASS_domain:
 		return resolve_domain(call, judgement, index, span, &object, name, target);
@@ -502,7 +382,7 @@ resolve_image(struct call *call, struct judgement *judgement, unsigned *index, s
 	if (is_hopeless(call))
 		return DECIDE_ALLOW;
 	if (!xdr_span_string(span, &text) || !take_name(text, path, sizeof(path)))
-		return malformed(judgement, "the path is too long");
+		return resolve_malformed(judgement, "the path is too long");
 	if (path_check(&call->session->gate->settings->save_dirs, path, &exists, &error) < 0)
 		return decide_refuse(judgement, "path", "%s", error.what);
 	xdr_out_init(&out, body, sizeof(body));
@@ -527,7 +407,7 @@ resolve_xml(struct call *call, struct judgement *judgement, const struct xdr_spa
 	if (is_hopeless(call))
 		return DECIDE_ALLOW;
 	if (!xdr_span_string(span, &xml))
-		return malformed(judgement, "XML argument does not decode");
+		return resolve_malformed(judgement, "XML argument does not decode");
 	if (xml_identify((const char *)xml.data, xml.len, call->proc->about.class, &identity, &error) < 0) {
 		judgement->error.code = 27;	/* VIR_ERR_XML_ERROR */
 		judgement->error.origin = 20;	/* VIR_FROM_DOMAIN */
@@ -554,12 +434,12 @@ resolve_about(struct call *call, struct judgement *judgement, unsigned *index, c
 		return DECIDE_ALLOW;
 	case RPC_FROM_ARG:
 		if (!resolve_span(call, body, len, about->path, &span))
-			return malformed(judgement, "the object is not there");
+			return resolve_malformed(judgement, "the object is not there");
 		return resolve_struct(call, judgement, index, about->class, span, judgement->name, judgement->parent,
 		    sizeof(judgement->name), target);
 	case RPC_FROM_XML:
 		if (!resolve_span(call, body, len, about->path, &span))
-			return malformed(judgement, "the XML document is not there");
+			return resolve_malformed(judgement, "the XML document is not there");
 		return resolve_xml(call, judgement, span, target);
 	case RPC_FROM_HOST_FILE:
 		if (!resolve_span(call, body, len, about->path, &span))
@@ -569,7 +449,7 @@ resolve_about(struct call *call, struct judgement *judgement, unsigned *index, c
 	case RPC_FROM_BY_PORTDEV:
 		if (!resolve_span(call, body, len, about->path, &span) || !xdr_span_string(span, &name) ||
 		    !take_name(name, judgement->name, sizeof(judgement->name)))
-			return malformed(judgement, "name is missing or too long");
+			return resolve_malformed(judgement, "name is missing or too long");
 		target->object.name = judgement->name;
 		return DECIDE_ALLOW;
 	default:
@@ -592,7 +472,7 @@ resolve_parent(struct call *call, struct judgement *judgement, unsigned *index, 
 	if (parent->from != RPC_FROM_ARG)
 		return DECIDE_ALLOW;
 	if (!resolve_span(call, body, len, parent->path, &span))
-		return malformed(judgement, "the pool or network is not there");
+		return resolve_malformed(judgement, "the pool or network is not there");
 	verdict = resolve_struct(call, judgement, index, parent->class, span, judgement->parent, ignored, sizeof(judgement->parent), &target);
 	if (verdict != DECIDE_ALLOW)
 		return verdict;

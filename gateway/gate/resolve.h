@@ -14,9 +14,11 @@ enum decide_verdict resolve_parent(struct call *call, struct judgement *judgemen
 enum decide_verdict resolve_others(struct call *call, struct judgement *judgement, unsigned *index, const uint8_t *body, size_t len);
 /* The answer about an object that he may not see: as for one that is not there, and as fast. */
 enum decide_verdict resolve_hide(struct call *call, struct judgement *judgement, unsigned *index, const struct vg_object *object);
+/* The arguments are not what the protocol says: the session ends. */
+enum decide_verdict resolve_malformed(struct judgement *judgement, const char *what);
 
 /*
- * The answer of the call's question number `index` to libvirtd: an object, the volume at a path, or the `xml` that `proc` answers. NULL
+ * ask.c. The answer of the call's question number `index` to libvirtd: an object, the volume at a path, or the `xml` that `proc` answers. NULL
  * when it was only now asked (DECIDE_WAIT: the call is judged again from its beginning once it is there), or cannot be.
  */
 const struct looked_up *resolve_look_up(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class,
