@@ -20,7 +20,7 @@ NETWORK = "<network><name>{0}</name><bridge name='{1}'/><ip address='{2}' netmas
 @pytest.fixture(scope="module")
 def saves(scratch):
     """A directory that libvirtd writes in, and the gateway's user may search but not read."""
-    directory = scratch.directory("saves")
+    directory = scratch.directory("admission-saves")
     os.chmod(directory, 0o711)
     return directory
 

@@ -391,6 +391,7 @@ def test_I37_no_entity_is_read(gateway, libvirtd, prolog):
     assert "web-ent" not in libvirtd.virsh("list", "--all", "--name").stdout
 
 
+@pytest.mark.plain      # a sanitizer keeps what was freed
 def test_I37_deep_and_wide_documents_cost_little(gateway, libvirtd):
     """Nesting, attributes and entities beyond reason, by somebody who may define: an error, and the gateway serves on."""
     before = gateway.memory_kib()
