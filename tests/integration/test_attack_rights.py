@@ -149,7 +149,7 @@ def test_I28_flags_that_nobody_knows(gateway, libvirtd, unchanged):
         for call, values in (("domain_create_with_flags", {"flags": 0x40}), ("domain_reset", {"flags": 1}), ("domain_get_guest_info", {"types": 1 << 20}),
                              ("domain_migrate_confirm3", {"flags": 1 << 40})):
             assert admin.do(call, dom=dom, **values).code == 8, call
-    records = gateway.audit(decision__rule="flags")
+    records = gateway.wait_audit(10, decision__rule="flags")
     assert {r["call"] for r in records} >= {"domain_get_xml_desc", "domain_create_with_flags", "domain_reset", "domain_migrate_confirm3"}
 
 
