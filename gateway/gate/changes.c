@@ -36,6 +36,7 @@ struct changes {
 	bool running;
 	struct policy *before;		/* owned */
 	const struct policy *after;	/* gate->policy when it began */
+	time_t now;
 	struct policy *next;		/* owned: `after`, when it was replaced meanwhile */
 	/* of the thread until it is done */
 	struct line *lines, **end;
@@ -112,7 +113,7 @@ compare(void *arg)
 	struct changes *changes = arg;
 	const uint64_t one = 1;
 
-	if (policy_diff(changes->before, changes->after, gate_now(changes->gate), take_change, changes) < 0)
+	if (policy_diff(changes->before, changes->after, changes->now, take_change, changes) < 0)
 		changes->failed = true;
 	(void)!write(changes->done_fd, &one, sizeof(one));
 	return NULL;
@@ -183,6 +184,7 @@ start(struct changes *changes, struct policy *before)
 {
 	changes->before = before;
 	changes->after = changes->gate->policy;
+	changes->now = gate_now(changes->gate);		/* here: the loop's clock is not for other threads */
 	changes->running = pthread_create(&changes->thread, NULL, compare, changes) == 0;
 	if (changes->running)
 		return;
