@@ -129,6 +129,11 @@ struct rpc_proc {
 	struct rpc_object parent;		/* where `about` is only a name inside a pool or network */
 	struct rpc_object others[RPC_MAX_OTHERS];	/* further objects in the arguments, unchecked by libvirt */
 	struct rpc_object returns;		/* the single object in the reply */
+	/*
+	 * What the reply names beside the object that it is about, and is left out where it is hidden: BY_NAME, an optional string; XML,
+	 * the elements <parent> at the top of a document.
+	 */
+	struct rpc_object mentions;
 	enum vg_permission filter;		/* asked for each object of a list, and of an event at delivery */
 	struct rpc_list list;
 	/*

@@ -77,6 +77,7 @@ call_destroy(struct call *call)
 	json_decref(call->record);
 	free(call->domain_name);
 	free(call->pool_name);
+	free(call->own_name);
 	free(call->message);
 	free(call);
 }
@@ -297,7 +298,7 @@ call_settle(struct call *call, const struct judgement *judgement, const uint8_t 
 	call_destroy(call);
 }
 
-/* Which domain it was decided on, by which name; or the pool whose volumes the reply will list. -1: out of memory. */
+/* Which domain it was decided on, by which name; or the pool whose volumes the reply will list; or what else. -1: out of memory. */
 static int
 remember_object(struct call *call, const struct vg_object *object)
 {
@@ -306,7 +307,13 @@ remember_object(struct call *call, const struct vg_object *object)
 		call->pool_name = strdup(object->name);
 		return call->pool_name == NULL ? -1 : 0;
 	}
-	if (object->class != VG_CLASS_domain || !object->has_uuid || object->name == NULL)
+	if (object->class != VG_CLASS_domain || !object->has_uuid) {
+		if (object->name == NULL || call->own_name != NULL)
+			return 0;
+		call->own_name = strdup(object->name);
+		return call->own_name == NULL ? -1 : 0;
+	}
+	if (object->name == NULL)
 		return 0;
 	memcpy(call->domain_uuid, object->uuid, VG_UUID_LEN);
 	call->domain_name = strdup(object->name);

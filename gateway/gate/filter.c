@@ -7,6 +7,7 @@
 
 #include "gateway/gate/console_xml.h"
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/mention.h"
 #include "gateway/gate/resolve.h"
 #include "gateway/gate/secrets.h"
 
@@ -477,10 +478,12 @@ filter_error(struct call *call, const struct rpc_error *error, const uint8_t *me
 	}
 	if (renamed(call))
 		return put_renamed(call, message, len, out, out_len);
-	if (!decide_by_reply(call->proc))
-		return 0;
-	resolve_missing(&missing, call->proc->returns.class, "name", "");
-	return error->code == missing.code ? put_missing(call, message, len, out, out_len) : 0;
+	if (decide_by_reply(call->proc)) {
+		resolve_missing(&missing, call->proc->returns.class, "name", "");
+		if (error->code == missing.code)
+			return put_missing(call, message, len, out, out_len);
+	}
+	return mention_filter_error(call, error, message, len, out, out_len);
 }
 
 /* A single object in the reply: when it is hidden, the whole reply becomes "not found". */
@@ -521,6 +524,8 @@ filter_reply(struct call *call, const uint8_t *message, size_t len, uint8_t **ou
 	}
 	if (proc->kind == RPC_KIND_READ && proc->returns.from == RPC_FROM_ARG)
 		return filter_returned(call, message, len, out, out_len);
+	if (proc->mentions.from != RPC_FROM_NOWHERE)
+		return mention_filter(call, message, len, out, out_len);
 	if (secrets_filter(call, message, len, out, out_len) < 0)
 		return -1;
 	return console_xml_filter(call, message, len, out, out_len);

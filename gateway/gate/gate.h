@@ -215,6 +215,7 @@ struct call {
 	const struct rpc_proc *sent;	/* what libvirtd was asked, if not `proc`: the list that a count is made from; else NULL */
 	char *pool_name;		/* owned: the pool that it is about; NULL: none */
 	uint8_t pool_uuid[VG_UUID_LEN];
+	char *own_name;			/* owned: of an object that is neither, or of a domain without a UUID yet; NULL: none */
 	bool need_results_was_0;	/* we asked libvirtd for the list that he only wanted counted */
 	bool cut;			/* the reply is to have at most cut_to items; we asked libvirtd for all */
 	uint32_t cut_to;
@@ -369,6 +370,8 @@ int xml_identify(const char *xml, size_t len, enum vg_class class, struct xml_id
 
 /* ---- helpers ---- */
 
+/* As libvirt's virUUIDParse: hex digits, dashes and blanks between them. False: not a UUID. */
+bool uuid_parse(const char *text, uint8_t uuid[VG_UUID_LEN]);
 void uuid_text(const uint8_t uuid[VG_UUID_LEN], char text[VG_UUID_TEXT_LEN + 1]);
 time_t gate_now(struct gate *gate);
 

@@ -65,9 +65,8 @@ take_text(xmlNodePtr root, const char *name, bool attribute, char *text, size_t 
 	return r;
 }
 
-/* As libvirt's virUUIDParse: hex digits, dashes and blanks between them. False: not a UUID. */
-static bool
-parse_uuid(const char *text, uint8_t uuid[VG_UUID_LEN])
+bool
+uuid_parse(const char *text, uint8_t uuid[VG_UUID_LEN])
 {
 	size_t digits = 0;
 
@@ -98,7 +97,7 @@ identify_root(xmlNodePtr root, enum vg_class class, struct xml_identity *identit
 		return vg_fail(error, "expecting an element '%s' at the top", wanted == NULL ? "?" : wanted);
 	if (take_text(root, "name", by_attribute, identity->name, sizeof(identity->name)) < 0)
 		return vg_fail(error, "the name is longer than %zu bytes", sizeof(identity->name) - 1);
-	if (take_text(root, "uuid", false, uuid, sizeof(uuid)) < 0 || (uuid[0] != '\0' && !parse_uuid(uuid, identity->uuid)))
+	if (take_text(root, "uuid", false, uuid, sizeof(uuid)) < 0 || (uuid[0] != '\0' && !uuid_parse(uuid, identity->uuid)))
 		return vg_fail(error, "malformed uuid element");
 	identity->has_uuid = uuid[0] != '\0';
 	return 0;

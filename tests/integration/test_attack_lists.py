@@ -150,6 +150,56 @@ def test_I50_no_refusal_names_what_is_hidden(alice, libvirtd, objects):
 
 # ---- events ----
 
+@pytest.fixture(scope="module")
+def makers(make_gateway):
+    """The tenants, where alice may also make networks and pools without seeing those of others, and see three devices of the host."""
+    allow = ["connect:write", "network:write", "network:save", "storage_pool:write", "storage_pool:save"]
+    devices = ["node_device:scsi_host1", "node_device:scsi_host11", "node_device:scsi_host2"]
+    more = [{"id": "maker", "who": ["x509-cn:alice"], "role": "maker", "on": ["*"]},
+            {"id": "devices", "who": ["x509-cn:alice"], "role": "viewer", "on": devices}]
+    return make_gateway("attack-mentions", policy=TENANTS | {"roles": {"maker": {"allow": allow}}, "bindings": TENANTS["bindings"] + more})
+
+
+def test_I50_no_error_names_whatever_is_in_the_way(makers, libvirtd, objects):
+    """libvirtd's own texts say who has a UUID or a path already: the admin reads it, she reads that something is there."""
+    hr, web = objects["hr"], objects["web"]
+    texts = hidden_texts(libvirtd, objects)
+    free = "99999999-0000-4000-8000-000000000099"
+    tries = [("network_define_xml", f"<network><name>web-9</name><uuid>{hr['net']}</uuid></network>", "hr-net"),
+             ("network_define_xml", f"<network><name>hr-net</name><uuid>{free}</uuid></network>", hr["net"]),
+             ("network_define_xml", f"<network><name>web-net</name><uuid>{free}</uuid></network>", web["net"]),
+             ("storage_pool_define_xml", f"<pool type='dir'><name>web-9</name><uuid>{hr['pool']}</uuid><target><path>/web</path></target></pool>",
+              "hr-pool"),
+             ("storage_pool_define_xml", "<pool type='dir'><name>web-9</name><target><path>/hr-pool</path></target></pool>", "hr-pool")]
+    with attacker(makers, "alice", libvirtd.test_uri) as alice, attacker(makers, "admin", libvirtd.test_uri) as admin:
+        for call, xml, named in tries:
+            reply = admin.do(call, xml=xml)
+            assert reply.status == ERROR and named in reply.text, f"{call}: {reply!r}"
+            mine = alice.do(call, xml=xml)
+            assert (mine.status, mine.code) == (ERROR, reply.code), repr(mine)
+            if named == web["net"]:
+                assert mine.text == reply.text
+            else:
+                assert mine.text == "operation failed: another object of this host is in the way"
+                assert not [text for text in leaks(mine.body, texts) if text.decode("latin-1") not in xml]
+
+
+def test_B4_hidden_parents_of_devices_are_not_named(makers, libvirtd):
+    """As a device without a parent; one that she sees is named, and others read what libvirtd says."""
+    with attacker(makers, "alice", libvirtd.test_uri) as alice, attacker(makers, "bob", libvirtd.test_uri) as bob:
+        for name, parent in (("scsi_host1", b"computer"), ("scsi_host2", b"computer"), ("scsi_host11", b"scsi_host1")):
+            told, xml = bob.do("node_device_get_parent", name=name), bob.do("node_device_get_xml_desc", name=name)
+            assert parent in told.body and b"<parent>" + parent + b"</parent>" in xml.body
+            hers, her_xml = alice.do("node_device_get_parent", name=name), alice.do("node_device_get_xml_desc", name=name)
+            assert hers.status == her_xml.status == OK
+            if parent == b"computer":
+                assert hers.body == bytes(4)
+                assert b"parent" not in her_xml.body and b"computer" not in her_xml.body and b"<fabric_wwn>" in her_xml.body
+            else:
+                assert (hers.body, her_xml.body) == (told.body, xml.body)
+        assert alice.do("node_device_get_parent", name="computer").code in MISSING
+
+
 def collect(client, until):
     """Everything that comes until bytes of an event hold the text `until`."""
     seen = []

@@ -243,10 +243,13 @@ test_objects_are_where_rows_say(void **state)
 		check_object(proc, &proc->about, proc->args, false);
 		check_object(proc, &proc->parent, proc->args, false);
 		check_object(proc, &proc->returns, proc->ret, false);
+		check_object(proc, &proc->mentions, proc->ret, false);
 		for (j = 0; j < RPC_MAX_OTHERS; j++)
 			check_object(proc, &proc->others[j], proc->args, true);
 		ROW_ASSERT(proc, proc->parent.from == RPC_FROM_NOWHERE || proc->parent.from == RPC_FROM_ARG);
 		ROW_ASSERT(proc, proc->returns.from == RPC_FROM_NOWHERE || proc->returns.from == RPC_FROM_ARG);
+		ROW_ASSERT(proc, proc->mentions.from == RPC_FROM_NOWHERE || proc->mentions.from == RPC_FROM_XML ||
+		    proc->mentions.from == RPC_FROM_BY_NAME);
 	}
 }
 
