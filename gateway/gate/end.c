@@ -53,8 +53,15 @@ consume(struct end *end, const uint8_t *data, size_t len)
 	return is_client(end) ? take_consume(end->session, data, len) : reply_consume(end->session, data, len);
 }
 
+/* Is its reply judged by what the inventory knows of the objects in it? */
+static bool
+needs_inventory(const struct call *call)
+{
+	return call->domain_name != NULL || call->proc->list.form == RPC_LIST_NAME || call->proc->returns.class == VG_CLASS_storage_vol;
+}
+
 /*
- * What libvirtd told of domains before it wrote what has just been read: then the inventory is as new as the replies that are
+ * What libvirtd told of objects before it wrote what has just been read: then the inventory is as new as the replies that are
  * now judged by it. libvirtd writes an event before the replies to calls that came after it.
  */
 static void
@@ -62,7 +69,7 @@ catch_up(const struct end *end)
 {
 	const struct call *call = is_client(end) ? NULL : end->session->calls;
 
-	while (call != NULL && (call->domain_name == NULL || call_is_stream(call)))
+	while (call != NULL && (!needs_inventory(call) || call_is_stream(call)))
 		call = call->next;
 	if (call != NULL)
 		inventory_catch_up(end->session->inventory);

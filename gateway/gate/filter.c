@@ -65,11 +65,20 @@ bool
 filter_sees(struct session *session, enum vg_permission permission, enum vg_class class, struct xdr_span span)
 {
 	char name[256], parent[256];
+	const uint8_t *pool = NULL;
 	struct xdr_object from;
 	struct vg_object object;
 
-	return xdr_get_object(class, span, &from) && reply_object(&from, name, parent, sizeof(name), &object) &&
-	    decide_visible(session, permission, &object);
+	if (!xdr_get_object(class, span, &from) || !reply_object(&from, name, parent, sizeof(name), &object))
+		return false;
+	/* Of a volume libvirtd only tells the name of its pool. */
+	if (class == VG_CLASS_storage_vol && object.parent != NULL)
+		pool = inventory_uuid_of(session->inventory, VG_CLASS_storage_pool, object.parent);
+	if (pool != NULL) {
+		object.has_parent_uuid = true;
+		memcpy(object.parent_uuid, pool, VG_UUID_LEN);
+	}
+	return decide_visible(session, permission, &object);
 }
 
 /* A volume in a list of its pool's: whose that is, the call said. */
@@ -102,8 +111,8 @@ sees_name(const struct call *call, const struct rpc_proc *proc, struct xdr_span 
 {
 	struct session *session = call->session;
 	struct vg_object object = { .class = proc->list.class };
-	const struct inventory_domain *domain;
 	struct xdr_span text;
+	const uint8_t *uuid;
 	char name[256];
 
 	if (!xdr_span_string(item, &text) || text.len >= sizeof(name))
@@ -112,13 +121,12 @@ sees_name(const struct call *call, const struct rpc_proc *proc, struct xdr_span 
 	name[text.len] = '\0';
 	object.name = name;
 	lend_pool(call, &object);
-	if (proc->list.class == VG_CLASS_domain) {
-		domain = inventory_by_name(session->inventory, name);
-		if (domain == NULL)
-			return false;
-		object.has_uuid = true;
-		memcpy(object.uuid, domain->uuid, VG_UUID_LEN);
-	}
+	uuid = inventory_uuid_of(session->inventory, proc->list.class, name);
+	if (uuid == NULL && proc->list.class == VG_CLASS_domain)
+		return false;
+	object.has_uuid = uuid != NULL;
+	if (uuid != NULL)
+		memcpy(object.uuid, uuid, VG_UUID_LEN);
 	return decide_visible(session, proc->filter, &object);
 }
 

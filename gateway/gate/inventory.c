@@ -7,6 +7,7 @@
 
 #include "gateway/core/log.h"
 #include "gateway/gate/console.h"
+#include "gateway/gate/known.h"
 #include "gateway/gate/upstream.h"
 
 /* virDomainEventID and virDomainEventType, libvirt include/libvirt/libvirt-domain.h */
@@ -40,6 +41,7 @@ struct inventory {
 	size_t num_domains;
 	uint64_t clock, listed;			/* events so far, and when the list was asked for */
 	uint64_t features_asked, features_there;	/* bit N: VIR_DRV_FEATURE N */
+	struct known known;			/* networks and pools */
 	struct lookup *lookups;
 	uint64_t last_ticket;
 };
@@ -232,7 +234,19 @@ forget_all(struct inventory *inventory)
 	for (size_t i = 0; i < NUM_BUCKETS; i++)
 		while (inventory->by_uuid[i] != NULL)
 			inventory_forget(inventory, inventory->by_uuid[i]->uuid);
+	known_forget_all(&inventory->known);
 	inventory->features_asked = inventory->features_there = 0;
+}
+
+const uint8_t *
+inventory_uuid_of(const struct inventory *inventory, enum vg_class class, const char *name)
+{
+	const struct inventory_domain *domain;
+
+	if (class != VG_CLASS_domain)
+		return known_uuid(&inventory->known, class, name);
+	domain = inventory_by_name(inventory, name);
+	return domain == NULL ? NULL : domain->uuid;
 }
 
 const char *
@@ -448,6 +462,7 @@ on_event(const struct rpc_proc *proc, const uint8_t *body, size_t len, void *arg
 	struct xdr_object object;
 	int32_t what;
 
+	known_event(&inventory->known, proc, body, len);
 	if (strcmp(proc->name, "domain_event_callback_lifecycle") != 0 || !xdr_find(proc->args, body, len, "msg.dom", &span) ||
 	    !xdr_get_object(VG_CLASS_domain, span, &object) || !xdr_find(proc->args, body, len, "msg.event", &span))
 		return;
@@ -508,6 +523,7 @@ on_ready(void *arg)
 	xdr_put_u32(&out, 0);		/* any domain */
 	(void)upstream_call(inventory->upstream, rpc_proc_by_name("connect_domain_event_callback_register_any"), body, out.len,
 	    on_registered, inventory);
+	known_start(&inventory->known, inventory->upstream);
 	xdr_out_init(&out, body, sizeof(body));
 	inventory->listed = inventory->clock;
 	xdr_put_i32(&out, 1);		/* need_results */
@@ -565,6 +581,7 @@ inventory_create(struct gate *gate, const char *uri)
 		return NULL;
 	}
 	inventory->gate = gate;
+	inventory->known.uri = inventory->uri;
 	evtimer_assign(&inventory->retry, gate->base, on_retry, inventory);
 	dial(inventory);
 	return inventory;

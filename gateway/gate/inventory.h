@@ -1,6 +1,7 @@
 /*
  * inventory.h: what the gate itself knows of the objects behind one URI: the domains, kept fresh by libvirt's events
- * and by the replies that pass, and answers to look-ups of everything else. It has a connection of its own.
+ * and by the replies that pass, the UUIDs of networks and pools (known.h), and answers to look-ups of everything else. It has
+ * a connection of its own.
  */
 #ifndef GATE_INVENTORY_H
 #define GATE_INVENTORY_H
@@ -28,6 +29,8 @@ const char *inventory_trouble(const struct inventory *inventory);
 const struct inventory_domain *inventory_by_uuid(const struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN]);
 const struct inventory_domain *inventory_by_name(const struct inventory *inventory, const char *name);
 const struct inventory_domain *inventory_by_id(const struct inventory *inventory, int32_t id);
+/* The same of a domain, network or storage pool, for what a reply only names; NULL when unknown. */
+const uint8_t *inventory_uuid_of(const struct inventory *inventory, enum vg_class class, const char *name);
 /* Is this the id of the domain now, or was it? -1 always is. */
 bool inventory_has_id(const struct inventory_domain *domain, int32_t id);
 size_t inventory_num_domains(const struct inventory *inventory);

@@ -200,6 +200,51 @@ def test_B4_hidden_parents_of_devices_are_not_named(makers, libvirtd):
         assert alice.do("node_device_get_parent", name="computer").code in MISSING
 
 
+@pytest.fixture
+def by_uuid(make_gateway, objects):
+    """alice may touch a network and a pool, whatever they are called."""
+    on = [f"network:uuid:{objects['web']['net']}", f"storage_pool:uuid:{objects['web']['pool']}"]
+    return make_gateway("attack-by-uuid", policy={"version": 1, "bindings": [
+        {"id": "admins", "who": ["x509-cn:admin"], "role": "admin", "on": ["*"]},
+        {"id": "tenant", "who": ["x509-cn:alice"], "role": "vm-admin", "on": on}]})
+
+
+def names_in(reply):
+    assert reply.status == OK, repr(reply)
+    count, = struct.unpack("!I", reply.body[:4])
+    at, names = 4, []
+    for _ in range(count):
+        length, = struct.unpack("!I", reply.body[at:at + 4])
+        names.append(reply.body[at + 4:at + 4 + length].decode())
+        at += 4 + (length + 3) // 4 * 4
+    return names
+
+
+def test_I51_I27_granted_by_uuid_is_seen_where_only_names_are_told(by_uuid, libvirtd, objects):
+    """Lists of names, and volumes by key and path; also of objects that came, or took another's name, later."""
+    uuid = objects["web"]["pool"]
+
+    def sees(client):
+        return [sorted(names_in(client.do("connect_list_defined_networks", maxnames=100))),
+                sorted(names_in(client.do("connect_list_storage_pools", maxnames=100)) +
+                       names_in(client.do("connect_list_defined_storage_pools", maxnames=100))),
+                [client.do(f"storage_vol_lookup_by_{how}", **{how: f"/{who}-pool/{who}-vol"}).status == OK
+                 for who in ("web", "hr") for how in ("path", "key")]]
+
+    with attacker(by_uuid, "alice", libvirtd.test_uri) as alice:
+        assert sees(alice) == [["web-net"], ["web-pool"], [True, True, False, False]]
+        try:
+            # her pool goes by another name, and its name by another pool
+            directly(libvirtd, "p = c.storagePoolLookupByName('web-pool')\np.storageVolLookupByName('web-vol').delete()\np.destroy()\np.undefine()\n"
+                     "c.storagePoolDefineXML('<pool type=\"dir\"><name>web-pool</name><target><path>/web-pool</path></target></pool>').create()\n"
+                     f"c.storagePoolDefineXML('<pool type=\"dir\"><name>moved</name><uuid>{uuid}</uuid><target><path>/moved</path></target></pool>')")
+            assert sees(alice)[:2] == [["web-net"], ["moved"]]
+        finally:
+            directly(libvirtd, "c.storagePoolLookupByName('moved').undefine()\np = c.storagePoolLookupByName('web-pool')\np.destroy()\np.undefine()\n"
+                     f"p = c.storagePoolDefineXML('<pool type=\"dir\"><name>web-pool</name><uuid>{uuid}</uuid><target><path>/web-pool</path></target></pool>')\n"
+                     "p.create()\np.createXML('<volume><name>web-vol</name><capacity>1048576</capacity></volume>')")
+
+
 def collect(client, until):
     """Everything that comes until bytes of an event hold the text `until`."""
     seen = []
