@@ -301,15 +301,28 @@ rpc_unknown_flags(const struct rpc_proc *proc, const uint8_t *body, size_t len)
 	return unknown;
 }
 
+static bool
+device_arg(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_need *need)
+{
+	struct xdr_span span, xml;
+
+	if (!xdr_find(proc->args, body, len, need->arg, &span) || !xdr_span_string(span, &xml))
+		return true;
+	return (rpc_device_kinds(xml.data, xml.len) & need->value) != 0;
+}
+
 bool
 rpc_need_applies(const struct rpc_proc *proc, const struct rpc_need *need, const uint8_t *body, size_t len)
 {
 	uint32_t value;
 
+	if (need->test == RPC_TEST_DEVICE)
+		return device_arg(proc, body, len, need);
 	if (need->test == RPC_TEST_ALWAYS || !rpc_arg_u32(proc, body, len, need->arg, &value))
 		return true;
 	switch (need->test) {
 	case RPC_TEST_ALWAYS:
+	case RPC_TEST_DEVICE:
 		break;
 	case RPC_TEST_ALL_SET:
 		return (value & need->value) == need->value;

@@ -120,6 +120,11 @@ uint64_t rpc_unknown_flags(const struct rpc_proc *proc, const uint8_t *body, siz
  */
 bool rpc_find_object(const struct rpc_object *where, const struct xdr_field *fields, const uint8_t *body, size_t len,
     struct xdr_object *object);
+/*
+ * The kinds of device that this document may be about, told by its root element without parsing it. What could hide another (a document
+ * type, an encoding that is not ASCII's, a character by its number, a device of the host in an interface) makes it any.
+ */
+uint32_t rpc_device_kinds(const uint8_t *xml, size_t len);
 /* Does this entry of proc->needs apply to this call? When the argument cannot be read: yes. */
 bool rpc_need_applies(const struct rpc_proc *proc, const struct rpc_need *need, const uint8_t *body, size_t len);
 

@@ -19,6 +19,7 @@ enum {
 #define P_ALL(class, name, arg, mask)	{ VG_PERM_##class##_##name, RPC_TEST_ALL_SET, arg, mask },
 #define P_NONE(class, name, arg, mask)	{ VG_PERM_##class##_##name, RPC_TEST_NONE_SET, arg, mask },
 #define P_EQ(class, name, arg, value)	{ VG_PERM_##class##_##name, RPC_TEST_EQUALS, arg, value },
+#define P_XML(class, name, arg, kind)	{ VG_PERM_##class##_##name, RPC_TEST_DEVICE, arg, RPC_DEVICE_##kind },
 #define END_OF_NEEDS			{ VG_PERM_NONE, RPC_TEST_ALWAYS, NULL, 0 }
 #define IN_RANGE(program, number) \
 	_Static_assert(number >= 1 && number <= MAX_##program, "number of a row is above MAX_" #program);

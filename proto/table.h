@@ -6,7 +6,8 @@
  *   CALL(program, number, name, KIND,	KIND: READ, CHANGE or ACCESS, see enum rpc_kind
  *        ARGS(fields), RET(fields),	wire order; F one, O optional, A array<max>, N fixed[n], B opaque<max>
  *        NEEDS(permissions),		all must hold: P always, P_ALL (arg & mask) == mask,
- *					P_NONE (arg & mask) == 0, P_EQ arg == value
+ *					P_NONE (arg & mask) == 0, P_EQ arg == value, P_XML the device
+ *					in that document is, or may be, DISK, INTERFACE, HOSTDEV, OTHER
  *        .about = OBJ(from, class, "path"), …)	the rest: members of struct rpc_proc by name
  *   EVENT(program, number, name, MSG(fields), …)
  *
@@ -83,13 +84,16 @@ enum rpc_risk {
 	RPC_RISK_MONITOR_EVENTS = 1 << 26, RPC_RISK_AGENT_COMMAND = 1 << 27
 };
 
-enum rpc_test { RPC_TEST_ALWAYS, RPC_TEST_ALL_SET, RPC_TEST_NONE_SET, RPC_TEST_EQUALS };
+enum rpc_test { RPC_TEST_ALWAYS, RPC_TEST_ALL_SET, RPC_TEST_NONE_SET, RPC_TEST_EQUALS, RPC_TEST_DEVICE };
+
+/* Kinds of device that a document may be about; a set. */
+enum rpc_device { RPC_DEVICE_DISK = 1, RPC_DEVICE_INTERFACE = 2, RPC_DEVICE_HOSTDEV = 4, RPC_DEVICE_OTHER = 8, RPC_DEVICE_ANY = 15 };
 
 struct rpc_need {
 	enum vg_permission permission;	/* VG_PERM_NONE ends the list */
 	enum rpc_test test;
-	const char *arg;		/* name of the int argument that is tested */
-	uint32_t value;			/* mask, or value for EQUALS */
+	const char *arg;		/* name of the int, or for DEVICE the document, that is tested */
+	uint32_t value;			/* mask, value for EQUALS, set of enum rpc_device for DEVICE */
 };
 
 struct rpc_object {

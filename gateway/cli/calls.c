@@ -117,6 +117,10 @@ call_condition(const struct rpc_need *need, char buf[CALL_CONDITION_SIZE])
 	case RPC_TEST_NONE_SET:
 		snprintf(buf, CALL_CONDITION_SIZE, "without %s & %#x", need->arg, need->value);
 		break;
+	case RPC_TEST_DEVICE:
+		snprintf(buf, CALL_CONDITION_SIZE, "for a %s", need->value == RPC_DEVICE_DISK ? "disk" : need->value == RPC_DEVICE_INTERFACE ?
+		    "network interface" : need->value == RPC_DEVICE_HOSTDEV ? "device of the host" : "device of another kind");
+		break;
 	case RPC_TEST_EQUALS:
 		snprintf(buf, CALL_CONDITION_SIZE, "with %s = %u", need->arg, need->value);
 		break;
@@ -128,6 +132,12 @@ call_condition(const struct rpc_need *need, char buf[CALL_CONDITION_SIZE])
 static bool
 is_closed(const struct rpc_proc *proc, const struct rpc_need *lacking, call_holds_cb *holds, void *arg)
 {
+	if (lacking->test == RPC_TEST_DEVICE) {		/* closed when no kind of device is left */
+		for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++)
+			if (need->test == RPC_TEST_DEVICE && holds(need->permission, arg))
+				return false;
+		return true;
+	}
 	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++) {
 		if (((need->test == RPC_TEST_ALL_SET && lacking->test == RPC_TEST_NONE_SET) ||
 		    (need->test == RPC_TEST_NONE_SET && lacking->test == RPC_TEST_ALL_SET)) &&

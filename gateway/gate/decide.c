@@ -85,6 +85,26 @@ decide_by_reply(const struct rpc_proc *proc)
 	    proc->about.from <= RPC_FROM_BY_PORTDEV;
 }
 
+enum vg_permission
+decide_hopeless(const struct session *session, const struct rpc_proc *proc)
+{
+	enum vg_permission device = VG_PERM_NONE;
+	bool some = false;
+
+	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++) {
+		bool may = (need->test != RPC_TEST_ALWAYS && need->test != RPC_TEST_DEVICE) ||
+		    policy_may_ever(session->gate->policy, &session->identity, need->permission, gate_now(session->gate));
+
+		if (need->test == RPC_TEST_DEVICE) {
+			some = some || may;
+			device = need->permission;
+		} else if (!may) {
+			return need->permission;
+		}
+	}
+	return some ? VG_PERM_NONE : device;
+}
+
 /* ---- permissions ---- */
 
 static void

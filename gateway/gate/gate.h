@@ -315,6 +315,11 @@ struct judgement {
 void decide_call(struct call *call, const uint8_t *body, size_t len, struct judgement *judgement);
 /* May this session see the object (for `permission`)? For items of lists, objects of replies and events. */
 bool decide_visible(struct session *session, enum vg_permission permission, const struct vg_object *object);
+/*
+ * A permission that the call needs, of those about devices one of them, and that this session can have on nothing; VG_PERM_NONE: it may be
+ * allowed. Asked before anything is read or parsed.
+ */
+enum vg_permission decide_hopeless(const struct session *session, const struct rpc_proc *proc);
 /* One permission on one object, counted, and noted in session->lacks. */
 struct decision decide_one(struct session *session, enum vg_permission permission, const struct vg_object *object);
 /* Is it a bare count of what not everything is his to know? Then the list is asked for, and counted. */

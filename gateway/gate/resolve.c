@@ -327,12 +327,7 @@ resolve_span(const struct call *call, const uint8_t *body, size_t len, const cha
 static bool
 is_hopeless(const struct call *call)
 {
-	for (const struct rpc_need *need = call->proc->needs; need->permission != VG_PERM_NONE; need++) {
-		if (need->test == RPC_TEST_ALWAYS && !policy_may_ever(call->session->gate->policy, &call->session->identity, need->permission,
-		    gate_now(call->session->gate)))
-			return true;
-	}
-	return false;
+	return decide_hopeless(call->session, call->proc) != VG_PERM_NONE;
 }
 
 /* The domain that a document is about. Its UUID must not be that of a domain by another name. */
@@ -507,10 +502,10 @@ resolve_others(struct call *call, struct judgement *judgement, unsigned *index, 
 		if (!resolve_sees(call->session, &target.object))
 			return resolve_hide(call, judgement, index, &target.object);
 		if (call->proc->kind == RPC_KIND_CHANGE && other->class == VG_CLASS_storage_vol) {
-			struct decision decision = decide_one(call->session, VG_PERM_storage_vol_data_read, &target.object);
+			struct decision decision = decide_one(call->session, VG_PERM_storage_vol_clone, &target.object);
 
 			if (decision.verdict == VERDICT_DENY)
-				return decide_deny(judgement, VG_PERM_storage_vol_data_read, &target.object, decision, "");
+				return decide_deny(judgement, VG_PERM_storage_vol_clone, &target.object, decision, "");
 		}
 	}
 	return DECIDE_ALLOW;

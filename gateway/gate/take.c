@@ -306,17 +306,6 @@ take_stream_packet(struct session *session, const struct rpc_header *header, con
 	return 0;
 }
 
-/* A permission that the call needs and that this session can have on nothing; VG_PERM_NONE: it may be allowed. */
-static enum vg_permission
-hopeless(struct session *session, const struct rpc_proc *proc)
-{
-	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++)
-		if (need->test == RPC_TEST_ALWAYS &&
-		    !policy_may_ever(session->gate->policy, &session->identity, need->permission, gate_now(session->gate)))
-			return need->permission;
-	return VG_PERM_NONE;
-}
-
 /* Refused by its header, and on record like any other refusal; its arguments are dropped as they come. */
 static void
 refuse_uncollected(struct session *session, const struct rpc_header *header, const struct rpc_proc *proc, enum vg_permission failed)
@@ -358,7 +347,7 @@ worth_collecting(struct session *session, const struct rpc_header *header)
 		session_close(session, CLOSE_TOO_MANY);
 		return false;
 	}
-	failed = header->type != RPC_CALL || proc == NULL ? VG_PERM_NONE : hopeless(session, proc);
+	failed = header->type != RPC_CALL || proc == NULL ? VG_PERM_NONE : decide_hopeless(session, proc);
 	if (failed == VG_PERM_NONE)
 		return true;
 	refuse_uncollected(session, header, proc, failed);

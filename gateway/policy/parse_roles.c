@@ -93,6 +93,7 @@ add_words(struct permset *set, const char *words)
 		snprintf(word, sizeof(word), "%.*s", (int)nearest_min(len, sizeof(word) - 1), words);
 		(void)permset_add_matching(set, word, false);
 	}
+	permset_add_parts(set);
 }
 
 static void
@@ -165,6 +166,10 @@ parse_permissions(struct parse *parse, const struct at *at, const json_t *object
 		if (permset_add_matching(set, json_string_value(item), deny) == 0)
 			unknown_permission(parse, &element, json_string_value(item));
 	}
+	/* In this order: the wholes of parts that are denied must not bring the other parts with them. */
+	permset_add_parts(set);
+	if (deny)
+		permset_add_wholes(set);
 }
 
 static struct draft *

@@ -19,6 +19,13 @@ static const struct {
 #undef PERM
 };
 
+static const enum vg_permission wholes[VG_NUM_PERMISSIONS] = {
+#define PERM(class_, name_, meaning_)
+#define PART(class_, name_, whole_, meaning_) [VG_PERM_##class_##_##name_] = VG_PERM_##class_##_##whole_,
+#include "virtgate/permissions.def"
+#undef PERM
+};
+
 static const char *const classes[VG_NUM_CLASSES] = {
 	[VG_CLASS_none] = "none",
 	[VG_CLASS_connect] = "connect",
@@ -53,6 +60,12 @@ enum vg_class
 permission_class(enum vg_permission permission)
 {
 	return (unsigned)permission < VG_NUM_PERMISSIONS ? permissions[permission].class : VG_CLASS_none;
+}
+
+enum vg_permission
+permission_whole(enum vg_permission permission)
+{
+	return (unsigned)permission < VG_NUM_PERMISSIONS ? wholes[permission] : VG_PERM_NONE;
 }
 
 const char *
@@ -107,6 +120,24 @@ permission_find(const char *name)
 			return (enum vg_permission)permission;
 	}
 	return VG_PERM_NONE;
+}
+
+void
+permset_add_parts(struct permset *set)
+{
+	for (unsigned permission = VG_PERM_NONE + 1; permission < VG_NUM_PERMISSIONS; permission++) {
+		if (wholes[permission] != VG_PERM_NONE && permset_has(set, wholes[permission]))
+			permset_add(set, (enum vg_permission)permission);
+	}
+}
+
+void
+permset_add_wholes(struct permset *set)
+{
+	for (unsigned permission = VG_PERM_NONE + 1; permission < VG_NUM_PERMISSIONS; permission++) {
+		if (wholes[permission] != VG_PERM_NONE && permset_has(set, (enum vg_permission)permission))
+			permset_add(set, wholes[permission]);
+	}
 }
 
 size_t

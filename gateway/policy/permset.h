@@ -74,6 +74,10 @@ class_is_host(enum vg_class class)
 	return class == VG_CLASS_connect || class_is_own(class);
 }
 
+/* Parts (permissions.def): of an allow, also the parts of each whole in it; of a deny, also the whole of each part in it. */
+void permset_add_parts(struct permset *set);
+void permset_add_wholes(struct permset *set);
+
 /*
  * Adds what the name, polkit name or glob matches and returns how many matched. Unless `exact_too`, a glob matches
  * permissions that need their exact name without adding them.

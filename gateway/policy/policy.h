@@ -48,6 +48,8 @@
 const char *permission_name(enum vg_permission permission);
 const char *permission_meaning(enum vg_permission permission);
 enum vg_class permission_class(enum vg_permission permission);
+/* The permission of libvirt that this one is a part of; VG_PERM_NONE: it is none's. */
+enum vg_permission permission_whole(enum vg_permission permission);
 /* Exact "domain:start" or polkit's "org.libvirt.api.domain.start"; VG_PERM_NONE when unknown. */
 enum vg_permission permission_find(const char *name);
 const char *class_name(enum vg_class class);

@@ -40,7 +40,7 @@ flags_of(const struct rpc_proc *proc, const char **arg, uint32_t flags[MAX_FLAGS
 	*arg = "flags";
 	flags[0] = 0;
 	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE && n < MAX_FLAGS; need++) {
-		if (need->arg == NULL)
+		if (need->arg == NULL || need->test == RPC_TEST_DEVICE)
 			continue;
 		*arg = need->arg;
 		flags[n++] = need->value;

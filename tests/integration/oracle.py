@@ -32,7 +32,7 @@ PARENTS = {"storage_vol": "storage_pool", "network_port": "network"}
 def own_permissions(top):
     """Every permission of the gateway, in order of include/virtgate/permissions.def."""
     with open(f"{top}/include/virtgate/permissions.def", encoding="utf-8") as file:
-        return [f"{group}:{name}" for group, name in re.findall(r"^PERM\((\w+), (\w+),", file.read(), re.M)]
+        return [f"{group}:{name}" for group, name in re.findall(r"^(?:PERM|PART)\((\w+), (\w+),", file.read(), re.M)]
 
 
 def libvirt_permissions():

@@ -217,6 +217,24 @@ def kept():
         return dict(json.loads(line) for line in lines)
 
 
+# ---- parts of permissions ----
+
+def wholes():
+    """{("domain", "write_cpu"): "write"} of include/virtgate/permissions.def."""
+    text = Source.text(os.path.join(TOP, "include", "virtgate", "permissions.def"))
+    return {(group, name): whole for group, name, whole in re.findall(r"^PART\((\w+), (\w+), (\w+),", text, re.M)}
+
+
+def as_libvirt_asks(needs, parts):
+    """With the permission of libvirt for each of our parts of it, once."""
+    result = []
+    for test, group, name, *condition in needs:
+        need = ("P", group, parts[(group, name)]) if test == "P_XML" else (test, group, parts.get((group, name), name), *condition)
+        if need not in result:
+            result.append(need)
+    return result
+
+
 # ---- flags ----
 
 def add_flags(facts, known, enums):
@@ -262,6 +280,7 @@ def compare(facts, table):
         if theirs != json.loads(json.dumps(ours)):
             yield "%s: should be %s, the table has %s" % (what, theirs, ours)
 
+    parts_of = wholes()
     rows_by_key = {"%s %d" % key: row for key, row in table.procs.items()}
     for key in sorted(set(rows_by_key) | {k for k in facts if not k.startswith("struct ")}):
         if key not in rows_by_key:
@@ -282,7 +301,7 @@ def compare(facts, table):
         yield from differs(where + ", arguments", fact["args"], layout(inside(parts[4])))
         yield from differs(where + ", reply", fact["ret"], layout(inside(parts[5])))
         needs = [list(n) for n in OUR_NEEDS[name]] if name in OUR_NEEDS else fact["needs"]
-        yield from differs(where + ", permissions", needs, calls(inside(parts[6])))
+        yield from differs(where + ", permissions", needs, as_libvirt_asks(calls(inside(parts[6])), parts_of))
         yield from differs(where + ", filter", fact["filter"], re.findall(r"\.filter = VG_PERM_(\w+)", members))
         direction = re.search(r"\.stream = RPC_STREAM_(\w+)", members)
         ours = direction.group(1) if direction else None

@@ -29,6 +29,8 @@ void facts_free(void);
 enum shape shape_of(const struct rpc_proc *proc);
 /* A role's name that stands for every permission but one: ROLE_BUT "domain:save". */
 #define ROLE_BUT "all but "
+/* Everything but a permission of libvirt's, and of that one part: ROLE_PART "domain:write_cpu". */
+#define ROLE_PART "all with only "
 /* Does the role allow it at all? */
 bool role_allows(const char *role, const char *permission);
 /* Values of the tested argument that make a difference, and its name (NULL: none). Returns how many. */

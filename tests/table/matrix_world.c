@@ -119,14 +119,23 @@ world_person(size_t role, enum scope scope)
 }
 
 void
-world_person_but(const char *permission)
+world_person_but(const char *permission, const char *part)
 {
-	char text[512];
+	char text[16384];
+	int len;
 
 	policy_destroy(but);
-	(void)snprintf(text, sizeof(text), "{ \"version\": 1, \"roles\": { \"r\": { \"allow\": [\"*\", \"domain:monitor\", \"domain:agent\"], "
-	    "\"deny\": [\"%s\"] } }, \"bindings\": [ { \"id\": \"b\", \"who\": [\"sasl:matrix\"], \"role\": \"r\", \"on\": [\"*\"] } ] }",
-	    permission);
+	len = snprintf(text, sizeof(text), "{ \"version\": 1, \"roles\": { \"r\": { \"allow\": [");
+	for (unsigned i = VG_PERM_NONE + 1; i < VG_NUM_PERMISSIONS; i++) {
+		const char *name = permission_name((enum vg_permission)i);
+
+		/* Beside a part nothing that would give its whole, or the other parts. */
+		if (part == NULL || strcmp(name, part) == 0 || (i != permission_find(permission) && permission_whole((enum vg_permission)i) != permission_find(permission)))
+			len += snprintf(text + len, sizeof(text) - (size_t)len, "\"%s\", ", name);
+	}
+	(void)snprintf(text + len, sizeof(text) - (size_t)len, "\"connect:getattr\"], \"deny\": [%s%s%s] } }, \"bindings\": [ { \"id\": \"b\", "
+	    "\"who\": [\"sasl:matrix\"], \"role\": \"r\", \"on\": [\"*\"] } ] }", part == NULL ? "\"" : "", part == NULL ? permission : "",
+	    part == NULL ? "\"" : "");
 	but = policy_parse(text, strlen(text), "matrix", NULL, NULL);
 	assert_non_null(but);
 	gate.policy = but;

@@ -15,7 +15,7 @@ int world_teardown(void **state);
 /* Who the session is from now on. */
 void world_person(size_t role, enum scope scope);
 /* Of somebody who may do everything on "*" but this one permission. */
-void world_person_but(const char *permission);
+void world_person_but(const char *permission, const char *part);
 /* Is the hidden domain there? */
 void world_hidden_domain(bool exists);
 

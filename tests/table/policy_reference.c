@@ -184,6 +184,32 @@ is_listed(const json_t *list, const char *permission, bool by_glob)
 	return false;
 }
 
+/* The permission of libvirt that this one is a part of; NULL. */
+static const char *
+whole_of(const char *permission)
+{
+	if (starts(permission, "domain:write_") || strcmp(permission, "domain:rename") == 0)
+		return "domain:write";
+	if (starts(permission, "domain:migrate_"))
+		return "domain:migrate";
+	return strcmp(permission, "storage_vol:clone") == 0 ? "storage_vol:data_read" : NULL;
+}
+
+/* A whole is listed with its parts, and where parts are denied, with any of them. */
+static bool
+is_listed_somehow(const json_t *list, const char *permission, bool by_glob, bool deny)
+{
+	if (is_listed(list, permission, by_glob) || (whole_of(permission) != NULL && is_listed(list, whole_of(permission), by_glob)))
+		return true;
+	for (unsigned i = VG_PERM_NONE + 1; deny && i < VG_NUM_PERMISSIONS; i++) {
+		const char *part = permission_name((enum vg_permission)i);
+
+		if (whole_of(part) != NULL && strcmp(whole_of(part), permission) == 0 && is_listed(list, part, by_glob))
+			return true;
+	}
+	return false;
+}
+
 static bool
 is_raw(const char *permission)
 {
@@ -244,7 +270,7 @@ role_lists(const json_t *policy, const char *role, const char *key, const char *
 	json_object_set_new(seen, role, json_true());
 	if (!json_is_object(object))
 		return !deny && builtin_allows(role, permission);
-	if (is_listed(json_object_get(object, key), permission, deny || !is_raw(permission)))
+	if (is_listed_somehow(json_object_get(object, key), permission, deny || !is_raw(permission), deny))
 		return true;
 	json_array_foreach(json_object_get(object, "include"), i, included) {
 		if (role_lists(policy, json_string_value(included), key, permission, seen))

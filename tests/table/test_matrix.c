@@ -302,12 +302,31 @@ test_I27_I85_hidden_is_as_missing(void **state)
 	assert_true(num_pairs > 10000);
 }
 
+static void
+check_every_call(struct one *one)
+{
+	uint32_t values[MAX_FLAG_VALUES];
+
+	for (size_t i = 0; (one->proc = rpc_proc_at(i)) != NULL; i++) {
+		size_t num_values;
+
+		if (one->proc->kind == RPC_KIND_EVENT || shape_of(one->proc) == SHAPE_OWN)
+			continue;
+		one->body.optionals = true;
+		num_values = flag_values(one->proc, &one->body.flag_arg, values, MAX_FLAG_VALUES);
+		for (size_t value = 0; value < num_values; value++) {
+			one->body.flags = values[value];
+			build(one);
+			check_case(one);
+		}
+	}
+}
+
 /* Everybody's role but one permission: each call is refused for exactly those that it needs, under each flag. */
 static void
 test_I28_each_permission_is_needed(void **state)
 {
 	struct one one = { .role = NUM_ROLES, .scope = SCOPE_ALL };
-	uint32_t values[MAX_FLAG_VALUES];
 	char name[80];
 
 	(void)state;
@@ -316,24 +335,68 @@ test_I28_each_permission_is_needed(void **state)
 	for (unsigned permission = VG_PERM_NONE + 1; permission < VG_NUM_PERMISSIONS; permission++) {
 		(void)snprintf(name, sizeof(name), ROLE_BUT "%s", permission_name((enum vg_permission)permission));
 		one.role_name = name;
-		world_person_but(permission_name((enum vg_permission)permission));
-		for (size_t i = 0; (one.proc = rpc_proc_at(i)) != NULL; i++) {
-			size_t num_values;
-
-			if (one.proc->kind == RPC_KIND_EVENT || shape_of(one.proc) == SHAPE_OWN)
-				continue;
-			one.body.optionals = true;
-			num_values = flag_values(one.proc, &one.body.flag_arg, values, MAX_FLAG_VALUES);
-			for (size_t value = 0; value < num_values; value++) {
-				one.body.flags = values[value];
-				build(&one);
-				check_case(&one);
-			}
-		}
+		world_person_but(permission_name((enum vg_permission)permission), NULL);
+		check_every_call(&one);
 	}
 	assert_int_equal(num_wrong, 0);
 	print_message("%zu decisions as expected\n", num_cases);
 	assert_true(num_cases > 50000);
+}
+
+/* Of one of libvirt's permissions only one part: it opens the calls that ask for that part, and no others. */
+static void
+test_I28_a_part_opens_its_own_calls_only(void **state)
+{
+	struct one one = { .role = NUM_ROLES, .scope = SCOPE_ALL };
+	size_t num_parts = 0;
+	char name[80];
+
+	(void)state;
+	num_cases = num_wrong = 0;
+	last_wrong = NULL;
+	for (unsigned permission = VG_PERM_NONE + 1; permission < VG_NUM_PERMISSIONS; permission++) {
+		const char *part = permission_name((enum vg_permission)permission);
+
+		if (permission_whole((enum vg_permission)permission) == VG_PERM_NONE)
+			continue;
+		(void)snprintf(name, sizeof(name), ROLE_PART "%s", part);
+		one.role_name = name;
+		world_person_but(permission_name(permission_whole((enum vg_permission)permission)), part);
+		check_every_call(&one);
+		num_parts++;
+	}
+	assert_int_equal(num_wrong, 0);
+	assert_int_equal(num_parts, 13);
+}
+
+/* Which part attaching a device asks for is told by its document; in doubt it asks for each. */
+static void
+test_I28_devices_by_their_kind(void **state)
+{
+	static const char *const calls[] = { "domain_attach_device", "domain_detach_device", "domain_attach_device_flags", "domain_detach_device_flags",
+		"domain_update_device_flags" };
+	static const char *const names[] = { "domain:write_disk", "domain:write_interface", "domain:write_hostdev", "domain:write_device" };
+	static const struct { const char *xml; unsigned needs; } documents[] = { { "<disk/>", 1 }, { "<interface/>", 2 }, { "<hostdev/>", 4 },
+		{ "<input/>", 8 }, { "<interface type='hostdev'/>", 6 }, { "<!DOCTYPE disk><disk/>", 15 }, { "", 15 } };
+	struct one one = { .role = NUM_ROLES, .role_name = "a part", .scope = SCOPE_ALL };
+
+	(void)state;
+	for (size_t part = 0; part < 4; part++) {
+		world_person_but("domain:write", names[part]);
+		for (size_t call = 0; call < sizeof(calls) / sizeof(calls[0]); call++) {
+			for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
+				struct judgement judgement;
+
+				one.proc = rpc_proc_by_name(calls[call]);
+				one.body.xml = documents[i].xml;
+				assert_true(body_build(&one.body, one.proc->args));
+				decide(&one, &judgement);
+				if ((judgement.verdict == DECIDE_DENY && strstr(judgement.error.message, "'domain:write_") != NULL) !=
+				    (documents[i].needs != 1u << part))
+					fail_msg("%s of %s with %s: %d %s", calls[call], documents[i].xml, names[part], judgement.verdict, judgement.error.message);
+			}
+		}
+	}
 }
 
 /* One bit of one argument, for every role: refused where libvirt's enums have no such bit; otherwise as the permissions say. */
@@ -477,6 +540,8 @@ main(void)
 		cmocka_unit_test(test_I23_I24_I25_I28_I30_I50_every_call_of_every_role),
 		cmocka_unit_test(test_I27_I85_hidden_is_as_missing),
 		cmocka_unit_test(test_I28_each_permission_is_needed),
+		cmocka_unit_test(test_I28_a_part_opens_its_own_calls_only),
+		cmocka_unit_test(test_I28_devices_by_their_kind),
 		cmocka_unit_test(test_I28_each_flag_alone_and_unknown_ones_refused),
 		cmocka_unit_test(test_I39_I40_parameters_are_not_hidden_from_the_rules),
 		cmocka_unit_test(test_I30_kinds),

@@ -39,7 +39,8 @@ static const char *const in_sets[] = { "a", "b*", "*", "*c", "uuid:00000000-0000
 static const char *const roles[] = { "viewer", "console-viewer", "operator", "vm-admin", "auditor", "admin", "r0", "r1", "r2",
 	"r0", "r1", "r2" };
 static const char *const permissions[] = { "domain:start", "domain:*", "*", "*:read", "domain:monitor", "domain:s*",
-	"storage_vol:*", "connect:*", "session:kill", "network*", "*:delete", "domain:??op", "org.libvirt.api.domain.stop" };
+	"storage_vol:*", "connect:*", "session:kill", "network*", "*:delete", "domain:??op", "org.libvirt.api.domain.stop",
+	"domain:write", "domain:write_cpu", "domain:write_*", "org.libvirt.api.domain.migrate-in" };
 static const char *const networks[] = { "10.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0", "::/0", "2001:db8::/33", "::ffff:10.0.0.0/105",
 	"10.1.2.3", "10.1.2.0/29" };
 static const char *const addresses[] = { "", "10.1.2.3", "10.1.2.9", "11.0.0.1", "::ffff:10.1.2.3", "2001:db8::1",
@@ -49,6 +50,7 @@ static const char *const hours[] = { "08:00-18:00", "Mon-Fri 22:00-06:00", "Sat-
 static const char *const untils[] = { "2026-11-24T12:00:00Z", "2026-11-24T12:00:00+02:00", "2026-11-24T23:30:00-05:30",
 	"2024-02-29T00:00:00Z", "2100-03-01T00:00:00.25Z" };
 static const char *const asked[] = { "domain:start", "domain:stop", "domain:read", "domain:monitor", "domain:agent",
+	"domain:write", "domain:write_cpu", "domain:rename", "domain:migrate", "domain:migrate_in", "storage_vol:clone",
 	"domain:delete", "storage_vol:read", "storage_vol:delete", "storage_pool:read", "network_port:read", "connect:read",
 	"connect:write", "session:kill", "audit:read", "secret:read", "network:delete", "node_device:read" };
 

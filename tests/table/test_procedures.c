@@ -351,18 +351,25 @@ test_I28_conditions_name_arguments(void **state)
 
 	(void)state;
 	for EACH_ROW(i, proc) {
-		bool has_condition = false;
+		bool has_condition = false, in_array;
+		uint32_t kinds = 0;
 
 		for (need = proc->needs; need->permission != VG_PERM_NONE; need++) {
 			ROW_ASSERT(proc, need->permission < VG_NUM_PERMISSIONS);
 			ROW_ASSERT(proc, (need->arg == NULL) == (need->test == RPC_TEST_ALWAYS));
 			if (need->test == RPC_TEST_ALWAYS)
 				continue;
+			if (need->test == RPC_TEST_DEVICE) {
+				kinds |= need->value;
+				ROW_ASSERT(proc, strcmp(need->arg, "xml") == 0 && field_at(proc->args, "xml", &in_array) != NULL);
+				continue;
+			}
 			has_condition = true;
 			ROW_ASSERT(proc, need->value != 0);
 			check_int_argument(proc, need->arg);
 		}
 		conditional += has_condition;
+		ROW_ASSERT(proc, kinds == 0 || kinds == RPC_DEVICE_ANY);
 		ROW_ASSERT(proc, (proc->readonly == RPC_RO_DENIED_IF) == (proc->readonly_arg != NULL));
 		ROW_ASSERT(proc, (proc->readonly == RPC_RO_DENIED_IF) == (proc->readonly_mask != 0));
 		if (proc->readonly_arg != NULL)
@@ -513,7 +520,7 @@ test_I23_no_call_is_free_by_mistake(void **state)
 		bool always = false;
 
 		for (need = proc->needs; need->permission != VG_PERM_NONE; need++)
-			always |= need->test == RPC_TEST_ALWAYS;
+			always |= need->test == RPC_TEST_ALWAYS || need->test == RPC_TEST_DEVICE;
 		if (proc->kind == RPC_KIND_EVENT || proc->before_auth || strcmp(proc->name, "connect_close") == 0)
 			continue;
 		ROW_ASSERT(proc, always || strcmp(proc->name, "connect_is_secure") == 0);

@@ -392,16 +392,37 @@ need_of(const struct rpc_proc *proc, enum vg_permission permission, enum rpc_tes
 }
 
 static void
+test_I28_kind_of_device(void **state)
+{
+	static const struct { const char *xml; uint32_t kinds; } cases[] = {
+		{ "<disk type='file'/>", RPC_DEVICE_DISK }, { "<disk>", RPC_DEVICE_DISK }, { "<disk", RPC_DEVICE_DISK },
+		{ " \n<?xml version='1.0'?><!-- <disk/> -->\n<interface\ttype='network'/>", RPC_DEVICE_INTERFACE },
+		{ "<interface type='hostdev'/>", RPC_DEVICE_INTERFACE | RPC_DEVICE_HOSTDEV },
+		{ "<disk type='nvme'/>", RPC_DEVICE_DISK | RPC_DEVICE_HOSTDEV }, { "<hostdev mode='subsystem'/>", RPC_DEVICE_HOSTDEV },
+		{ "<input type='tablet'/>", RPC_DEVICE_OTHER }, { "<diskx/>", RPC_DEVICE_OTHER }, { "<!-->--><disk/>", RPC_DEVICE_DISK },
+		{ "", RPC_DEVICE_ANY }, { "disk", RPC_DEVICE_ANY }, { "<", RPC_DEVICE_ANY }, { "<!DOCTYPE disk><disk/>", RPC_DEVICE_ANY },
+		{ "<!-- <disk/>", RPC_DEVICE_ANY }, { "<?xml version='1.0' encoding='UTF-7'?><disk/>", RPC_DEVICE_ANY },
+		{ "<interface type='&#104;ostdev'/>", RPC_DEVICE_ANY }, { "\xff\xfe<", RPC_DEVICE_ANY }, { "<x:disk xmlns:x='y'/>", RPC_DEVICE_ANY },
+		{ "<\xc3\xa4/>", RPC_DEVICE_ANY }, { "<?", RPC_DEVICE_ANY }, { "<!--", RPC_DEVICE_ANY }, { "<!--->", RPC_DEVICE_ANY },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (rpc_device_kinds((const uint8_t *)cases[i].xml, strlen(cases[i].xml)) != cases[i].kinds)
+			fail_msg("%s: %u", cases[i].xml, rpc_device_kinds((const uint8_t *)cases[i].xml, strlen(cases[i].xml)));
+}
+
+static void
 test_I28_needs_depend_on_flags(void **state)
 {
 	const struct rpc_proc *reboot = rpc_proc_by_name("domain_reboot");
 	const struct rpc_proc *pin = rpc_proc_by_name("domain_pin_emulator");
 	const struct rpc_proc *addresses = rpc_proc_by_name("domain_interface_addresses");
 	const struct rpc_need *always = need_of(reboot, VG_PERM_domain_init_control, RPC_TEST_ALWAYS);
-	const struct rpc_need *all = need_of(reboot, VG_PERM_domain_write, RPC_TEST_ALL_SET);
+	const struct rpc_need *all = need_of(reboot, VG_PERM_domain_write_guest, RPC_TEST_ALL_SET);
 	const struct rpc_need *none = need_of(pin, VG_PERM_domain_save, RPC_TEST_NONE_SET);
 	const struct rpc_need two_bits = { VG_PERM_domain_write, RPC_TEST_ALL_SET, "flags", 6 };
-	const struct rpc_need *equal = need_of(addresses, VG_PERM_domain_write, RPC_TEST_EQUALS);
+	const struct rpc_need *equal = need_of(addresses, VG_PERM_domain_write_guest, RPC_TEST_EQUALS);
 	uint32_t words[2] = { 0, 0 }, value;
 	uint8_t body[100];
 	size_t len;
@@ -476,6 +497,7 @@ main(void)
 		cmocka_unit_test(test_error_there_and_back),
 		cmocka_unit_test(test_error_of_a_stream),
 		cmocka_unit_test(test_long_error_text_of_the_backend_is_cut),
+		cmocka_unit_test(test_I28_kind_of_device),
 		cmocka_unit_test(test_I28_needs_depend_on_flags),
 		cmocka_unit_test(test_object_of_a_call),
 	};
