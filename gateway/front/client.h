@@ -103,6 +103,8 @@ void client_hand_over(struct client *client);
 
 /* login.c: authentication messages. */
 void login_readable(struct client *client);
+/* More bytes of a client that is logging in, behind those that are here: true when there were some; it may be closed. */
+bool login_receive(struct client *client);
 /* What still stands between a SASL name that is proven and a session; CLOSE_NUM_REASONS: nothing. */
 enum close_reason login_judge(const struct client *client);
 /* vnc_login.c: a viewer's handshake. */

@@ -299,9 +299,8 @@ next_message(struct client *client)
 	return true;
 }
 
-/* More bytes of the client behind those that are here: true when there were some. */
-static bool
-receive(struct client *client)
+bool
+login_receive(struct client *client)
 {
 	uint8_t *room = buf_room(&client->received, READ_SIZE);
 	ssize_t n;
@@ -335,7 +334,7 @@ login_readable(struct client *client)
 			event_add(&client->writable, NULL);
 			return;
 		}
-		if (!next_message(client) && !receive(client))
+		if (!next_message(client) && !login_receive(client))
 			break;
 	}
 	if (client->state == CLIENT_RPC_AUTH && buf_len(&client->received) == 0)

@@ -20,8 +20,6 @@
 #include "gateway/front/worker.h"
 #include "proto/rfb.h"
 
-#define READ_SIZE 16384u
-
 /* One text for everybody, whatever went wrong; the reason is in the log and in the record. */
 #define REFUSED "authentication failed"
 
@@ -528,32 +526,6 @@ next_message(struct client *client)
 	return true;
 }
 
-/* More bytes of the client behind those that are here: true when there were some. */
-static bool
-receive(struct client *client)
-{
-	uint8_t *room = buf_room(&client->received, READ_SIZE);
-	ssize_t n;
-
-	if (room == NULL) {
-		client_close(client, CLOSE_NO_MEMORY, NULL);
-		return false;
-	}
-	n = transport_read(&client->transport, room, READ_SIZE);
-	/* Reading may have made TLS answer something. */
-	if (transport_flush(&client->transport) < 0)
-		n = TRANSPORT_FAILED;
-	if (n > 0) {
-		buf_added(&client->received, (size_t)n);
-		return true;
-	}
-	if (n == TRANSPORT_FAILED)
-		client_close(client, CLOSE_CLIENT_LOST, client->transport.problem);
-	else if (n == TRANSPORT_EOF)
-		client_close(client, CLOSE_SAID_NOTHING, NULL);
-	return false;
-}
-
 void
 vnc_readable(struct client *client)
 {
@@ -564,7 +536,7 @@ vnc_readable(struct client *client)
 			event_add(&client->writable, NULL);
 			return;
 		}
-		if (!next_message(client) && !receive(client))
+		if (!next_message(client) && !login_receive(client))
 			break;
 	}
 	if (takers[client->state] != NULL && buf_len(&client->received) == 0)

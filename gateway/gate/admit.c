@@ -121,7 +121,7 @@ check_claims(struct call *call, struct judgement *judgement, unsigned *index, co
 
 /* ---- the document ---- */
 
-/* The first finding becomes the refusal; the others are counted. */
+/* The first finding becomes the refusal; `virtgate admission check` tells all. */
 static void
 note_finding(const struct admission_finding *finding, void *arg)
 {
