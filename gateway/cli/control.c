@@ -161,6 +161,7 @@ verb_status(const struct cli *cli)
 	    number_of(answer, "would_refuse_calls"));
 	printf("decisions  %lld, of them %lld denied and %lld would-be denied; items of lists and events count too\n",
 	    number_of(answer, "decisions"), number_of(answer, "denials"), number_of(answer, "would_denials"));
+	printf("outside    %lld changes that were made without the gateway\n", number_of(answer, "outside_changes"));
 	printf("audit      %s\n", json_is_true(json_object_get(answer, "audit_healthy")) ? "the trail is written" :
 	    "THE TRAIL CANNOT BE WRITTEN: changes are refused");
 	json_decref(answer);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/outside.h"
 #include "gateway/gate/rights.h"
 #include "gateway/gate/user.h"
 
@@ -56,6 +57,7 @@ call_destroy(struct call *call)
 	while (*link != call)
 		link = &(*link)->next;
 	*link = call->next;
+	outside_end(call);
 	session->user->calls--;
 	session->num_cuts -= (unsigned)__builtin_popcount(call->cuts);
 	if (call_is_stream(call))
@@ -341,7 +343,8 @@ call_judge(struct call *call, const uint8_t *message, size_t len)
 		return;
 	}
 	call->policy = session->gate->num_policies;
-	if (remember_object(call, &judgement.about.object) < 0 || rights_remember(call, &judgement) < 0 || apply_patches(&judgement, message, len, &patched, &patched_len) < 0) {
+	if (remember_object(call, &judgement.about.object) < 0 ||
+	    (call->proc->kind == RPC_KIND_CHANGE && outside_begin(call, &judgement.about.object) < 0) || rights_remember(call, &judgement) < 0 || apply_patches(&judgement, message, len, &patched, &patched_len) < 0) {
 		session_close(session, CLOSE_NO_MEMORY);
 		return;
 	}

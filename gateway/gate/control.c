@@ -139,11 +139,11 @@ static json_t *
 status(struct gate *gate, const json_t *request)
 {
 	(void)request;
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "policy", gate->settings->policy_file, "mode", mode_name(gate), "sessions",
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "policy", gate->settings->policy_file, "mode", mode_name(gate), "sessions",
 	    (json_int_t)gate->num_sessions, "decisions", (json_int_t)gate->counters.decisions, "denials",
 	    (json_int_t)gate->counters.denials, "would_denials", (json_int_t)gate->counters.would_denials, "refused_calls",
 	    (json_int_t)gate->counters.refused_calls, "would_refuse_calls", (json_int_t)gate->counters.would_refuse_calls,
-	    "audit_healthy", (int)audit_client_healthy(gate->audit));
+	    "outside_changes", (json_int_t)gate->counters.outside, "audit_healthy", (int)audit_client_healthy(gate->audit));
 }
 
 static const struct verb {

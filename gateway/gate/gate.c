@@ -20,6 +20,7 @@
 #include "gateway/gate/console_ports.h"
 #include "gateway/gate/control.h"
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/outside.h"
 #include "gateway/gate/rights.h"
 
 /* Links to the fronts; a front that was started again brings a new one. */
@@ -316,6 +317,7 @@ on_tick(int fd, short what, void *arg)
 		session_tick(session, now);
 	}
 	rights_tick(gate, now);
+	outside_tick(gate->outside, now);
 }
 
 /* libvirtd's backlog was full when these dialed. */
@@ -397,7 +399,8 @@ gate_main(struct process *process)
 	event_add(&gate.tick, &second);
 	gate.console_ports = console_ports_create(&gate);
 	gate.changes = changes_create(&gate);
-	if (gate.console_ports == NULL || gate.changes == NULL || create_inventories(&gate) < 0)
+	gate.outside = outside_create(&gate);
+	if (gate.console_ports == NULL || gate.changes == NULL || gate.outside == NULL || create_inventories(&gate) < 0)
 		fail(&gate, "out of memory");
 	for (unsigned i = 0; i < process->num_listeners; i++)
 		if (process->listeners[i].kind == LISTENER_CONTROL)
@@ -411,5 +414,6 @@ gate_main(struct process *process)
 	console_ports_destroy(gate.console_ports);
 	for (size_t i = 0; i < gate.num_inventories; i++)
 		inventory_destroy(gate.inventories[i]);
+	outside_destroy(gate.outside);
 	exit(0);
 }

@@ -35,6 +35,8 @@ struct granted;
 struct user;
 struct console;
 struct console_ports;
+struct outside;
+struct shadow;
 
 /*
  * Memory of one session is bounded by: one message being received from each side (RPC_MAX_LEN each), what waits to be
@@ -69,11 +71,13 @@ struct gate {
 	struct {					/* since start, for the control socket */
 		uint64_t decisions, denials, would_denials;	/* questions to the policy, items of lists and events too */
 		uint64_t refused_calls, would_refuse_calls;	/* each has a record */
+		uint64_t outside;				/* changes behind the gateway's back; each has a record */
 	} counters;
 	struct gate_fronts *fronts;
 	struct control *control;
 	struct console_ports *console_ports;
 	struct changes *changes;
+	struct outside *outside;
 };
 
 /* ---- session.c: the life of a session ---- */
@@ -232,6 +236,7 @@ struct call {
 	struct timespec started;
 	time_t held_since;
 	uint64_t stream_bytes;
+	struct shadow *shadow;		/* of a change: what explains libvirtd's events (outside.c) */
 };
 
 /* A slot for a new call; NULL when memory is out. */

@@ -8,6 +8,7 @@
 #include "gateway/core/log.h"
 #include "gateway/gate/console.h"
 #include "gateway/gate/known.h"
+#include "gateway/gate/outside.h"
 #include "gateway/gate/upstream.h"
 
 /* virDomainEventID and virDomainEventType, libvirt include/libvirt/libvirt-domain.h */
@@ -462,6 +463,7 @@ on_event(const struct rpc_proc *proc, const uint8_t *body, size_t len, void *arg
 	struct xdr_object object;
 	int32_t what;
 
+	outside_event(inventory->gate->outside, inventory, proc, body, len);
 	known_event(&inventory->known, proc, body, len);
 	if (strcmp(proc->name, "domain_event_callback_lifecycle") != 0 || !xdr_find(proc->args, body, len, "msg.dom", &span) ||
 	    !xdr_get_object(VG_CLASS_domain, span, &object) || !xdr_find(proc->args, body, len, "msg.event", &span))
@@ -497,6 +499,7 @@ on_listed(const struct rpc_proc *proc, const uint8_t *body, size_t len, const st
 	inventory->ready = true;
 	inventory->trouble[0] = '\0';
 	log_info("%s: inventory ready, %zu domains", inventory->uri, inventory->num_domains);
+	outside_back(inventory->gate->outside, inventory);
 	wake_sessions(inventory);
 }
 
@@ -524,6 +527,7 @@ on_ready(void *arg)
 	(void)upstream_call(inventory->upstream, rpc_proc_by_name("connect_domain_event_callback_register_any"), body, out.len,
 	    on_registered, inventory);
 	known_start(&inventory->known, inventory->upstream);
+	outside_subscribe(inventory->upstream);
 	xdr_out_init(&out, body, sizeof(body));
 	inventory->listed = inventory->clock;
 	xdr_put_i32(&out, 1);		/* need_results */
@@ -540,6 +544,8 @@ on_closed(const char *why, void *arg)
 	if (inventory->ready || inventory->trouble[0] == '\0')
 		log_warn("%s: %s; trying again every %d s", inventory->uri, why, RETRY_SECONDS);
 	(void)snprintf(inventory->trouble, sizeof(inventory->trouble), "%s", why);
+	if (inventory->ready)
+		outside_lost(inventory->gate->outside, inventory);
 	inventory->ready = false;
 	if (inventory->upstream != NULL)
 		upstream_destroy(inventory->upstream);

@@ -1,0 +1,422 @@
+/*
+ * outside.c: which of libvirtd's events no call of ours explains. Changes under way stand in a hash table by their object; an event
+ * looks there for its own.
+ */
+#include "gateway/gate/outside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/core/log.h"
+#include "gateway/gate/inventory.h"
+#include "gateway/gate/upstream.h"
+
+#define NUM_BUCKETS	1024u
+#define SHADOW_SECONDS	5	/* an event may come so long after the answer to what caused it */
+#define BEGUN_SECONDS	300	/* the same of calls that only begin something */
+
+/* A change of ours, and what it is about. */
+struct shadow {
+	struct shadow *next;
+	const struct inventory *inventory;
+	enum vg_class class;
+	bool has_uuid;
+	uint8_t uuid[VG_UUID_LEN];
+	time_t until;			/* 0: under way */
+	char name[];
+};
+
+/* A domain as it was when the connection to libvirtd broke. */
+struct was {
+	uint8_t uuid[VG_UUID_LEN];
+	bool runs, still_there;
+	char *name;
+};
+
+struct memory {
+	struct outside *outside;
+	const struct inventory *inventory;
+	struct was *domains;		/* in order of their UUIDs; NULL: none to compare with */
+	size_t num;
+};
+
+struct outside {
+	struct gate *gate;
+	struct shadow *buckets[NUM_BUCKETS];
+	struct memory memories[GATE_MAX_URIS];
+};
+
+/* By whom it was done. */
+enum by { BY_HOST, BY_GUEST };
+
+static const struct row {
+	const char *event;
+	int number, detail;		/* -1: any */
+	enum by by;
+	const char *what;
+} rows[] = {
+#define OUTSIDE(event, number, detail, by, what) { #event, number, detail, BY_##by, what },
+#include "gateway/gate/outside.def"
+#undef OUTSIDE
+};
+
+/* Calls that are answered when something has only begun. */
+static const char *const beginnings[] = { "domain_shutdown", "domain_shutdown_flags", "domain_reboot", "domain_pm_suspend_for_duration",
+	"domain_pm_wakeup", "domain_send_key", "domain_detach_device", "domain_detach_device_flags", "domain_detach_device_alias",
+	"domain_migrate_perform", "domain_migrate_perform3", "domain_migrate_perform3_params", "domain_migrate_prepare2",
+	"domain_migrate_prepare3", "domain_migrate_prepare3_params", "domain_migrate_prepare_tunnel3_params" };
+
+/* What is asked for beside the lifecycle of domains, networks and pools; `id` is that of the event within its class. */
+static const struct { const char *call; int id; } subscriptions[] = {
+	{ "connect_domain_event_callback_register_any", 19 },	/* VIR_DOMAIN_EVENT_ID_DEVICE_ADDED */
+	{ "connect_domain_event_callback_register_any", 15 },	/* …_DEVICE_REMOVED */
+	{ "connect_domain_event_callback_register_any", 23 },	/* …_METADATA_CHANGE */
+	{ "connect_secret_event_register_any", 0 },		/* VIR_SECRET_EVENT_ID_LIFECYCLE */
+	{ "connect_secret_event_register_any", 1 },		/* …_VALUE_CHANGED */
+	{ "connect_node_device_event_register_any", 0 },	/* VIR_NODE_DEVICE_EVENT_ID_LIFECYCLE */
+};
+
+/* ---- what explains ---- */
+
+/* FNV-1a. */
+static struct shadow **
+bucket_of(struct outside *outside, const void *key, size_t len)
+{
+	const uint8_t *bytes = key;
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ bytes[i]) * 16777619u;
+	return &outside->buckets[hash % NUM_BUCKETS];
+}
+
+int
+outside_begin(struct call *call, const struct vg_object *object)
+{
+	struct outside *outside = call->session->gate->outside;
+	const char *name = object->name == NULL ? "" : object->name;
+	struct shadow *shadow, **bucket;
+
+	if (call->shadow != NULL || (!object->has_uuid && name[0] == '\0'))
+		return 0;
+	shadow = calloc(1, sizeof(*shadow) + strlen(name) + 1);
+	if (shadow == NULL)
+		return -1;
+	shadow->inventory = call->session->inventory;
+	shadow->class = object->class;
+	shadow->has_uuid = object->has_uuid;
+	memcpy(shadow->uuid, object->uuid, VG_UUID_LEN);
+	memcpy(shadow->name, name, strlen(name) + 1);
+	bucket = object->has_uuid ? bucket_of(outside, object->uuid, VG_UUID_LEN) : bucket_of(outside, name, strlen(name));
+	shadow->next = *bucket;
+	*bucket = shadow;
+	call->shadow = shadow;
+	return 0;
+}
+
+void
+outside_end(struct call *call)
+{
+	int seconds = SHADOW_SECONDS;
+
+	if (call->shadow == NULL)
+		return;
+	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
+		if (strcmp(call->proc->name, beginnings[i]) == 0)
+			seconds = BEGUN_SECONDS;
+	call->shadow->until = gate_now(call->session->gate) + seconds;
+	call->shadow = NULL;
+}
+
+void
+outside_tick(struct outside *outside, time_t now)
+{
+	for (size_t i = 0; i < NUM_BUCKETS; i++) {
+		for (struct shadow **link = &outside->buckets[i]; *link != NULL;) {
+			struct shadow *shadow = *link;
+
+			if (shadow->until == 0 || shadow->until > now) {
+				link = &shadow->next;
+				continue;
+			}
+			*link = shadow->next;
+			free(shadow);
+		}
+	}
+}
+
+static bool
+is_about(const struct shadow *shadow, const struct inventory *inventory, const struct xdr_object *object)
+{
+	if (shadow->inventory != inventory || shadow->class != object->class)
+		return false;
+	if (shadow->has_uuid)
+		return object->uuid != NULL && memcmp(shadow->uuid, object->uuid, VG_UUID_LEN) == 0;
+	return strlen(shadow->name) == object->name.len && memcmp(shadow->name, object->name.data, object->name.len) == 0;
+}
+
+static bool
+is_explained(struct outside *outside, const struct inventory *inventory, const struct xdr_object *object)
+{
+	const struct shadow *shadow;
+
+	for (shadow = object->uuid == NULL ? NULL : *bucket_of(outside, object->uuid, VG_UUID_LEN); shadow != NULL; shadow = shadow->next)
+		if (is_about(shadow, inventory, object))
+			return true;
+	/* What had no UUID yet when it was asked for: a definition without one. */
+	for (shadow = object->name.len == 0 ? NULL : *bucket_of(outside, object->name.data, object->name.len); shadow != NULL; shadow = shadow->next)
+		if (is_about(shadow, inventory, object))
+			return true;
+	return false;
+}
+
+/* ---- events ---- */
+
+/* A number that stands in the event, at the top or in its `msg`; -1: there is none. */
+static int
+number_in(const struct rpc_proc *proc, const uint8_t *body, size_t len, const char *top, const char *below)
+{
+	struct xdr_span span;
+
+	if (xdr_find(proc->args, body, len, top, &span) || xdr_find(proc->args, body, len, below, &span))
+		return xdr_span_i32(span);
+	return -1;
+}
+
+static const struct row *
+find_row(const struct rpc_proc *proc, const uint8_t *body, size_t len)
+{
+	int number = number_in(proc, body, len, "event", "msg.event"), detail = number_in(proc, body, len, "detail", "msg.detail");
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].event, proc->name) == 0 && (rows[i].number == -1 || rows[i].number == number) &&
+		    (rows[i].detail == -1 || rows[i].detail == detail))
+			return &rows[i];
+	return NULL;
+}
+
+/* The alias of a device, the namespace of metadata: what of the object it is about. */
+static json_t *
+part_in(const struct rpc_proc *proc, const uint8_t *body, size_t len)
+{
+	static const char *const paths[] = { "devAlias", "msg.devAlias", "nsuri" };
+	struct xdr_span span, text;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		const struct xdr_field *field;
+
+		if (xdr_find_field(proc->args, body, len, paths[i], &span, &field) &&
+		    (field->form != XDR_OPTIONAL || xdr_span_present(span, &span)) && xdr_span_string(span, &text))
+			return audit_text_bounded(text.data, text.len);
+	}
+	return NULL;
+}
+
+static json_t *
+object_json(const struct xdr_object *object)
+{
+	json_t *json = json_pack("{s:s}", "class", class_name(object->class));
+	char uuid[VG_UUID_TEXT_LEN + 1];
+
+	if (object->name.len > 0)
+		(void)json_object_set_new(json, "name", audit_text_bounded(object->name.data, object->name.len));
+	if (object->uuid != NULL) {
+		uuid_text(object->uuid, uuid);
+		(void)json_object_set_new(json, "uuid", json_string(uuid));
+	}
+	return json;
+}
+
+/* `what` happened, without a call of ours. `part` is taken, NULL is fine. */
+static void
+record(struct outside *outside, const struct inventory *inventory, enum by by, const struct xdr_object *object, const char *what, json_t *part)
+{
+	json_t *json = audit_record_event(by == BY_HOST ? AUDIT_OUTSIDE_HOST : AUDIT_OUTSIDE_GUEST);
+
+	if (json == NULL) {
+		json_decref(part);
+		return;
+	}
+	(void)json_object_set_new(json, "connection", json_pack("{s:s}", "uri", inventory_uri(inventory)));
+	(void)json_object_set_new(json, "object", object_json(object));
+	if (part != NULL)
+		(void)json_object_set_new(json, "part", part);
+	audit_add_result(json, "ok", 0, what);
+	(void)audit_submit(outside->gate->audit, json, AUDIT_KEEP, NULL, NULL);
+	outside->gate->counters.outside++;
+}
+
+void
+outside_event(struct outside *outside, const struct inventory *inventory, const struct rpc_proc *proc, const uint8_t *body, size_t len)
+{
+	const struct row *row = find_row(proc, body, len);
+	struct xdr_object object;
+	struct xdr_span span;
+
+	if (row == NULL || !xdr_find(proc->args, body, len, proc->about.path, &span) || !xdr_get_object(proc->about.class, span, &object) ||
+	    is_explained(outside, inventory, &object))
+		return;
+	record(outside, inventory, row->by, &object, row->what, part_in(proc, body, len));
+}
+
+/* ---- while libvirtd was away ---- */
+
+static struct memory *
+memory_of(struct outside *outside, const struct inventory *inventory)
+{
+	for (size_t i = 0; i < GATE_MAX_URIS; i++) {
+		struct memory *memory = &outside->memories[i];
+
+		if (memory->inventory == NULL || memory->inventory == inventory) {
+			memory->inventory = inventory;
+			memory->outside = outside;
+			return memory;
+		}
+	}
+	return NULL;
+}
+
+static void
+forget(struct memory *memory)
+{
+	for (size_t i = 0; i < memory->num; i++)
+		free(memory->domains[i].name);
+	free(memory->domains);
+	memory->domains = NULL;
+	memory->num = 0;
+}
+
+static int
+compare_was(const void *a, const void *b)
+{
+	return memcmp(((const struct was *)a)->uuid, ((const struct was *)b)->uuid, VG_UUID_LEN);
+}
+
+static void
+remember_one(const struct inventory_domain *domain, void *arg)
+{
+	struct memory *memory = arg;
+	struct was *was = &memory->domains[memory->num];
+
+	was->name = strdup(domain->name);
+	if (was->name == NULL)
+		return;
+	memcpy(was->uuid, domain->uuid, VG_UUID_LEN);
+	was->runs = domain->id != -1;
+	memory->num++;
+}
+
+void
+outside_lost(struct outside *outside, const struct inventory *inventory)
+{
+	struct memory *memory = memory_of(outside, inventory);
+	size_t num = inventory_num_domains(inventory);
+
+	if (memory == NULL || num == 0)
+		return;
+	forget(memory);
+	memory->domains = calloc(num, sizeof(*memory->domains));
+	if (memory->domains == NULL)
+		return;
+	inventory_each(inventory, remember_one, memory);
+	qsort(memory->domains, memory->num, sizeof(*memory->domains), compare_was);
+}
+
+static void
+tell(struct memory *memory, const uint8_t *uuid, const char *name, const char *what)
+{
+	struct xdr_object object = { .class = VG_CLASS_domain, .uuid = uuid, .name = { (const uint8_t *)name, strlen(name) } };
+
+	if (!is_explained(memory->outside, memory->inventory, &object))
+		record(memory->outside, memory->inventory, BY_HOST, &object, what, NULL);
+}
+
+static void
+compare_one(const struct inventory_domain *domain, void *arg)
+{
+	struct memory *memory = arg;
+	struct was key, *was;
+	bool runs = domain->id != -1;
+
+	memcpy(key.uuid, domain->uuid, VG_UUID_LEN);
+	was = bsearch(&key, memory->domains, memory->num, sizeof(*memory->domains), compare_was);
+	if (was == NULL) {
+		tell(memory, domain->uuid, domain->name, "there, and was not before libvirtd was away");
+		return;
+	}
+	was->still_there = true;
+	if (strcmp(was->name, domain->name) != 0)
+		tell(memory, domain->uuid, domain->name, "renamed while libvirtd was away");
+	if (runs != was->runs)
+		tell(memory, domain->uuid, domain->name, runs ? "runs, and did not before libvirtd was away" :
+		    "does not run any more since libvirtd was away");
+}
+
+void
+outside_back(struct outside *outside, const struct inventory *inventory)
+{
+	struct memory *memory = memory_of(outside, inventory);
+
+	if (memory == NULL || memory->domains == NULL)
+		return;
+	inventory_each(inventory, compare_one, memory);
+	for (size_t i = 0; i < memory->num; i++)
+		if (!memory->domains[i].still_there)
+			tell(memory, memory->domains[i].uuid, memory->domains[i].name, "not there any more since libvirtd was away");
+	forget(memory);
+}
+
+/* ---- beginning and end ---- */
+
+/* A driver without such events, or too old for them, has nothing to tell. */
+static void
+on_subscribed(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
+{
+	(void)body;
+	(void)len;
+	(void)arg;
+	if (error != NULL)
+		log_info("%s: %s; such changes behind the gateway's back are not noticed", proc->name, error->message);
+}
+
+void
+outside_subscribe(struct upstream *upstream)
+{
+	for (size_t i = 0; i < sizeof(subscriptions) / sizeof(subscriptions[0]); i++) {
+		uint8_t body[8];
+		struct xdr_out out;
+
+		xdr_out_init(&out, body, sizeof(body));
+		xdr_put_i32(&out, subscriptions[i].id);
+		xdr_put_u32(&out, 0);		/* of any object */
+		(void)upstream_call(upstream, rpc_proc_by_name(subscriptions[i].call), body, out.len, on_subscribed, NULL);
+	}
+}
+
+struct outside *
+outside_create(struct gate *gate)
+{
+	struct outside *outside = calloc(1, sizeof(*outside));
+
+	if (outside != NULL)
+		outside->gate = gate;
+	return outside;
+}
+
+void
+outside_destroy(struct outside *outside)
+{
+	if (outside == NULL)
+		return;
+	for (size_t i = 0; i < GATE_MAX_URIS; i++)
+		forget(&outside->memories[i]);
+	for (size_t i = 0; i < NUM_BUCKETS; i++) {
+		while (outside->buckets[i] != NULL) {
+			struct shadow *shadow = outside->buckets[i];
+
+			outside->buckets[i] = shadow->next;
+			free(shadow);
+		}
+	}
+	free(outside);
+}
