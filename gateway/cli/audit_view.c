@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- text on a terminal ---- */
 
@@ -263,11 +264,31 @@ audit_view_flush(struct audit_view *view, bool intents)
 
 /* ---- in full ---- */
 
+/* A difference line by line, as it would be read in a terminal: what was taken out red, what was put in green. */
+static void
+print_diff(const char *diff)
+{
+	bool coloured = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
+
+	while (*diff != '\0') {
+		size_t len = strcspn(diff, "\n");
+		const char *colour = *diff == '-' ? "\033[31m" : *diff == '+' ? "\033[32m" : *diff == '@' ? "\033[36m" : "";
+		char *line = strndup(diff, len);
+
+		printf("%s", coloured ? colour : "");
+		audit_view_text(line != NULL ? line : "out of memory", false);
+		printf("%s\n", coloured && *colour != '\0' ? "\033[0m" : "");
+		free(line);
+		diff += len + (diff[len] == '\n');
+	}
+}
+
 void
 audit_view_record(json_t *record)
 {
 	static const char *const order[] = { "seq", "time", "op", "stage", "code", "event", "user", "source", "session",
-	    "connection", "call", "object", "args", "decision", "result", "duration_us", "diff" };
+	    "connection", "call", "object", "args", "decision", "result", "duration_us" };
+	const char *diff = audit_member(record, "diff", NULL);
 	json_t *sorted = json_object();
 	char *text;
 
@@ -275,9 +296,12 @@ audit_view_record(json_t *record)
 		if (json_object_get(record, order[i]) != NULL)
 			(void)json_object_set(sorted, order[i], json_object_get(record, order[i]));
 	(void)json_object_update_missing(sorted, record);
+	if (*diff != '\0')
+		(void)json_object_del(sorted, "diff");
 	text = json_dumps(sorted, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 	audit_view_text(text != NULL ? text : "out of memory", true);
 	putchar('\n');
+	print_diff(diff);
 	free(text);
 	json_decref(sorted);
 }

@@ -29,7 +29,7 @@ void audit_view_line(struct audit_view *view, const char *line, size_t len);
 /* Shows what was held back for the limit; with `intents`, also those that have no outcome. */
 void audit_view_flush(struct audit_view *view, bool intents);
 
-/* One record in full. */
+/* One record in full; its difference below it, line by line, in colours on a terminal (not with NO_COLOR in the environment). */
 void audit_view_record(json_t *record);
 
 /*

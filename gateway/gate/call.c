@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/gate/difference.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/outside.h"
 #include "gateway/gate/rights.h"
@@ -75,6 +76,7 @@ call_destroy(struct call *call)
 	}
 	free(call->lookups);
 	free(call->document);
+	difference_destroy(call->difference);
 	free(call->granted);
 	json_decref(call->record);
 	free(call->domain_name);
@@ -340,6 +342,12 @@ call_judge(struct call *call, const uint8_t *message, size_t len)
 	}
 	if (judgement.verdict != DECIDE_ALLOW) {
 		call_settle(call, &judgement, message, len);
+		return;
+	}
+	if (difference_before(call, &judgement.about.object)) {
+		call->state = CALL_RESOLVING;
+		if (park(call, message, len) < 0)
+			session_close(session, CLOSE_NO_MEMORY);
 		return;
 	}
 	call->policy = session->gate->num_policies;

@@ -37,6 +37,7 @@ struct console;
 struct console_ports;
 struct outside;
 struct shadow;
+struct difference;
 
 /*
  * Memory of one session is bounded by: one message being received from each side (RPC_MAX_LEN each), what waits to be
@@ -236,6 +237,7 @@ struct call {
 	struct timespec started;
 	time_t held_since;
 	uint64_t stream_bytes;
+	struct difference *difference;	/* owned: what it makes different (difference.c); NULL until it is allowed */
 	struct shadow *shadow;		/* of a change: what explains libvirtd's events (outside.c) */
 };
 
@@ -269,6 +271,8 @@ size_t take_consume(struct session *session, const uint8_t *data, size_t len);
 size_t reply_consume(struct session *session, const uint8_t *data, size_t len);
 /* A change whose intent is on record, and that is not forwarded after all: the outcome and the answer say so. */
 __attribute__((format(printf, 4, 5))) void reply_denied(struct call *call, int32_t code, int32_t origin, const char *format, ...);
+/* Records the outcome of a change that succeeded and whose answer is held; the answer goes out when it is durable. */
+void reply_outcome(struct call *call);
 /* Answers and records every call that libvirtd will not answer any more. */
 void reply_abandon_all(struct session *session, const char *why, bool answer);
 

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 
 #include "gateway/core/audit_names.h"
+#include "gateway/gate/difference.h"
 #include "gateway/gate/inventory.h"
 
 #define MAX_ARGS	64	/* members of "args"; the rest is counted */
@@ -356,6 +357,7 @@ record_outcome(struct call *call, const char *status, int code, const char *mess
 		    (now.tv_nsec - call->started.tv_nsec) / 1000));
 		if (call->proc->stream != RPC_STREAM_NONE)
 			(void)json_object_set_new(record, "stream_bytes", json_integer((json_int_t)call->stream_bytes));
+		difference_add(call, record);
 	}
 	return audit_submit(call->session->gate->audit, record, AUDIT_KEEP, done, call);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/core/log.h"
+#include "gateway/gate/difference.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/rights.h"
 
@@ -26,6 +27,22 @@ on_outcome(bool durable, void *arg)
 		session_set_state(session, SESSION_CLOSED);
 	else
 		session_update_reading(session);
+}
+
+static void
+record_end(struct call *call, const char *status, int code, const char *message)
+{
+	call->audit_ticket = record_outcome(call, status, code, message, on_outcome);
+	if (call->audit_ticket != 0)
+		return;
+	call_refuse(call->session, &call->header, RPC_ERR_SYSTEM, RPC_ORIGIN_RPC, "the outcome of '%s' could not be recorded", call->proc->name);
+	call_destroy(call);
+}
+
+void
+reply_outcome(struct call *call)
+{
+	record_end(call, "ok", 0, "");
 }
 
 /* The answer of a change waits until its outcome is durable. `error` is NULL when it went well. */
@@ -48,12 +65,9 @@ hold(struct call *call, const char *status, const struct rpc_error *error, const
 	}
 	call->state = CALL_OUTCOME;
 	call->held_since = gate_now(session->gate);
-	call->audit_ticket = record_outcome(call, status, error != NULL ? error->code : 0, error != NULL ? error->message : "", on_outcome);
-	if (call->audit_ticket == 0) {
-		call_refuse(session, &call->header, RPC_ERR_SYSTEM, RPC_ORIGIN_RPC,
-		    "the outcome of '%s' could not be recorded", call->proc->name);
-		call_destroy(call);
-	}
+	if (error == NULL && difference_after(call, call->message + RPC_HEADER_LEN, len - RPC_HEADER_LEN))
+		return;
+	record_end(call, status, error != NULL ? error->code : 0, error != NULL ? error->message : "");
 }
 
 static void
@@ -364,6 +378,8 @@ reply_abandon_all(struct session *session, const char *why, bool answer)
 			(void)record_outcome(call, "error", RPC_ERR_SYSTEM, "not forwarded: libvirtd went away", NULL);
 		else if (change && call->state >= CALL_FORWARDED && call->state <= CALL_STREAM_ENDING)
 			(void)record_outcome(call, "unknown", RPC_ERR_SYSTEM, why, NULL);
+		else if (difference_awaited(call))
+			(void)record_outcome(call, "ok", 0, "", NULL);
 		if (answer && call->state != CALL_OUTCOME) {
 			struct rpc_header header = call->header;
 

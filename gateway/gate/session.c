@@ -14,6 +14,7 @@
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
 #include "gateway/gate/console.h"
+#include "gateway/gate/difference.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/rights.h"
 #include "gateway/gate/upstream.h"
@@ -23,6 +24,7 @@
 #define LINGER_SECONDS	60	/* for the outcome of a change whose client left */
 #define FLUSH_SECONDS	5	/* for the client to take the last bytes */
 #define CUT_SECONDS	1	/* for a message under way to end before its cut stream ends the session */
+#define COMPARE_SECONDS	3	/* an outcome waits for what the change made different */
 #define HELD_SECONDS	10	/* an answer waits for its record at most that long */
 
 /* The serial of the calls that the gate makes on a session's connection before the client's first. */
@@ -144,6 +146,8 @@ settle_calls(struct session *session)
 			(void)record_outcome(call, "error", 0, "the stream was cut: the session ended", NULL);
 		else if (call->state == CALL_INTENT)
 			(void)record_outcome(call, "error", 0, "not forwarded: the session ended", NULL);
+		else if (difference_awaited(call))
+			(void)record_outcome(call, "ok", 0, "", NULL);
 		call_destroy(call);
 	}
 	return awaited;
@@ -301,6 +305,11 @@ release_held(struct session *session, time_t now)
 
 	for (call = session->calls; call != NULL; call = next) {
 		next = call->next;
+		if (difference_awaited(call) && call->held_since + COMPARE_SECONDS <= now) {
+			difference_give_up(call);
+			reply_outcome(call);
+			continue;
+		}
 		if (call->state != CALL_OUTCOME || call->held_since + HELD_SECONDS > now)
 			continue;
 		call_refuse(session, &call->header, RPC_ERR_SYSTEM, RPC_ORIGIN_RPC,
