@@ -11,16 +11,6 @@
 
 #include "gateway/core/settings.h"
 
-const char *
-policy_verdict_name(enum verdict verdict)
-{
-	static const char *const names[] = {
-		[VERDICT_DENY] = "deny", [VERDICT_ALLOW] = "allow", [VERDICT_WOULD_DENY] = "would-deny",
-	};
-
-	return names[verdict];
-}
-
 char *
 policy_load_text(const char *file, size_t *len, struct vg_error *error)
 {

@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "gateway/cli/cli.h"
-#include "gateway/policy/policy.h"
+#include "gateway/policy/words.h"
 
 /* Mistakes of a policy, as lines on standard error or as a JSON array. */
 struct mistakes {
@@ -33,8 +33,5 @@ struct policy *policy_load_enforcing(struct policy *policy, json_t *json, int *s
 struct policy *policy_load_configured(const struct cli *cli, int *status);
 /* The same, with the file as it stands, for the caller to drop. */
 struct policy *policy_load_with_json(const struct cli *cli, json_t **json, int *status);
-
-/* "allow", "deny", "would-deny". */
-const char *policy_verdict_name(enum verdict verdict);
 
 #endif

@@ -230,7 +230,7 @@ int
 verb_policy_test(const struct cli *cli)
 {
 	struct table table = { .file = cli->args[0],
-		.otherwise = { "", cli_option(cli, "from", 0), cli_option(cli, "at", 0), NULL, NULL } };
+		.otherwise = { "", cli_option(cli, "from", 0), cli_option(cli, "at", 0), NULL, NULL, time(NULL) } };
 	struct vg_error error = { 0 };
 	struct policy *policy = NULL;
 	size_t len = 0;
