@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/table.h"
+#include "proto/virtgate.h"
 
 void
 audit_call_code(char code[AUDIT_CODE_LEN + 1], uint32_t program, uint32_t number, char severity)
 {
-	char family = program == RPC_PROGRAM_QEMU ? '3' : program == RPC_PROGRAM_LXC ? '4' : '2';
+	char family = program == RPC_PROGRAM_QEMU ? '3' : program == RPC_PROGRAM_LXC ? '4' : program == RPC_PROGRAM_VIRTGATE ? '5' : '2';
 
 	if (number > 999 || (family == '2' && program != RPC_PROGRAM_REMOTE)) {
 		family = '2';

@@ -11,7 +11,7 @@
 #define AUDIT_CODE_LEN 7
 
 /*
- * "VG2350I": VG2 for the remote program, VG3 qemu, VG4 lxc; three digits of the procedure; I, W (denied) or E (failed).
+ * "VG2350I": VG2 for the remote program, VG3 qemu, VG4 lxc, VG5 virtgate (the browser's verbs); three digits of the procedure; I, W (denied) or E (failed).
  * A program or number that is none of those has "VG2000".
  */
 void audit_call_code(char code[AUDIT_CODE_LEN + 1], uint32_t program, uint32_t number, char severity);

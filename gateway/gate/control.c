@@ -6,10 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gateway/core/handover.h"
 #include "gateway/core/log.h"
-#include "gateway/gate/console.h"
 #include "gateway/gate/console_ports.h"
+#include "gateway/gate/sessions.h"
 
 #define MAX_REQUEST 4096u
 #define MAX_ADMINS 16		/* connections at a time */
@@ -47,62 +46,10 @@ admin_destroy(struct admin *admin)
 /* ---- verbs ---- */
 
 static json_t *
-session_json(const struct session *session)
-{
-	const struct vg_identity *identity = &session->identity;
-	const char *name = identity_name(identity);
-	json_t *json = json_object();
-
-	(void)json_object_set_new(json, "id", json_string(session->id));
-	(void)json_object_set_new(json, "user", audit_text(name, strlen(name)));
-	(void)json_object_set_new(json, "address", json_string(identity->address));
-	(void)json_object_set_new(json, "port", json_integer(identity->port));
-	(void)json_object_set_new(json, "via", json_string(vg_via_name(identity->via)));
-	(void)json_object_set_new(json, "state", json_string(session_state_name(session->state)));
-	(void)json_object_set_new(json, "uri", session->uri == NULL ? json_null() : json_string(session->uri));
-	(void)json_object_set_new(json, "readonly", json_boolean(session->open_readonly));
-	(void)json_object_set_new(json, "calls", json_integer((json_int_t)session->calls_total));
-	(void)json_object_set_new(json, "in_flight", json_integer((json_int_t)session->num_calls));
-	(void)json_object_set_new(json, "streams", json_integer((json_int_t)session->num_streams));
-	(void)json_object_set_new(json, "silent_seconds", json_integer((json_int_t)(gate_now(session->gate) - session->heard)));
-	console_describe(session, json);
-	return json;
-}
-
-/* As the policy file has it. */
-static const char *
-mode_name(const struct gate *gate)
-{
-	return policy_only_watches(gate->policy) ? "permissive" : "enforce";
-}
-
-static json_t *
 list_sessions(struct gate *gate, const json_t *request)
 {
-	json_t *list = json_array();
-	struct session *session;
-
 	(void)request;
-	TAILQ_FOREACH(session, &gate->sessions, entry)
-		(void)json_array_append_new(list, session_json(session));
-	return json_pack("{s:o, s:s}", "sessions", list, "mode", mode_name(gate));
-}
-
-/* Is this the session, or one of the user, that the request names? Users by their name, or as the policy writes them. */
-static bool
-is_meant(const struct session *session, const char *id, const char *user)
-{
-	const struct vg_identity *identity = &session->identity;
-
-	if (id != NULL)
-		return strcmp(session->id, id) == 0;
-	if (strncmp(user, "sasl:", 5) == 0)
-		return identity->sasl_name != NULL && strcmp(identity->sasl_name, user + 5) == 0;
-	if (strncmp(user, "x509:", 5) == 0)
-		return identity->x509_dn != NULL && strcmp(identity->x509_dn, user + 5) == 0;
-	if (strncmp(user, "unix:", 5) == 0)
-		return identity->unix_user != NULL && strcmp(identity->unix_user, user + 5) == 0;
-	return strcmp(identity_name(identity), user) == 0;
+	return json_pack("{s:o, s:s}", "sessions", sessions_list(gate, NULL, NULL), "mode", sessions_mode(gate));
 }
 
 static json_t *
@@ -110,20 +57,10 @@ kill_sessions(struct gate *gate, const json_t *request)
 {
 	const char *id = json_string_value(json_object_get(request, "id"));
 	const char *user = json_string_value(json_object_get(request, "user"));
-	struct session *session, *next;
-	json_int_t killed = 0;
 
 	if (id == NULL && user == NULL)
 		return json_pack("{s:s}", "error", "session.kill needs \"id\" or \"user\"");
-	for (session = TAILQ_FIRST(&gate->sessions); session != NULL; session = next) {
-		next = TAILQ_NEXT(session, entry);
-		if (session->state > SESSION_OPEN || !is_meant(session, id, user))
-			continue;
-		record_session(session, AUDIT_KILL, "ended on the control socket");
-		session_close(session, CLOSE_KILLED);
-		killed++;
-	}
-	return json_pack("{s:I}", "killed", killed);
+	return json_pack("{s:I}", "killed", sessions_kill(gate, id, user, NULL));
 }
 
 static json_t *
@@ -139,7 +76,7 @@ static json_t *
 status(struct gate *gate, const json_t *request)
 {
 	(void)request;
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "policy", gate->settings->policy_file, "mode", mode_name(gate), "sessions",
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "policy", gate->settings->policy_file, "mode", sessions_mode(gate), "sessions",
 	    (json_int_t)gate->num_sessions, "decisions", (json_int_t)gate->counters.decisions, "denials",
 	    (json_int_t)gate->counters.denials, "would_denials", (json_int_t)gate->counters.would_denials, "refused_calls",
 	    (json_int_t)gate->counters.refused_calls, "would_refuse_calls", (json_int_t)gate->counters.would_refuse_calls,

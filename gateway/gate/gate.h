@@ -371,6 +371,8 @@ uint64_t record_outcome(struct call *call, const char *status, int code, const c
 /* Member "object". */
 json_t *record_object(const struct vg_object *object);
 void record_session(struct session *session, enum audit_event event, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same of what somebody else did to it: `by` (taken) says who. */
+void record_session_by(struct session *session, enum audit_event event, json_t *by, const char *what);
 
 /* ---- xml.c: whom an XML document is about ---- */
 

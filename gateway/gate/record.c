@@ -362,25 +362,44 @@ record_outcome(struct call *call, const char *status, int code, const char *mess
 	return audit_submit(call->session->gate->audit, record, AUDIT_KEEP, done, call);
 }
 
+/* `text` may be NULL; `by` is taken, and may be too. */
+static void
+send_session_event(struct session *session, enum audit_event event, json_t *by, const char *text)
+{
+	json_t *record = audit_record_event(event);
+
+	if (record == NULL) {
+		json_decref(by);
+		return;
+	}
+	audit_add_identity(record, &session->identity, session->id);
+	if (by != NULL)
+		(void)json_object_set_new(record, "by", by);
+	if (session->uri != NULL)
+		(void)json_object_set_new(record, "connection", connection_json(session));
+	if (text != NULL)
+		audit_add_result(record, event == AUDIT_LOGOUT ? "ok" : event == AUDIT_BACKEND_LOST ? "error" : "denied", 0, text);
+	(void)audit_submit(session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
+}
+
 void
 record_session(struct session *session, enum audit_event event, const char *format, ...)
 {
-	json_t *record = audit_record_event(event);
-	char text[512];
+	char text[512] = "";
 	va_list args;
 
-	if (record == NULL)
-		return;
-	audit_add_identity(record, &session->identity, session->id);
-	if (session->uri != NULL)
-		(void)json_object_set_new(record, "connection", connection_json(session));
 	if (format != NULL) {
 		va_start(args, format);
 		(void)vsnprintf(text, sizeof(text), format, args);
 		va_end(args);
-		audit_add_result(record, event == AUDIT_LOGOUT ? "ok" : event == AUDIT_BACKEND_LOST ? "error" : "denied", 0, text);
 	}
-	(void)audit_submit(session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
+	send_session_event(session, event, NULL, format == NULL ? NULL : text);
+}
+
+void
+record_session_by(struct session *session, enum audit_event event, json_t *by, const char *what)
+{
+	send_session_event(session, event, by, what);
 }
 
 void

@@ -9,6 +9,7 @@
 #include "gateway/gate/rights.h"
 #include "gateway/gate/user.h"
 #include "gateway/gate/rules.h"
+#include "gateway/gate/web_verbs.h"
 
 /* VIR_DRV_FEATURE_*, libvirt src/internal.h: what the gate answers itself. */
 enum { FEATURE_FD_PASSING = 8, FEATURE_PROGRAM_KEEPALIVE = 10 };
@@ -210,6 +211,10 @@ take_call(struct session *session, const struct rpc_header *header, const uint8_
 	if (call_find(session, header->serial) != NULL) {
 		record_session(session, AUDIT_PROTOCOL, "serial %u is in flight already", header->serial);
 		session_close(session, CLOSE_CLIENT_PROTOCOL);
+		return;
+	}
+	if (session->identity.via == VG_VIA_WEB && virtgate_proc(header) != NULL) {
+		web_take(session, header, body, len);
 		return;
 	}
 	if (proc == NULL || rule_never_passed(proc)) {

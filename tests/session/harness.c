@@ -20,6 +20,7 @@
 #include "gateway/core/buf.h"
 #include "gateway/core/handover.h"
 #include "gateway/core/process.h"
+#include "proto/virtgate.h"
 #include "tests/session/libvirtd.h"
 
 #define DEADLINE_MS 5000
@@ -349,6 +350,53 @@ client_connect(const char *user)
 {
 	return hand_over((struct vg_identity){ .proofs = VG_PROOF_SASL, .via = VG_VIA_RPC_TLS, .address = "192.0.2.7", .port = 4711,
 	    .sasl_name = (char *)(uintptr_t)user });
+}
+
+int
+web_connect(const char *user)
+{
+	return hand_over((struct vg_identity){ .proofs = VG_PROOF_SASL, .via = VG_VIA_WEB, .address = "192.0.2.8", .port = 4713,
+	    .sasl_name = (char *)(uintptr_t)user });
+}
+
+void
+web_send(int fd, uint32_t serial, const char *json)
+{
+	const struct rpc_header header = { .program = RPC_PROGRAM_VIRTGATE, .version = 1, .procedure = 1, .type = RPC_CALL, .serial = serial };
+	size_t len;
+	uint8_t *message = virtgate_put(&header, json, strlen(json), &len);
+
+	assert_non_null(message);
+	client_send_raw(fd, message, len);
+	free(message);
+}
+
+json_t *
+web_json(const struct message *answer)
+{
+	struct xdr_span text;
+	json_t *json;
+
+	expect_ok(answer);
+	assert_int_equal(answer->header.program, RPC_PROGRAM_VIRTGATE);
+	assert_int_equal(answer->header.type, RPC_REPLY);
+	assert_true(virtgate_get(answer->body, answer->len, &text));
+	json = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(json);
+	return json;
+}
+
+json_t *
+web_ask(int fd, uint32_t serial, const char *json)
+{
+	static struct message answer;
+
+	web_send(fd, serial, json);
+	do {
+		assert_true(client_receive(fd, &answer));
+	} while (answer.header.type == RPC_EVENT);
+	assert_int_equal(answer.header.serial, serial);
+	return web_json(&answer);
 }
 
 int

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "proto/rpc.h"
 
 #define MAX_MESSAGE 65536u
@@ -49,6 +51,14 @@ void harness_event_id(const char *name, const uint8_t uuid[16], int32_t id);
 
 /* A client of user "sasl:NAME", handed over as a front does it. Returns the stream. */
 int client_connect(const char *user);
+/* A browser of user "sasl:NAME", as the web front hands it over. */
+int web_connect(const char *user);
+/* Sends a question to the program VIRTGATE. */
+void web_send(int fd, uint32_t serial, const char *json);
+/* The JSON in its answer; the caller drops it. */
+json_t *web_json(const struct message *answer);
+/* Both: a question whose answer is no error. Events before it are dropped. */
+json_t *web_ask(int fd, uint32_t serial, const char *json);
 /* A viewer of user "sasl:NAME" that asks for a guest's screen. */
 int viewer_connect(const char *user, const char *guest);
 /* QEMU's end of the console that libvirtd gave out last; waits for it. The caller closes it. */

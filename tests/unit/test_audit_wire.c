@@ -17,7 +17,7 @@
 #include "gateway/core/audit_wire.h"
 #include "gateway/core/ids.h"
 #include "gateway/core/link.h"
-#include "proto/table.h"
+#include "proto/virtgate.h"
 
 static void
 test_I58_ids_rise_and_differ(void **state)
@@ -41,6 +41,7 @@ test_codes(void **state)
 	static const struct { uint32_t program, number; char severity; const char *code; } rows[] = {
 		{ RPC_PROGRAM_REMOTE, 350, 'I', "VG2350I" }, { RPC_PROGRAM_REMOTE, 9, 'W', "VG2009W" },
 		{ RPC_PROGRAM_QEMU, 1, 'E', "VG3001E" }, { RPC_PROGRAM_LXC, 1, 'W', "VG4001W" },
+		{ RPC_PROGRAM_VIRTGATE, 3, 'W', "VG5003W" },
 		{ 0x06900690, 5, 'W', "VG2000W" }, { RPC_PROGRAM_REMOTE, 1000, 'W', "VG2000W" },
 		{ RPC_PROGRAM_QEMU, 4000000000u, 'W', "VG2000W" },
 	};

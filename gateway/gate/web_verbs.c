@@ -1,0 +1,161 @@
+/*
+ * web_verbs.c: questions of the web front: from the message to the verb, and back.
+ */
+#include "gateway/gate/web_verbs.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/gate/resolve.h"
+#include "gateway/gate/user.h"
+
+static const struct rpc_need no_needs[] = { { VG_PERM_NONE, RPC_TEST_ALWAYS, NULL, 0 } };
+
+struct web_verb {
+	const char *name;
+	web_verb_fn *run;
+	enum vg_permission needs;	/* VG_PERM_NONE: the verb itself asks what it needs */
+	bool open;			/* only behind CONNECT_OPEN: it looks at objects */
+	struct rpc_proc proc;		/* what a call of it is to the rest of the gate, and to the trail */
+};
+
+#define VERB(number_, name_, call_, run_, needs_, open_) { .name = name_, .run = run_, .needs = VG_PERM_##needs_, .open = open_, \
+	.proc = { .program = RPC_PROGRAM_VIRTGATE, .number = number_, .name = call_, .kind = RPC_KIND_READ, .needs = no_needs } }
+
+static const struct web_verb verbs[] = {
+	VERB(1, "me", "me", web_me, NONE, false),
+	VERB(2, "may", "may", web_may_objects, NONE, true),
+	VERB(3, "can", "policy_can", web_can, NONE, false),
+	VERB(4, "sessions", "session_list", web_sessions, NONE, false),
+	VERB(5, "kill", "session_kill", web_kill, NONE, false),
+};
+
+bool
+web_may(struct session *session, enum vg_permission permission)
+{
+	const struct vg_object host = { .class = permission_class(permission) };
+
+	return decide_one(session, permission, &host).verdict == VERDICT_ALLOW;
+}
+
+void
+web_answer(struct call *call, json_t *json)
+{
+	struct session *session = call->session;
+	struct rpc_header header = call->header;
+	char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+	size_t len = text == NULL ? 0 : strlen(text), message_len = 0;
+	uint8_t *message;
+
+	json_decref(json);
+	header.type = RPC_REPLY;
+	message = text == NULL ? NULL : virtgate_put(&header, text, len, &message_len);
+	free(text);
+	if (message == NULL) {
+		web_fail(call, len > VIRTGATE_MAX_JSON ? "the answer is longer than %u bytes: ask for less" : "out of memory (answers have at most %u bytes)",
+		    VIRTGATE_MAX_JSON);
+		return;
+	}
+	call_destroy(call);
+	end_send(&session->client, message, message_len);
+	free(message);
+}
+
+static void
+end_with(struct call *call, int32_t code, const char *before, const char *format, va_list args)
+{
+	struct rpc_header header = call->header;
+	struct session *session = call->session;
+	char text[400];
+
+	(void)vsnprintf(text, sizeof(text), format, args);
+	call_destroy(call);
+	call_refuse(session, &header, code, RPC_ORIGIN_RPC, "%s%s", before, text);
+}
+
+void
+web_refuse(struct call *call, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	end_with(call, RPC_ERR_INVALID_ARG, "invalid argument: ", format, args);
+	va_end(args);
+}
+
+void
+web_fail(struct call *call, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	end_with(call, RPC_ERR_INTERNAL, "internal error: ", format, args);
+	va_end(args);
+}
+
+void
+web_deny(struct call *call, enum vg_permission permission)
+{
+	const struct vg_object host = { .class = permission_class(permission) };
+	struct judgement judgement = { .num_permissions = 1, .permissions = { permission }, .about = { .object = host } };
+
+	(void)decide_deny(&judgement, permission, &host, decide_one(call->session, permission, &host), "");
+	call_settle(call, &judgement, NULL, 0);
+}
+
+static const struct web_verb *
+find_verb(const char *name)
+{
+	for (size_t i = 0; name != NULL && i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+static void
+run(struct session *session, const struct rpc_header *header, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "verb"));
+	const struct web_verb *verb = find_verb(name);
+	struct call *call;
+
+	if (verb == NULL) {
+		call_refuse(session, header, RPC_ERR_INVALID_ARG, RPC_ORIGIN_RPC, name == NULL ? "invalid argument: expected one JSON object with \"verb\"%s" :
+		    "invalid argument: unknown verb '%.80s'", name == NULL ? "" : name);
+		return;
+	}
+	if (verb->open && session->state != SESSION_OPEN) {
+		call_refuse(session, header, RPC_ERR_INTERNAL, RPC_ORIGIN_RPC, "connection not open");
+		return;
+	}
+	call = call_create(session, &verb->proc, header);
+	if (call == NULL)
+		session_close(session, CLOSE_NO_MEMORY);
+	else if (verb->needs != VG_PERM_NONE && !web_may(session, verb->needs))
+		web_deny(call, verb->needs);
+	else
+		verb->run(call, request);
+}
+
+void
+web_take(struct session *session, const struct rpc_header *header, const uint8_t *body, size_t len)
+{
+	struct xdr_span text;
+	json_t *request;
+	char why[400];
+
+	if (!user_may_call(session, why, sizeof(why))) {
+		user_record_limit(session, why);
+		call_refuse(session, header, RPC_ERR_SYSTEM, RPC_ORIGIN_RPC, "%s", why);
+		return;
+	}
+	if (!virtgate_get(body, len, &text)) {
+		record_session(session, AUDIT_PROTOCOL, "a question that does not decode, or of more than %u bytes", VIRTGATE_MAX_JSON);
+		session_close(session, CLOSE_CLIENT_PROTOCOL);
+		return;
+	}
+	request = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+	run(session, header, request);
+	json_decref(request);
+}
