@@ -58,6 +58,8 @@ call_destroy(struct call *call)
 	while (*link != call)
 		link = &(*link)->next;
 	*link = call->next;
+	if (call->proc->kind == RPC_KIND_ACCESS && call->proc->stream != RPC_STREAM_NONE && call->state >= CALL_FORWARDED)
+		record_stream_end(call);
 	outside_end(call);
 	session->user->calls--;
 	session->num_cuts -= (unsigned)__builtin_popcount(call->cuts);
@@ -78,6 +80,7 @@ call_destroy(struct call *call)
 	free(call->document);
 	difference_destroy(call->difference);
 	free(call->granted);
+	free(call->stream_error);
 	json_decref(call->record);
 	free(call->domain_name);
 	free(call->pool_name);

@@ -236,7 +236,10 @@ struct call {
 	json_t *record;			/* of a change or access: members that intent and outcome share */
 	struct timespec started;
 	time_t held_since;
-	uint64_t stream_bytes;
+	uint64_t stream_bytes;		/* of a stream: in both directions */
+	uint64_t stream_from_client;	/* of them */
+	bool stream_over;		/* libvirtd said that it is, with `stream_error` or without */
+	struct rpc_error *stream_error;	/* owned; NULL: none */
 	struct difference *difference;	/* owned: what it makes different (difference.c); NULL until it is allowed */
 	struct shadow *shadow;		/* of a change: what explains libvirtd's events (outside.c) */
 };
@@ -365,6 +368,8 @@ void record_denial(struct call *call, const struct judgement *judgement, const u
 /* Sends intent (CHANGE) or event (ACCESS, would-be denied) of a call whose record is ready. 0: refused. */
 uint64_t record_intent(struct call *call, audit_done_cb *done);
 void record_access(struct call *call);
+/* The end of a stream into the guest, whose opening is on record as an access. */
+void record_stream_end(struct call *call);
 /* One event for a reply that shows what would be hidden: a permissive mode showed it. */
 void record_would_hide(struct call *call, const struct lacks *lacks);
 uint64_t record_outcome(struct call *call, const char *status, int code, const char *message, audit_done_cb *done);

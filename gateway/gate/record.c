@@ -314,6 +314,46 @@ record_access(struct call *call)
 	(void)audit_submit(call->session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
 }
 
+static int64_t
+microseconds_since(const struct timespec *then)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)(now.tv_sec - then->tv_sec) * 1000000 + (now.tv_nsec - then->tv_nsec) / 1000;
+}
+
+/* Why a stream is over: libvirtd's word, or that its session is, or its right. */
+static const char *
+stream_reason(const struct call *call)
+{
+	if (call->stream_error != NULL)
+		return call->stream_error->message;
+	if (call->was_cut)
+		return "the right ended while the stream was open: it was cut";
+	if (call->stream_over)
+		return call->state == CALL_STREAM_ENDING ? "closed" : "closed by the other side";
+	return close_reason_name(call->session->reason);
+}
+
+void
+record_stream_end(struct call *call)
+{
+	json_t *record = audit_record_event(AUDIT_STREAM_CLOSE);
+	const struct rpc_error *error = call->stream_error;
+
+	if (record == NULL)
+		return;
+	if (call->record != NULL)
+		(void)json_object_update_missing(record, call->record);
+	(void)json_object_set_new(record, "opened", json_string(call->op));
+	(void)json_object_set_new(record, "bytes_to_client", json_integer((json_int_t)(call->stream_bytes - call->stream_from_client)));
+	(void)json_object_set_new(record, "bytes_to_guest", json_integer((json_int_t)call->stream_from_client));
+	(void)json_object_set_new(record, "duration_us", json_integer((json_int_t)microseconds_since(&call->started)));
+	audit_add_result(record, error != NULL ? "error" : "ok", error != NULL ? error->code : 0, stream_reason(call));
+	(void)audit_submit(call->session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
+}
+
 /* A look-up's record is about the object; a list's about its class, with how many there were. */
 void
 record_would_hide(struct call *call, const struct lacks *lacks)
@@ -348,13 +388,10 @@ uint64_t
 record_outcome(struct call *call, const char *status, int code, const char *message, audit_done_cb *done)
 {
 	json_t *record = stage_record(call, "outcome", strcmp(status, "ok") == 0 ? 'I' : 'E');
-	struct timespec now;
 
 	if (record != NULL) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
 		audit_add_result(record, status, code, message);
-		(void)json_object_set_new(record, "duration_us", json_integer((json_int_t)(now.tv_sec - call->started.tv_sec) * 1000000 +
-		    (now.tv_nsec - call->started.tv_nsec) / 1000));
+		(void)json_object_set_new(record, "duration_us", json_integer((json_int_t)microseconds_since(&call->started)));
 		if (call->proc->stream != RPC_STREAM_NONE)
 			(void)json_object_set_new(record, "stream_bytes", json_integer((json_int_t)call->stream_bytes));
 		difference_add(call, record);

@@ -77,6 +77,9 @@ finish(struct call *call, bool failed, const struct rpc_error *error, const uint
 		hold(call, failed ? "error" : "ok", failed ? error : NULL, message, len);
 		return;
 	}
+	call->stream_over = call->proc->stream != RPC_STREAM_NONE;
+	if (failed && call->stream_over && (call->stream_error = malloc(sizeof(*error))) != NULL)
+		*call->stream_error = *error;
 	end_send(&call->session->client, message, len);
 	call_destroy(call);
 }

@@ -306,6 +306,7 @@ take_stream_packet(struct session *session, const struct rpc_header *header, con
 		if (hole && !hole_is_sane(message + RPC_HEADER_LEN))
 			return -1;
 		call->stream_bytes += header->length - RPC_HEADER_LEN;
+		call->stream_from_client += header->length - RPC_HEADER_LEN;
 	}
 	session->client.pass = header->length;
 	return 0;

@@ -39,6 +39,9 @@ OUR_NEEDS = {
     "domain_save_image_get_xml_desc": [("P", "domain", "write"), ("P_ALL", "domain", "read_secure", "flags", 1)],
     "domain_migrate_begin3": [("P", "domain", "migrate"), ("P", "domain", "read_secure")],
     "domain_migrate_begin3_params": [("P", "domain", "migrate"), ("P", "domain", "read_secure")],
+    # With the flag that throws somebody out.
+    **{name: [("P", "domain", "open_device"), ("P_ALL", "domain", "takeover_console", "flags", 1)] for name in (
+        "domain_open_console", "domain_open_channel")},
     # The drivers hand over to calls that need domain:save too; of the second the annotation says only domain:read.
     "domain_set_max_memory": [("P", "domain", "write"), ("P", "domain", "save")],
     "domain_set_scheduler_parameters": [("P", "domain", "write"), ("P", "domain", "save")],

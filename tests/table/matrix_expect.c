@@ -33,6 +33,9 @@ static const struct {
 	{ "domain_save_image_get_xml_desc", "domain:read_secure", "flags", 1 },
 	{ "domain_migrate_begin3", "domain:read_secure", NULL, 0 },
 	{ "domain_migrate_begin3_params", "domain:read_secure", NULL, 0 },
+	/* VIR_DOMAIN_CONSOLE_FORCE and VIR_DOMAIN_CHANNEL_FORCE throw somebody out. */
+	{ "domain_open_console", "domain:takeover_console", "flags", 1 },
+	{ "domain_open_channel", "domain:takeover_console", "flags", 1 },
 	/* The drivers read the device's XML as the caller: libvirt's polkit driver refuses without it. */
 	{ "node_device_dettach", "node_device:read", NULL, 0 },
 	{ "node_device_re_attach", "node_device:read", NULL, 0 },

@@ -375,7 +375,7 @@ test_I28_conditions_name_arguments(void **state)
 		if (proc->readonly_arg != NULL)
 			check_int_argument(proc, proc->readonly_arg);
 	}
-	assert_int_equal(conditional, 36 + 1);	/* libvirt's, and ours on domain_save_image_get_xml_desc */
+	assert_int_equal(conditional, 36 + 3);	/* libvirt's, and ours on domain_save_image_get_xml_desc, domain_open_console, domain_open_channel */
 }
 
 static void
