@@ -15,6 +15,7 @@
 #include "gateway/core/log.h"
 #include "gateway/gate/console_ports.h"
 #include "gateway/gate/console_record.h"
+#include "gateway/gate/console_share.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/upstream.h"
 #include "proto/rfb.h"
@@ -61,12 +62,14 @@ console_reads(const struct session *session, const struct end *end)
 {
 	const struct console *console = session->console;
 
-	return end == &session->client ? states[console->state].reads_client : states[console->state].reads_backend;
+	if (end == &session->backend)
+		return states[console->state].reads_backend;
+	/* Before his turn he is read only to notice that he left: what he says already stays, and no more is taken. */
+	return states[console->state].reads_client || buf_len(&end->in) == 0;
 }
 
-/* SecurityResult with what the person at the viewer is told; the session ends. */
-static void
-refuse(struct session *session, enum close_reason reason, const char *text)
+void
+console_refuse(struct session *session, enum close_reason reason, const char *text)
 {
 	uint8_t result[RFB_MAX_REASON_LEN];
 
@@ -83,30 +86,23 @@ unavailable(struct session *session, enum close_reason reason, const char *why)
 
 	log_warn("session %s: console of '%s': %s", session->id, session->console->name, why);
 	(void)snprintf(text, sizeof(text), "the console is not available: %s", why);
-	refuse(session, reason, text);
+	console_refuse(session, reason, text);
 }
 
 /* ---- may he ---- */
 
-static struct vg_object
-object_of(const struct console *console)
-{
-	struct vg_object object = { .class = VG_CLASS_domain, .has_uuid = true, .name = console->name };
-
-	memcpy(object.uuid, console->uuid, VG_UUID_LEN);
-	return object;
-}
-
-/* What he may: into console->mode, and the decision that said so. False: nothing. Asked every second: not counted. */
+/* What he may, `most` at most: into console->mode, and the decision that said so. False: nothing. Asked every second: not counted. */
 static bool
-judge(struct session *session)
+judge(struct session *session, enum console_mode most)
 {
 	static const enum vg_permission wanted[CONSOLE_NUM_MODES] = { [CONSOLE_INPUT] = VG_PERM_domain_open_graphics,
 		[CONSOLE_VIEW] = VG_PERM_domain_view_graphics };
 	struct console *console = session->console;
-	struct vg_object object = object_of(console);
+	struct vg_object object = console_object(console);
 
-	for (size_t mode = 0; mode < CONSOLE_NUM_MODES; mode++) {
+	console->pastes = policy_decide(session->gate->policy, &session->identity, VG_PERM_domain_paste_graphics, &object,
+	    gate_now(session->gate)).verdict != VERDICT_DENY;
+	for (size_t mode = most; mode < CONSOLE_NUM_MODES; mode++) {
 		console->permission = wanted[mode];
 		console->decision = policy_decide(session->gate->policy, &session->identity, wanted[mode], &object, gate_now(session->gate));
 		console->mode = (enum console_mode)mode;
@@ -161,7 +157,7 @@ find_guest(struct session *session)
 static bool
 sees_guest(struct session *session)
 {
-	const struct vg_object object = object_of(session->console);
+	const struct vg_object object = console_object(session->console);
 
 	return decide_visible(session, VG_PERM_domain_getattr, &object);
 }
@@ -173,9 +169,9 @@ deny(struct session *session, bool sees)
 	char op[ID_LEN + 1], text[RFB_MAX_REASON_LEN - 8];
 
 	session->gate->counters.denials++;
-	console_record_refusal(session, op);
+	console_record_refusal(session, session->console->found ? "" : "no such guest is known", op);
 	(void)snprintf(text, sizeof(text), "access denied: 'domain:open_graphics' on domain '%s' (decision %s)", session->console->name, op);
-	refuse(session, CLOSE_CONSOLE_DENIED, sees ? text : "authentication failed");
+	console_refuse(session, CLOSE_CONSOLE_DENIED, sees ? text : "authentication failed");
 }
 
 static void dial(struct session *session);
@@ -197,6 +193,8 @@ void
 console_inventory_changed(struct session *session)
 {
 	struct console *console = session->console;
+	char op[ID_LEN + 1];
+	enum console_join join;
 	enum finding finding;
 
 	if (console->state != CONSOLE_INVENTORY)
@@ -205,10 +203,19 @@ console_inventory_changed(struct session *session)
 	if (finding == GUEST_NOT_YET)
 		return;
 	session->gate->counters.decisions++;
-	if (finding == GUEST_UNKNOWN || !judge(session)) {
+	if (finding == GUEST_UNKNOWN || !judge(session, CONSOLE_INPUT)) {
 		deny(session, finding == GUEST_FOUND && sees_guest(session));
 		return;
 	}
+	join = console_share_join(session);
+	if (join >= JOIN_FULL) {
+		console_record_refusal(session, console_share_refusal(join), op);
+		unavailable(session, CLOSE_CONSOLE_DENIED, console_share_refusal(join));
+		return;
+	}
+	if (join == JOIN_TO_VIEW)
+		(void)judge(session, CONSOLE_VIEW);
+	console->most = console->mode;
 	console_enter(session, CONSOLE_RECORDING);
 	console->ticket = console_record_open(session, on_recorded);
 	if (console->ticket == 0)
@@ -439,15 +446,15 @@ console_take_backend(struct session *session, const uint8_t *data, size_t len)
 
 /* ---- the viewer ---- */
 
-/*
- * Whether he wants to share does not matter: QEMU throws out the others for one who does not, and that is not for a
- * viewer to say.
- */
+/* QEMU is always told that he shares: for one who does not it would throw out the others, and that is not for a viewer to say. */
 static size_t
-take_client_init(struct session *session)
+take_client_init(struct session *session, bool shares)
 {
 	static const uint8_t shared = 1;
 
+	if (!shares)
+		console_share_take_over(session);
+	session->console->active = gate_now(session->gate);
 	end_send(&session->backend, &shared, sizeof(shared));
 	console_enter(session, CONSOLE_SERVER_INIT);
 	return 1;
@@ -479,7 +486,11 @@ take_messages(struct session *session, const uint8_t *data, size_t len)
 	enum vg_parse parse;
 
 	while ((parse = rfb_client_get(data + at, len - at, &message)) == VG_OK) {
-		if (!passes[console->mode][message.use] || message.use == RFB_USE_ENCODINGS) {
+		bool passed = passes[console->mode][message.use] && (message.use != RFB_USE_CLIPBOARD || console->pastes);
+
+		if (message.use >= RFB_USE_INPUT)
+			console->active = gate_now(session->gate);
+		if (!passed || message.use == RFB_USE_ENCODINGS) {
 			pass(session, data + from, at - from);
 			if (message.use == RFB_USE_ENCODINGS)
 				pass_encodings(session, data + at, message.len);
@@ -504,7 +515,7 @@ console_take_client(struct session *session, const uint8_t *data, size_t len)
 	size_t eaten = 0;
 
 	if (session->console->state == CONSOLE_CLIENT_INIT && len > 0)
-		return take_client_init(session);
+		return take_client_init(session, data[0] != 0);
 	if (session->console->state == CONSOLE_OPEN)
 		eaten = take_messages(session, data, len);
 	return eaten;
@@ -522,6 +533,21 @@ console_too_late(struct session *session)
 		session_close(session, CLOSE_CLIENT_SILENT);
 	else
 		unavailable(session, CLOSE_CONSOLE_GONE, "no answer in time");
+}
+
+/* Nobody is there any more, or he was there for as long as anybody may. */
+static void
+check_age(struct session *session)
+{
+	const struct settings *settings = session->gate->settings;
+	const struct console *console = session->console;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (settings->console_max_seconds > 0 && now.tv_sec - console->started.tv_sec >= settings->console_max_seconds)
+		session_close(session, CLOSE_CONSOLE_TOO_LONG);
+	else if (settings->console_idle_seconds > 0 && gate_now(session->gate) - console->active >= settings->console_idle_seconds)
+		session_close(session, CLOSE_CONSOLE_IDLE);
 }
 
 void
@@ -546,10 +572,13 @@ console_rejudge(struct session *session)
 		}
 	}
 	/* Less than it began with is not enough: a key that is held down would stay down. */
-	if (!judge(session) || console->mode != mode) {
+	if (!judge(session, console->most) || console->mode != mode) {
 		console->mode = mode;
-		refuse(session, CLOSE_REVOKED, "rights revoked");
+		console_refuse(session, CLOSE_REVOKED, "rights revoked");
+		return;
 	}
+	if (console->state == CONSOLE_OPEN)
+		check_age(session);
 }
 
 void
@@ -561,6 +590,8 @@ console_describe(const struct session *session, json_t *json)
 		return;
 	(void)json_object_set_new(json, "console", audit_text(console->name, strlen(console->name)));
 	(void)json_object_set_new(json, "mode", json_string(console_mode_name(console->mode)));
+	(void)json_object_set_new(json, "others", json_integer((json_int_t)console_share_others(session)));
+	(void)json_object_set_new(json, "alone", json_boolean(console->alone));
 	(void)json_object_set_new(json, "console_state", json_string(states[console->state].name));
 	(void)json_object_set_new(json, "bytes_to_viewer", json_integer((json_int_t)console->bytes_to_client));
 	(void)json_object_set_new(json, "bytes_to_guest", json_integer((json_int_t)console->bytes_to_backend));

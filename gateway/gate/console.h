@@ -37,6 +37,8 @@ bool console_reads(const struct session *session, const struct end *end);
 void console_rejudge(struct session *session);
 /* What it waited for did not come in time. */
 void console_too_late(struct session *session);
+/* SecurityResult with what the person at the viewer is told, if that is still to come; the session ends. */
+void console_refuse(struct session *session, enum close_reason reason, const char *text);
 /* Adds what `session list` shows of it. */
 void console_describe(const struct session *session, json_t *json);
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "gateway/gate/console_share.h"
+
 const char *
 console_mode_name(enum console_mode mode)
 {
@@ -11,13 +13,13 @@ console_mode_name(enum console_mode mode)
 	return names[mode];
 }
 
-static json_t *
-object_json(const struct console *console)
+struct vg_object
+console_object(const struct console *console)
 {
 	struct vg_object object = { .class = VG_CLASS_domain, .has_uuid = console->found, .name = console->name };
 
 	memcpy(object.uuid, console->uuid, VG_UUID_LEN);
-	return record_object(&object);
+	return object;
 }
 
 static json_t *
@@ -34,7 +36,7 @@ decision_json(const struct console *console)
 static json_t *
 make_record(const struct session *session, enum audit_event event)
 {
-	const struct console *console = session->console;
+	const struct vg_object object = console_object(session->console);
 	json_t *record = audit_record_event(event);
 
 	if (record == NULL)
@@ -42,7 +44,7 @@ make_record(const struct session *session, enum audit_event event)
 	audit_add_identity(record, &session->identity, session->id);
 	if (session->uri != NULL)
 		(void)json_object_set_new(record, "connection", json_pack("{s:s, s:b}", "uri", session->uri, "readonly", 0));
-	(void)json_object_set_new(record, "object", object_json(console));
+	(void)json_object_set_new(record, "object", record_object(&object));
 	return record;
 }
 
@@ -53,14 +55,15 @@ console_record_open(struct session *session, audit_done_cb *done)
 
 	if (record == NULL)
 		return 0;
-	(void)json_object_set_new(record, "args", json_pack("{s:s}", "mode", console_mode_name(session->console->mode)));
+	(void)json_object_set_new(record, "args", json_pack("{s:s, s:I}", "mode", console_mode_name(session->console->mode), "others",
+	    (json_int_t)console_share_others(session)));
 	(void)json_object_set_new(record, "decision", decision_json(session->console));
 	audit_add_result(record, "ok", 0, "");
 	return audit_submit(session->gate->audit, record, AUDIT_OR_REFUSE, done, session);
 }
 
 void
-console_record_refusal(struct session *session, char op[ID_LEN + 1])
+console_record_refusal(struct session *session, const char *why, char op[ID_LEN + 1])
 {
 	json_t *record = make_record(session, AUDIT_CONSOLE_REFUSED);
 	const char *made = json_string_value(json_object_get(record, "op"));
@@ -68,9 +71,22 @@ console_record_refusal(struct session *session, char op[ID_LEN + 1])
 	(void)snprintf(op, ID_LEN + 1, "%s", made != NULL ? made : "");
 	if (record == NULL)
 		return;
-	session->console->permission = VG_PERM_domain_open_graphics;
+	if (session->console->decision.verdict == VERDICT_DENY)
+		session->console->permission = VG_PERM_domain_open_graphics;
 	(void)json_object_set_new(record, "decision", decision_json(session->console));
-	audit_add_result(record, "denied", RPC_ERR_ACCESS_DENIED, session->console->found ? "" : "no such guest is known");
+	audit_add_result(record, "denied", RPC_ERR_ACCESS_DENIED, why);
+	(void)audit_submit(session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
+}
+
+void
+console_record_takeover(struct session *session, unsigned ended)
+{
+	json_t *record = make_record(session, AUDIT_CONSOLE_TAKEOVER);
+
+	if (record == NULL)
+		return;
+	(void)json_object_set_new(record, "args", json_pack("{s:I}", "ended", (json_int_t)ended));
+	audit_add_result(record, "ok", 0, "");
 	(void)audit_submit(session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
 }
 

@@ -17,7 +17,10 @@ struct console {
 	bool opened;			/* the record is durable: its end will be told too */
 	char *name;			/* of the guest, as he asked for it and then as the inventory has it */
 	uint8_t uuid[VG_UUID_LEN];
-	enum console_mode mode;
+	enum console_mode mode, most;	/* most: that he came in with */
+	bool pastes;			/* may put text on the guest's clipboard */
+	bool alone;			/* took the screen for himself */
+	time_t active;			/* when he last typed, pointed or pasted */
 	enum vg_permission permission;	/* that the mode needs, and what settled it */
 	struct decision decision;	/* its binding is borrowed from the policy in force */
 	struct upstream *upstream;	/* while libvirtd is asked */
@@ -26,12 +29,16 @@ struct console {
 	uint64_t bytes_to_client, bytes_to_backend, dropped;	/* dropped: messages */
 };
 
+/* The guest, as the policy is asked about it. The name is borrowed. */
+struct vg_object console_object(const struct console *console);
 /* "input", "view" */
 const char *console_mode_name(enum console_mode mode);
 /* The opening, to be durable before anything else happens. 0: refused. */
 uint64_t console_record_open(struct session *session, audit_done_cb *done);
-/* Its op in `op`. */
-void console_record_refusal(struct session *session, char op[ID_LEN + 1]);
+/* `why` where it is not the policy. Its op in `op`. */
+void console_record_refusal(struct session *session, const char *why, char op[ID_LEN + 1]);
+/* He took the screen from so many others. */
+void console_record_takeover(struct session *session, unsigned ended);
 void console_record_close(struct session *session);
 
 #endif

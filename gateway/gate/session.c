@@ -49,6 +49,9 @@ static const char *const reason_names[CLOSE_NUM_REASONS] = {
 	[CLOSE_CONSOLE_DENIED] = "the console was refused",
 	[CLOSE_CONSOLE_GONE] = "the guest's console went away",
 	[CLOSE_CONSOLE_PROTOCOL] = "the guest's console broke the protocol",
+	[CLOSE_CONSOLE_TAKEN] = "another viewer took the screen",
+	[CLOSE_CONSOLE_IDLE] = "nobody typed for console_idle_seconds",
+	[CLOSE_CONSOLE_TOO_LONG] = "open for console_max_seconds",
 };
 
 const char *

@@ -22,7 +22,7 @@ static const struct {
 	{ "console-viewer", "viewer", "domain:screenshot domain:view_graphics", NULL },
 	{ "operator", "viewer", "domain:start domain:stop domain:reset domain:suspend domain:init_control "
 	    "domain:pm_control domain:send_input domain:send_signal domain:screenshot domain:open_graphics "
-	    "domain:open_device", NULL },
+	    "domain:share_graphics domain:paste_graphics domain:open_device", NULL },
 	{ "vm-admin", "operator", "domain:* storage_vol:* storage_pool:* network:* network_port:* nwfilter:* secret:*",
 	    "*:read_secure" },
 	{ "auditor", "viewer", "audit:read policy:read session:read", NULL },

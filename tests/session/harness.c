@@ -158,11 +158,20 @@ give_link(enum process_kind kind, struct link **ours)
 	close(fds[1]);
 }
 
+static const char *more_settings = "";
+
+void
+harness_settings(const char *more)
+{
+	more_settings = more;
+}
+
 static void
 settings_text(char *text, size_t size)
 {
 	(void)snprintf(text, size, "backend_socket = \"%s\"\nbackend_socket_ro = \"%s\"\nallowed_uris = [ \"test:///default\" ]\n"
-	    "user = \"nobody\"\ngroup = \"nogroup\"\nlog_level = 4\nmax_client_requests = 4\nkeepalive_interval = 1\nkeepalive_count = 1\nlog_outputs = [ \"4:stderr\" ]\n", h.path, h.path);
+	    "user = \"nobody\"\ngroup = \"nogroup\"\nlog_level = 4\nmax_client_requests = 4\nkeepalive_interval = 1\nkeepalive_count = 1\nlog_outputs = [ \"4:stderr\" ]\n%s",
+	    h.path, h.path, more_settings);
 }
 
 static struct settings *

@@ -32,6 +32,8 @@ extern const uint8_t uuid_web1[16], uuid_web2[16], uuid_db1[16];
 /* Starts gate and libvirtd; `policy` is the text of policy.json. */
 void harness_start(const char *policy);
 void harness_stop(void);
+/* Further settings of the next start or reload; static text. */
+void harness_settings(const char *more);
 void harness_mischief(enum mischief mischief);
 /* The audit trail that the test plays: takes records, or refuses them. */
 void harness_audit(bool works);

@@ -17,7 +17,12 @@
 static const char policy[] = "{ \"version\": 1, \"bindings\": ["
 	"{ \"id\": \"web\", \"who\": [\"sasl:alice\"], \"role\": \"operator\", \"on\": [\"domain:web-*\"] },"
 	"{ \"id\": \"watch\", \"who\": [\"sasl:carol\"], \"role\": \"console-viewer\", \"on\": [\"domain:web-*\"] },"
-	"{ \"id\": \"look\", \"who\": [\"sasl:bob\"], \"role\": \"viewer\", \"on\": [\"*\"] } ] }";
+	"{ \"id\": \"look\", \"who\": [\"sasl:bob\"], \"role\": \"viewer\", \"on\": [\"*\"] },"
+	"{ \"id\": \"one\", \"who\": [\"sasl:dave\"], \"role\": \"one-by-one\", \"on\": [\"domain:web-*\"] },"
+	"{ \"id\": \"or-look\", \"who\": [\"sasl:erin\"], \"role\": \"one-or-look\", \"on\": [\"domain:web-*\"] },"
+	"{ \"id\": \"all\", \"who\": [\"sasl:root\"], \"role\": \"vm-admin\", \"on\": [\"domain:web-*\"] } ],"
+	"\"roles\": { \"one-by-one\": { \"include\": [\"operator\"], \"deny\": [\"domain:share_graphics\", \"domain:paste_graphics\"] },"
+	"\"one-or-look\": { \"include\": [\"one-by-one\", \"console-viewer\"] } } }";
 static const char narrow_policy[] = "{ \"version\": 1, \"bindings\": ["
 	"{ \"id\": \"watch\", \"who\": [\"sasl:alice\", \"sasl:carol\"], \"role\": \"console-viewer\", \"on\": [\"domain:web-*\"] } ] }";
 
@@ -32,6 +37,7 @@ static int
 setup(void **state)
 {
 	(void)state;
+	harness_settings("max_console_viewers = 3\n");
 	harness_start(policy);
 	return 0;
 }
@@ -94,18 +100,24 @@ serve_security(int qemu)
 
 /* An open console: the viewer's end, and QEMU's in `qemu`. */
 static int
-open_console(const char *user, int *qemu)
+open_console_sharing(const char *user, bool shares, int *qemu)
 {
 	int viewer = viewer_connect(user, "web-1");
 
 	*qemu = harness_qemu();
 	serve_security(*qemu);
 	expect_bytes(viewer, accepted, 4);
-	client_send_raw(viewer, "\0", 1);		/* he does not want to share */
-	expect_bytes(*qemu, "\1", 1);			/* which is not his to say */
+	client_send_raw(viewer, shares ? "\1" : "\0", 1);
+	expect_bytes(*qemu, "\1", 1);			/* whether he shares is not for QEMU to hear */
 	client_send_raw(*qemu, server_init, sizeof(server_init));
 	expect_bytes(viewer, server_init, sizeof(server_init));
 	return viewer;
+}
+
+static int
+open_console(const char *user, int *qemu)
+{
+	return open_console_sharing(user, false, qemu);
 }
 
 /* Another viewer is served as if nothing had happened. */
@@ -355,8 +367,175 @@ test_viewer_leaves_while_libvirtd_thinks(void **state)
 		poll(NULL, 0, 10);
 	harness_mischief(BEHAVE);
 	close(viewer);
-	/* Nobody reads the viewer yet: its end shows when the answer is overdue, or at the latest at the stop of the gate. */
+	harness_expect_record("\"console.close\"", "client went away");
 	expect_console_works();
+}
+
+/* What he says before his turn is neither lost nor taken for more than it is. */
+static void
+test_viewer_speaks_before_its_turn(void **state)
+{
+	int qemu, viewer = viewer_connect("alice", "web-1");
+
+	(void)state;
+	client_send_raw(viewer, "\1", 1);
+	qemu = harness_qemu();
+	serve_security(qemu);
+	expect_bytes(viewer, accepted, 4);
+	expect_bytes(qemu, "\1", 1);
+	client_send_raw(qemu, server_init, sizeof(server_init));
+	expect_bytes(viewer, server_init, sizeof(server_init));
+	close(viewer);
+	client_expect_end(qemu);
+}
+
+/* ---- several at one screen ---- */
+
+/* Input passes; or it is dropped and a request passes all the same. */
+static void
+expect_input(int viewer, int qemu, bool passes)
+{
+	client_send_raw(viewer, key, sizeof(key));
+	client_send_raw(viewer, request, sizeof(request));
+	if (passes)
+		expect_bytes(qemu, key, sizeof(key));
+	expect_bytes(qemu, request, sizeof(request));
+}
+
+static void
+test_I74_without_the_right_to_share_there_is_input_for_one(void **state)
+{
+	int alices, erins, daves, alice = open_console("alice", &alices), erin = open_console("erin", &erins), dave;
+
+	(void)state;
+	expect_input(alice, alices, true);
+	expect_input(erin, erins, false);
+	harness_expect_record("\"console.open\"", "\"others\":1");
+	expect_refusal(viewer_connect("dave", "web-1"), "somebody else works at this screen");
+	harness_expect_record("\"denied\"", "somebody else works at this screen");
+	close(alice);
+	client_expect_end(alices);
+	expect_input(erin, erins, false);	/* what she came in with does not widen */
+	dave = open_console("dave", &daves);	/* she only looks: nobody works here */
+	expect_input(dave, daves, true);
+	close(dave);
+	close(daves);
+	close(erin);
+	close(erins);
+}
+
+static void
+test_I74_who_shares_works_beside_others(void **state)
+{
+	int alices, others, alice = open_console("alice", &alices), other = open_console("alice", &others);
+
+	(void)state;
+	expect_input(alice, alices, true);
+	expect_input(other, others, true);
+	close(alice);
+	close(alices);
+	close(other);
+	close(others);
+}
+
+static void
+test_I75_takeover_is_a_right_of_its_own(void **state)
+{
+	int alices, carols, roots, alice = open_console("alice", &alices), carol = open_console("carol", &carols), root;
+
+	(void)state;
+	expect_input(alice, alices, true);	/* carol's wish not to share ended nobody */
+	root = open_console_sharing("root", false, &roots);
+	client_expect_end(alice);
+	client_expect_end(carol);
+	client_expect_end(alices);
+	client_expect_end(carols);
+	harness_expect_record("\"console.takeover\"", "\"ended\":2");
+	harness_expect_record("\"console.close\"", "another viewer took the screen");
+	expect_refusal(viewer_connect("alice", "web-1"), "taken this screen for himself");
+	expect_input(root, roots, true);
+	close(root);
+	client_expect_end(roots);
+	expect_console_works();
+	root = open_console_sharing("root", true, &roots);
+	alice = open_console("alice", &alices);		/* who holds the right and shares takes nothing */
+	expect_input(root, roots, true);
+	close(alice);
+	close(alices);
+	close(root);
+	close(roots);
+}
+
+static void
+test_I74_viewers_of_a_guest_are_limited(void **state)
+{
+	int viewers[3], qemus[3];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		viewers[i] = open_console(i == 0 ? "carol" : "alice", &qemus[i]);
+	expect_refusal(viewer_connect("root", "web-1"), "max_console_viewers");
+	for (size_t i = 0; i < 3; i++)
+		expect_input(viewers[i], qemus[i], i > 0);
+	close(viewers[0]);
+	client_expect_end(qemus[0]);
+	expect_console_works();
+	for (size_t i = 1; i < 3; i++) {
+		close(viewers[i]);
+		close(qemus[i]);
+	}
+}
+
+static void
+test_I71_pasting_is_a_right_of_its_own(void **state)
+{
+	int daves, alices, dave = open_console("dave", &daves), alice;
+
+	(void)state;
+	client_send_raw(dave, text, sizeof(text));
+	expect_input(dave, daves, true);
+	close(dave);
+	client_expect_end(daves);
+	alice = open_console("alice", &alices);
+	client_send_raw(alice, text, sizeof(text));
+	expect_bytes(alices, text, sizeof(text));
+	close(alice);
+	close(alices);
+}
+
+static void
+expect_reloaded(const char *settings)
+{
+	char *problem;
+
+	harness_settings(settings);
+	problem = harness_reload(policy);
+	assert_string_equal(problem, "");
+	free(problem);
+}
+
+static void
+test_viewers_who_do_nothing_are_ended(void **state)
+{
+	int alices, carols, alice = open_console("alice", &alices), carol = open_console("carol", &carols);
+	struct pollfd end = { .fd = carol, .events = POLLIN };
+	int turns = 0;
+
+	(void)state;
+	expect_reloaded("console_idle_seconds = 2\n");
+	/* Asking for the screen is not doing something, pointing is, also where it is dropped. */
+	while (poll(&end, 1, 200) == 0 && turns++ < 50) {
+		client_send_raw(carol, request, sizeof(request));
+		expect_input(alice, alices, true);
+	}
+	client_expect_end(carol);
+	harness_expect_record("\"console.close\"", "nobody typed");
+	expect_input(alice, alices, true);
+	close(carols);
+	expect_reloaded("console_max_seconds = 1\n");
+	client_expect_end(alice);
+	harness_expect_record("\"console.close\"", "open for console_max_seconds");
+	close(alices);
 }
 
 int
@@ -370,7 +549,10 @@ main(void)
 		TEST(test_messages_split_at_every_byte), TEST(test_I73_hostile_vnc_server),
 		TEST(test_I73_slow_viewer_costs_bounded_memory), TEST(test_I11_revoked_right_ends_it),
 		TEST(test_I66_renamed_guest_is_judged_by_its_new_name), TEST(test_libvirtd_without_a_descriptor),
-		TEST(test_viewer_leaves_while_libvirtd_thinks),
+		TEST(test_viewer_leaves_while_libvirtd_thinks), TEST(test_viewer_speaks_before_its_turn),
+		TEST(test_I74_without_the_right_to_share_there_is_input_for_one), TEST(test_I74_who_shares_works_beside_others),
+		TEST(test_I74_viewers_of_a_guest_are_limited), TEST(test_I75_takeover_is_a_right_of_its_own),
+		TEST(test_I71_pasting_is_a_right_of_its_own), TEST(test_viewers_who_do_nothing_are_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

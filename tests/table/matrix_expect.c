@@ -413,7 +413,7 @@ role_allows(const char *role, const char *permission)
 				return true;
 	if (strcmp(role, "operator") == 0 || strcmp(role, "vm-admin") == 0)
 		return is_class(permission, "domain") && one_of("start stop reset suspend init_control pm_control send_input "
-		    "send_signal screenshot open_graphics open_device", permission);
+		    "send_signal screenshot open_graphics share_graphics paste_graphics open_device", permission);
 	return false;
 }
 

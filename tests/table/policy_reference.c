@@ -231,7 +231,7 @@ builtin_allows(const char *role, const char *permission)
 	bool screens = strcmp(permission, "domain:screenshot") == 0;
 	bool operating = false;
 	static const char *const operations[] = { "start", "stop", "reset", "suspend", "init_control", "pm_control",
-		"send_input", "send_signal", "open_graphics", "open_device" };
+		"send_input", "send_signal", "open_graphics", "share_graphics", "paste_graphics", "open_device" };
 	static const char *const managed[] = { "domain", "storage_vol", "storage_pool", "network", "network_port",
 		"nwfilter", "secret" };
 
