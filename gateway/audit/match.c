@@ -1,0 +1,162 @@
+/*
+ * match.c: which records somebody looks for.
+ */
+#include "gateway/audit/match.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "virtgate/glob.h"
+
+const char *const audit_match_results[] = { "ok", "error", "denied", "unknown", "would-deny", NULL };
+const char *const audit_match_stages[] = { "intent", "outcome", "event", NULL };
+
+/* ---- times ---- */
+
+/* "90s", "15m", "2h", "7d": so long ago. */
+static bool
+read_ago(const char *text, char out[AUDIT_MATCH_TIME])
+{
+	static const struct { char unit; long seconds; } units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	char *end;
+	long number = strtol(text, &end, 10);
+	time_t when = time(NULL);
+	struct tm tm;
+
+	if (text[0] < '0' || text[0] > '9' || number > 1000000 || end[0] == '\0' || end[1] != '\0')
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (units[i].unit != end[0])
+			continue;
+		when -= number * units[i].seconds;
+		return gmtime_r(&when, &tm) != NULL && strftime(out, AUDIT_MATCH_TIME, "%Y-%m-%dT%H:%M:%S", &tm) > 0;
+	}
+	return false;
+}
+
+/* The beginning of 2026-11-23T19:50:12.123456Z, at least the day; a blank may stand for the T. */
+static bool
+read_moment(const char *text, char out[AUDIT_MATCH_TIME])
+{
+	static const char shape[] = "0000-00-00T00:00:00.000000Z";
+	size_t len = strlen(text);
+
+	if (len < 10 || len > sizeof(shape) - 1)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		bool digit = text[i] >= '0' && text[i] <= '9';
+
+		if (shape[i] == '0' ? !digit : text[i] != shape[i] && !(shape[i] == 'T' && text[i] == ' ') &&
+		    !(text[i] == 'Z' && i == len - 1))
+			return false;
+	}
+	(void)snprintf(out, AUDIT_MATCH_TIME, "%s", text);
+	if (len > 10)
+		out[10] = 'T';
+	if (out[len - 1] == 'Z')
+		out[len - 1] = '\0';
+	return true;
+}
+
+bool
+audit_match_time(const char *text, char out[AUDIT_MATCH_TIME])
+{
+	return read_moment(text, out) || read_ago(text, out);
+}
+
+/* ---- records ---- */
+
+const char *
+audit_member(json_t *record, const char *first, const char *second)
+{
+	json_t *value = json_object_get(record, first);
+	const char *text = json_string_value(second != NULL ? json_object_get(value, second) : value);
+
+	return text != NULL ? text : "";
+}
+
+bool
+audit_has_id(json_t *record, const char *id)
+{
+	char seq[24];
+
+	(void)snprintf(seq, sizeof(seq), "%lld", (long long)json_integer_value(json_object_get(record, "seq")));
+	return strcmp(id, seq) == 0 || strcmp(id, audit_member(record, "op", NULL)) == 0;
+}
+
+static bool
+glob_or_any(const char *pattern, const char *text)
+{
+	return pattern == NULL || glob_match(pattern, text);
+}
+
+/* NAME, or as a policy writes it: sasl:NAME, x509:DN, unix:USER. */
+static bool
+match_user(const char *pattern, json_t *record)
+{
+	static const char *const kinds[] = { "sasl", "x509", "unix" };
+
+	if (pattern == NULL || glob_match(pattern, audit_member(record, "user", "name")))
+		return true;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const char *text = audit_member(record, "user", kinds[i]);
+		size_t len = strlen(kinds[i]);
+
+		if (*text == '\0')
+			continue;
+		if (glob_match(pattern, text))
+			return true;
+		if (strncmp(pattern, kinds[i], len) == 0 && pattern[len] == ':' && glob_match(pattern + len + 1, text))
+			return true;
+	}
+	return false;
+}
+
+/* NAME, UUID, CLASS:NAME or CLASS:UUID. */
+static bool
+match_object(const char *pattern, json_t *record)
+{
+	static const char *const members[] = { "name", "uuid" };
+	const char *class = audit_member(record, "object", "class");
+	size_t len = strlen(class);
+
+	if (pattern == NULL)
+		return true;
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		const char *text = audit_member(record, "object", members[i]);
+
+		if (*text == '\0')
+			continue;
+		if (glob_match(pattern, text))
+			return true;
+		if (strncmp(pattern, class, len) == 0 && pattern[len] == ':' && glob_match(pattern + len + 1, text))
+			return true;
+	}
+	return false;
+}
+
+static bool
+match_result(const char *wanted, json_t *record)
+{
+	if (wanted == NULL || strcmp(wanted, audit_member(record, "result", "status")) == 0)
+		return true;
+	return strcmp(wanted, audit_member(record, "decision", "verdict")) == 0;
+}
+
+bool
+audit_match(const struct audit_match *match, json_t *record)
+{
+	const char *time = audit_member(record, "time", NULL);
+
+	if (strcmp(time, match->since) < 0)
+		return false;
+	if (match->until[0] != '\0' && strncmp(time, match->until, strlen(match->until)) > 0)
+		return false;
+	return glob_or_any(match->code, audit_member(record, "code", NULL)) &&
+	    glob_or_any(match->event, audit_member(record, "event", NULL)) &&
+	    glob_or_any(match->call, audit_member(record, "call", NULL)) &&
+	    glob_or_any(match->stage, audit_member(record, "stage", NULL)) &&
+	    match_user(match->user, record) && match_object(match->object, record) && match_result(match->result, record);
+}

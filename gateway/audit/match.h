@@ -1,0 +1,34 @@
+/*
+ * match.h: which records somebody looks for, on the command line or in the browser.
+ */
+#ifndef AUDIT_MATCH_H
+#define AUDIT_MATCH_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "virtgate/result.h"
+
+#define AUDIT_MATCH_TIME 32
+
+struct audit_match {
+	const char *user, *object, *code, *event, *call, *result, *stage;	/* globs; NULL: any */
+	char since[AUDIT_MATCH_TIME], until[AUDIT_MATCH_TIME];			/* beginnings of record times; empty: any */
+};
+
+/*
+ * "2026-11-23", "2026-11-23T19:50:12", "2026-11-23 19:50" (UTC), or so long ago: "90s", "15m", "2h", "7d". False: it is none of these.
+ */
+bool audit_match_time(const char *text, char out[AUDIT_MATCH_TIME]);
+/* The words that `result` and `stage` may be; NULL ends them. */
+extern const char *const audit_match_results[], *const audit_match_stages[];
+
+bool audit_match(const struct audit_match *match, json_t *record);
+
+/* Is it what an ID means: an operation, or a record's number? */
+bool audit_has_id(json_t *record, const char *id);
+/* The string at record.first.second (second may be NULL), "" when there is none. Borrowed. */
+const char *audit_member(json_t *record, const char *first, const char *second);
+
+#endif
