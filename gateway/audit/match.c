@@ -92,16 +92,16 @@ glob_or_any(const char *pattern, const char *text)
 	return pattern == NULL || glob_match(pattern, text);
 }
 
-/* NAME, or as a policy writes it: sasl:NAME, x509:DN, unix:USER. */
+/* NAME, or as a policy writes it: sasl:NAME, x509:DN, unix:USER. `who`: the member that names him. */
 static bool
-match_user(const char *pattern, json_t *record)
+match_person(const char *pattern, json_t *record, const char *who)
 {
 	static const char *const kinds[] = { "sasl", "x509", "unix" };
 
-	if (pattern == NULL || glob_match(pattern, audit_member(record, "user", "name")))
+	if (glob_match(pattern, audit_member(record, who, "name")))
 		return true;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		const char *text = audit_member(record, "user", kinds[i]);
+		const char *text = audit_member(record, who, kinds[i]);
 		size_t len = strlen(kinds[i]);
 
 		if (*text == '\0')
@@ -112,6 +112,14 @@ match_user(const char *pattern, json_t *record)
 			return true;
 	}
 	return false;
+}
+
+/* Whom it is about, or who did it to him. */
+static bool
+match_user(const char *pattern, json_t *record)
+{
+	return pattern == NULL || match_person(pattern, record, "user") ||
+	    (json_object_get(record, "by") != NULL && match_person(pattern, record, "by"));
 }
 
 /* NAME, UUID, CLASS:NAME or CLASS:UUID. */

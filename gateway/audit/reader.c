@@ -20,6 +20,7 @@ struct audit_reader {
 	unsigned segment;		/* that is read, or comes next */
 	int fd;				/* -1: not open */
 	uint64_t number, offset;	/* of the line that comes next */
+	uint64_t start;			/* offset of the first line, in the first segment */
 	char *buf;			/* of 2 * CHUNK: what was read and is not yet given out */
 	size_t head, tail;
 	bool in_long_line;		/* its beginning was given out, the rest is skipped */
@@ -144,6 +145,13 @@ audit_reader_close(struct audit_reader *reader)
 	free(reader);
 }
 
+void
+audit_reader_seek(struct audit_reader *reader, unsigned segment, uint64_t offset)
+{
+	if (reader->segment == segment)		/* else that one is gone */
+		reader->start = offset;
+}
+
 /* 1 when the segment is open now, 0 when there is none of that number (yet). */
 static int
 open_segment(struct audit_reader *reader, struct vg_error *error)
@@ -160,7 +168,10 @@ open_segment(struct audit_reader *reader, struct vg_error *error)
 		return vg_fail(error, "%s/%s: %s", reader->dir, name, strerror(errno));
 	}
 	reader->number = 1;
-	reader->offset = 0;
+	reader->offset = reader->start;
+	if (reader->start > 0 && lseek(reader->fd, (off_t)reader->start, SEEK_SET) == -1)
+		return vg_fail(error, "%s/%s: %s", reader->dir, name, strerror(errno));
+	reader->start = 0;
 	reader->head = reader->tail = 0;
 	reader->in_long_line = false;
 	return 1;

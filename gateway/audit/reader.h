@@ -39,6 +39,8 @@ struct audit_reader;
 /* Starts at segment `first` (0: the first there is). NULL with `error`; a directory without segments reads as empty. */
 struct audit_reader *audit_reader_open(const char *dir, unsigned first, struct vg_error *error);
 void audit_reader_close(struct audit_reader *reader);
+/* Before the first line is read: begins in the middle of a segment, where a line begins. Line numbers count from there. */
+void audit_reader_seek(struct audit_reader *reader, unsigned segment, uint64_t offset);
 /*
  * 1 and a line, 0 at the end, -1 with `error`. At the end a later call goes on when there is more; an unfinished line
  * there is not given, but one at the end of any other segment is (not `whole`).
