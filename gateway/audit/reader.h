@@ -78,4 +78,13 @@ typedef void audit_progress_cb(uint64_t done, uint64_t all, void *arg);
 int audit_verify(const char *dir, struct audit_verdict *verdict, audit_progress_cb *progress, void *arg,
     struct vg_error *error);
 
+
+/* The same in steps, for who has other things to do. `verdict` is filled when it is over, and must stay until then. NULL with `error`. */
+struct audit_check;
+struct audit_check *audit_check_begin(const char *dir, struct audit_verdict *verdict, struct vg_error *error);
+/* Some `bytes` more of the trail. 1: goes on; 0: `verdict` says it; -1 with `error`: it could not be read. */
+int audit_check_step(struct audit_check *check, uint64_t bytes, struct vg_error *error);
+void audit_check_progress(const struct audit_check *check, uint64_t *done, uint64_t *all);
+void audit_check_end(struct audit_check *check);
+
 #endif
