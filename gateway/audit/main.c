@@ -1,7 +1,8 @@
 /*
- * main.c: the audit process. It holds the trail and nothing else: no listener, no backend, no key.
+ * main.c: the audit process. It holds the trail and the key that signs it, and nothing else: no listener, no backend.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,29 @@ drain(struct event_base *base)
 	}
 }
 
+/* For `virtgate audit verify` on this host; whoever wants to show that root wrote the trail anew needs it elsewhere. */
+static void
+publish_root(const struct settings *settings, const struct writer *writer)
+{
+	bool is_new = false;
+	const char *root = writer_root(writer, &is_new);
+	char path[4096];
+	int fd;
+
+	if (root == NULL || snprintf(path, sizeof(path), "%s/%s", settings->state_dir, AUDIT_ROOT_FILE) >= (int)sizeof(path))
+		return;
+	if (is_new)
+		log_warn("audit: the keys that sign the trail in %s begin with %s; keep this in another place", settings->audit_dir,
+		    root);
+	else if (access(path, F_OK) == 0)
+		return;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd == -1 || dprintf(fd, "%s\n", root) < 0)
+		log_warn("audit: %s cannot be written: %s", path, strerror(errno));
+	if (fd != -1)
+		close(fd);
+}
+
 void
 audit_main(struct process *process)
 {
@@ -80,6 +104,7 @@ audit_main(struct process *process)
 	struct audit_process audit = { 0 };
 	struct vg_error error = { "", "" };
 
+	options.key_fd = process->audit_key;
 	process_start(process);
 	/* Whoever ends all processes at once (systemd does) must not cut off the last records: the parent tells. */
 	(void)signal(SIGTERM, SIG_IGN);
@@ -100,6 +125,7 @@ audit_main(struct process *process)
 		(void)link_send(audit.parent, LINK_FAILED, text, strlen(text), NULL, 0);
 		_exit(1);
 	}
+	publish_root(process->settings, audit.writer);
 	(void)link_send(audit.parent, LINK_READY, NULL, 0, NULL, 0);
 	(void)event_base_dispatch(audit.base);
 	drain(audit.base);

@@ -18,6 +18,7 @@
 #define AUDIT_NAME_MAX 32
 #define AUDIT_HEAD_FILE "audit-head"
 #define AUDIT_LOCK_FILE "audit-lock"
+#define AUDIT_ROOT_FILE "audit-root.pub"	/* in state_dir: the first public key that signed the trail */
 
 /* "audit-000007.jsonl" and back; 0 when the name is no segment's. */
 void audit_segment_name(char name[AUDIT_NAME_MAX], unsigned segment);
@@ -68,20 +69,40 @@ struct audit_verdict {
 	uint64_t line;
 	uint64_t seq;			/* that the line says, or was expected */
 	char what[256];
+	/* how much of it is vouched for; all 0 when nothing is */
+	uint64_t checkpoints, signed_seq;	/* how many, and the last record that they vouch for */
+	char signed_time[AUDIT_TIME_LEN + 1];	/* of that checkpoint */
+	char root[AUDIT_HASH_LEN + 1];		/* the first key */
+	uint64_t confirmed_seq;			/* the last record that a checkpoint from another place confirms */
+	/* changes */
+	uint64_t open_intents;			/* without an outcome: under way, or the gateway does not run */
+	uint64_t refused_intents;		/* outcomes "not forwarded" of intents that never became durable */
 	/* what is not bad but worth knowing: an unfinished line at the very end, bytes behind a failed write */
 	unsigned num_notes;
 	char note[256];			/* the last one */
 };
 typedef void audit_progress_cb(uint64_t done, uint64_t all, void *arg);
 
-/* Reads all of it. 0 when it could be read (see `verdict`), -1 with `error`. `progress` may be NULL. */
-int audit_verify(const char *dir, struct audit_verdict *verdict, audit_progress_cb *progress, void *arg,
-    struct vg_error *error);
+struct checkpoints;
 
+struct audit_verify_options {
+	const char *const *roots;	/* keys that the signing may begin with; none: the first in the trail */
+	size_t num_roots;
+	const struct checkpoints *outside;	/* from another place; NULL: none */
+};
 
-/* The same in steps, for who has other things to do. `verdict` is filled when it is over, and must stay until then. NULL with `error`. */
+/* Reads all of it. 0 when it could be read (see `verdict`), -1 with `error`. `options` and `progress` may be NULL. */
+int audit_verify(const char *dir, const struct audit_verify_options *options, struct audit_verdict *verdict,
+    audit_progress_cb *progress, void *arg, struct vg_error *error);
+
+/*
+ * The same in steps, for who has other things to do. `verdict` is filled when it is over, and must stay until then.
+ * NULL with `error`.
+ */
 struct audit_check;
 struct audit_check *audit_check_begin(const char *dir, struct audit_verdict *verdict, struct vg_error *error);
+/* Before the first step; what they point to must stay. */
+void audit_check_options(struct audit_check *check, const struct audit_verify_options *options);
 /* Some `bytes` more of the trail. 1: goes on; 0: `verdict` says it; -1 with `error`: it could not be read. */
 int audit_check_step(struct audit_check *check, uint64_t bytes, struct vg_error *error);
 void audit_check_progress(const struct audit_check *check, uint64_t *done, uint64_t *all);

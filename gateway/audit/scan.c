@@ -169,6 +169,16 @@ key_is(const struct scan_member *member, const char *key)
 	return strlen(key) == member->key_len && memcmp(key, member->key, member->key_len) == 0;
 }
 
+/* Of the result's members the status is the last. */
+static bool
+ends_ok(const struct scan_member *member)
+{
+	static const char end[] = "\"status\":\"ok\"}";
+	size_t len = sizeof(end) - 1;
+
+	return member->value_len > len && memcmp(member->value + member->value_len - len, end, len) == 0;
+}
+
 /* Takes the member when it is one of ours; false when it is, and malformed or there for the second time. */
 static bool
 take_member(const struct scan_member *member, struct scan_line *facts, unsigned *has)
@@ -201,6 +211,8 @@ take_member(const struct scan_member *member, struct scan_line *facts, unsigned 
 	default:
 		if (key_is(member, "code"))
 			(void)take_string(member, facts->code, sizeof(facts->code) - 1);
+		else if (key_is(member, "result"))
+			facts->ok = ends_ok(member);
 		return true;
 	}
 }

@@ -39,6 +39,7 @@ struct scan_line {
 	char op[ID_LEN + 1];
 	unsigned stage;			/* enum audit_stage */
 	char code[8];			/* empty when there is none */
+	bool ok;			/* the member "result" ends in "status":"ok" */
 	char prev[AUDIT_HASH_LEN + 1], hash[AUDIT_HASH_LEN + 1];
 	size_t hash_at, hash_end;	/* where `"hash":"…",` stands: what the hash is not over */
 };

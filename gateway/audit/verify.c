@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/audit/checkpoint.h"
+#include "gateway/audit/verify_parts.h"
 #include "gateway/core/audit_wire.h"
 
 #define CODE_RETIRED "VG1007E"
@@ -21,12 +23,17 @@
 
 struct audit_check {
 	char *dir;
+	const struct audit_verify_options *options;
 	struct audit_reader *reader;
 	struct audit_verdict *verdict;
+	struct verify_keys keys;
+	struct verify_pairs *pairs;
+	size_t next_outside;		/* of options->outside */
 	unsigned segment;		/* that the last line was in */
 	unsigned last_segment;		/* when we began */
 	char hash[AUDIT_HASH_LEN + 1];	/* of the last record */
 	char time[AUDIT_TIME_LEN + 1];
+	bool is_tail;			/* what was before it was removed: intents may be among that */
 	bool has_head;
 	uint64_t head_seq;
 	char head_hash[AUDIT_HASH_LEN + 1];
@@ -110,6 +117,71 @@ enter_segment(struct audit_check *check, const struct audit_line *line)
 	return true;
 }
 
+/* A checkpoint against the record before it, and its key against the key before it. */
+static bool
+check_checkpoint(struct audit_check *check, const struct audit_line *line, const struct scan_line *facts)
+{
+	struct audit_verdict *verdict = check->verdict;
+	struct checkpoint checkpoint;
+	char why[sizeof(verdict->what)] = "its checkpoint cannot be read";
+
+	if (!checkpoint_in_line(line->text, line->len, &checkpoint) ||
+	    !verify_keys_take(&check->keys, &checkpoint, facts->seq, facts->prev, why, sizeof(why))) {
+		bad(check, line, facts->seq, "%s", why);
+		return false;
+	}
+	if (verdict->checkpoints++ == 0)
+		memcpy(verdict->root, checkpoint.key, sizeof(checkpoint.key));
+	verdict->signed_seq = checkpoint.seq;
+	memcpy(verdict->signed_time, facts->time, sizeof(verdict->signed_time));
+	return true;
+}
+
+static bool
+check_pair(struct audit_check *check, const struct audit_line *line, const struct scan_line *facts)
+{
+	switch (verify_pairs_take(check->pairs, facts->stage, facts->op)) {
+	case PAIR_GOOD:
+		return true;
+	case PAIR_TWICE:
+		bad(check, line, facts->seq, "the intent %s is there twice", facts->op);
+		return false;
+	case PAIR_ALONE:		/* of an intent that could not be made durable, or was told before the trail begins */
+		if (facts->ok && !check->is_tail) {
+			bad(check, line, facts->seq, "the change %s succeeded and has no intent", facts->op);
+			return false;
+		}
+		check->verdict->refused_intents++;
+		return true;
+	case PAIR_NO_MEMORY:
+		break;
+	}
+	bad(check, line, facts->seq, "out of memory for the intents without an outcome");
+	return false;
+}
+
+/* What was kept in another place about this record must be true. */
+static bool
+check_outside(struct audit_check *check, const struct audit_line *line, const struct scan_line *facts)
+{
+	const struct checkpoints *outside = check->options->outside;
+
+	while (outside != NULL && check->next_outside < outside->num) {
+		const struct checkpoint *checkpoint = &outside->items[check->next_outside];
+
+		if (checkpoint->seq > facts->seq)
+			return true;
+		if (checkpoint->seq == facts->seq && strcmp(checkpoint->hash, facts->hash) != 0) {
+			bad(check, line, facts->seq, "not the record that the checkpoint from outside signs: the trail was written anew");
+			return false;
+		}
+		if (checkpoint->seq == facts->seq)
+			check->verdict->confirmed_seq = facts->seq;
+		check->next_outside++;
+	}
+	return true;
+}
+
 /* One record against the one before. */
 static bool
 check_line(struct audit_check *check, const struct audit_line *line)
@@ -135,7 +207,8 @@ check_line(struct audit_check *check, const struct audit_line *line)
 		bad(check, line, facts.seq, "earlier than the record before");
 	} else if (check->has_head && facts.seq == check->head_seq && strcmp(facts.hash, check->head_hash) != 0) {
 		bad(check, line, facts.seq, "not the record that %s notes as durable", AUDIT_HEAD_FILE);
-	} else {
+	} else if ((strcmp(facts.code, CHECKPOINT_CODE) != 0 || check_checkpoint(check, line, &facts)) &&
+	    check_pair(check, line, &facts) && check_outside(check, line, &facts)) {
 		verdict->records++;
 		verdict->last_seq = facts.seq;
 		memcpy(check->hash, facts.hash, sizeof(check->hash));
@@ -167,11 +240,17 @@ check_end(struct audit_check *check)
 	else if (!check->has_head && verdict->records > 0)
 		bad(check, &end, verdict->last_seq, "%s is missing or unreadable: cut records at the end would not show",
 		    AUDIT_HEAD_FILE);
+	else if (check->options->outside != NULL && check->next_outside < check->options->outside->num)
+		bad(check, &end, verdict->last_seq + 1, "records were cut from the end: the checkpoint from outside signs record "
+		    "%llu, the trail ends at %llu",
+		    (unsigned long long)check->options->outside->items[check->options->outside->num - 1].seq,
+		    (unsigned long long)verdict->last_seq);
 }
 
 struct audit_check *
 audit_check_begin(const char *dir, struct audit_verdict *verdict, struct vg_error *error)
 {
+	static const struct audit_verify_options none = { .outside = NULL };
 	struct audit_check *check = calloc(1, sizeof(*check));
 	unsigned first;
 
@@ -182,6 +261,12 @@ audit_check_begin(const char *dir, struct audit_verdict *verdict, struct vg_erro
 		goto bad;
 	}
 	check->verdict = verdict;
+	audit_check_options(check, &none);
+	check->pairs = verify_pairs_create();
+	if (check->pairs == NULL) {
+		vg_fail(error, "out of memory");
+		goto bad;
+	}
 	memcpy(check->hash, AUDIT_HASH_ZERO, sizeof(check->hash));
 	/* The note first: it may only be behind of what is read later. */
 	check->has_head = audit_head_read(dir, &check->head_seq, check->head_hash);
@@ -193,6 +278,12 @@ audit_check_begin(const char *dir, struct audit_verdict *verdict, struct vg_erro
 bad:
 	audit_check_end(check);
 	return NULL;
+}
+
+void
+audit_check_options(struct audit_check *check, const struct audit_verify_options *options)
+{
+	check->options = check->keys.options = options;
 }
 
 int
@@ -219,6 +310,7 @@ audit_check_step(struct audit_check *check, uint64_t bytes, struct vg_error *err
 	if (result == 0 && check->verdict->whole)
 		check_end(check);
 	check->verdict->bytes = check->done;
+	check->verdict->open_intents = verify_pairs_open(check->pairs);
 	memcpy(check->verdict->last_hash, check->hash, sizeof(check->verdict->last_hash));
 	return result == -1 ? -1 : 0;
 }
@@ -236,16 +328,20 @@ audit_check_end(struct audit_check *check)
 	if (check == NULL)
 		return;
 	audit_reader_close(check->reader);
+	verify_pairs_free(check->pairs);
 	free(check->dir);
 	free(check);
 }
 
 int
-audit_verify(const char *dir, struct audit_verdict *verdict, audit_progress_cb *progress, void *arg, struct vg_error *error)
+audit_verify(const char *dir, const struct audit_verify_options *options, struct audit_verdict *verdict,
+    audit_progress_cb *progress, void *arg, struct vg_error *error)
 {
 	struct audit_check *check = audit_check_begin(dir, verdict, error);
 	int result = -1;
 
+	if (check != NULL && options != NULL)
+		audit_check_options(check, options);
 	while (check != NULL && (result = audit_check_step(check, PROGRESS_STEP, error)) == 1)
 		if (progress != NULL)
 			progress(check->done, check->all, arg);

@@ -12,6 +12,7 @@
 
 #include "gateway/audit/chain.h"
 #include "gateway/audit/ops.h"
+#include "gateway/audit/seal.h"
 #include "gateway/core/audit_client.h"
 #include "gateway/core/audit_wire.h"
 #include "gateway/core/log.h"
@@ -39,6 +40,7 @@ struct writer {
 	size_t group_records;
 	struct recent *recent;
 	struct intents intents;
+	struct seal seal;
 	LIST_HEAD(sender_list, sender) senders;
 	struct event *flush;		/* runs when no link has anything to read */
 	struct event *event_wait;	/* the same, after EVENT_WAIT_US */
@@ -122,6 +124,17 @@ add_due_outcomes(struct writer *writer)
 	}
 }
 
+static void add_own(struct writer *writer, enum audit_event event, const char *key, json_t *value);
+
+static void
+add_checkpoint(struct writer *writer)
+{
+	char text[CHECKPOINT_TEXT_MAX];
+
+	if (seal_wanted(&writer->seal, &writer->chain) && seal_make(&writer->seal, &writer->chain, text) == 0)
+		add_own(writer, AUDIT_CHECKPOINT, CHECKPOINT_MEMBER, json_string(text));
+}
+
 static void
 retry_later(struct writer *writer)
 {
@@ -171,15 +184,30 @@ static void
 close_group(struct writer *writer)
 {
 	bool durable = false;
+	size_t bytes = 0;
 
 	(void)event_del(writer->event_wait);
 	if (!writer->broken) {
 		add_due_outcomes(writer);
+		add_checkpoint(writer);
+		bytes = buf_len(&writer->group);
 		durable = commit_group(writer);
 		if (durable)
 			writer->next_retry_ms = writer->retry_ms;
 	}
 	answer_all(writer, durable ? AUDIT_DURABLE : AUDIT_FAILED);
+	seal_group_done(&writer->seal, &writer->chain, bytes, durable);
+}
+
+static void
+on_checkpoint_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct writer *writer = arg;
+
+	(void)fd;
+	(void)what;
+	writer->seal.due = true;
+	close_group_later(writer);
 }
 
 static void
@@ -193,20 +221,20 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 /* ---- records of the writer's own ---- */
 
 static void
-add_own(struct writer *writer, enum audit_event event, json_t *args)
+add_own(struct writer *writer, enum audit_event event, const char *key, json_t *value)
 {
 	json_t *record = audit_record_event(event);
 	struct buf body = { 0 };
 	struct record parsed;
 
-	if (record != NULL && args != NULL)
-		(void)json_object_set(record, "args", args);
+	if (record != NULL)
+		(void)json_object_set(record, key, value);
 	if (record == NULL || audit_wire_record(&body, record) == -1 ||
 	    !record_get(&parsed, buf_head(&body), buf_len(&body)) || !add_to_group(writer, &parsed))
 		log_error("audit: out of memory for a record of its own");
 	buf_free(&body);
 	json_decref(record);
-	json_decref(args);
+	json_decref(value);
 }
 
 static void
@@ -214,7 +242,7 @@ add_retired(struct writer *writer)
 {
 	const struct store_failure *failure = store_failure(writer->store);
 
-	add_own(writer, AUDIT_RETIRED, json_pack("{s:s, s:I, s:s, s:s}", "segment", failure->segment, "durable_bytes",
+	add_own(writer, AUDIT_RETIRED, "args", json_pack("{s:s, s:I, s:s, s:s}", "segment", failure->segment, "durable_bytes",
 	    (json_int_t)failure->durable_bytes, "call", failure->call, "error", strerror(failure->error)));
 }
 
@@ -362,6 +390,7 @@ take_old_record(const struct scan_line *facts, const char *line, size_t len, voi
 	struct writer *writer = arg;
 
 	recent_add(writer->recent, facts->op, facts->stage);
+	seal_take_line(&writer->seal, facts, line, len);
 	if (facts->stage == AUDIT_STAGE_INTENT) {
 		intents_add_line(&writer->intents, facts->op, line, len);
 	} else if (facts->stage == AUDIT_STAGE_OUTCOME) {
@@ -374,14 +403,24 @@ take_old_record(const struct scan_line *facts, const char *line, size_t len, voi
 static void
 tell_found(struct writer *writer, const struct store_found *found)
 {
+	char what[256];
+
 	if (found->failed)
 		add_retired(writer);
 	if (found->torn)
-		add_own(writer, AUDIT_TORN, json_pack("{s:s, s:I, s:I, s:s}", "segment", found->torn_segment, "offset",
+		add_own(writer, AUDIT_TORN, "args", json_pack("{s:s, s:I, s:I, s:s}", "segment", found->torn_segment, "offset",
 		    (json_int_t)found->torn_offset, "bytes", (json_int_t)found->torn_bytes, "kept_in", found->torn_file));
 	if (found->damaged) {
 		log_error("audit trail is damaged: %s", found->damage);
-		add_own(writer, AUDIT_DAMAGED, json_pack("{s:s}", "what", found->damage));
+		add_own(writer, AUDIT_DAMAGED, "args", json_pack("{s:s}", "what", found->damage));
+	}
+	if (!seal_settle(&writer->seal, &writer->durable, what, sizeof(what))) {
+		log_error("audit trail: %s", what);
+		add_own(writer, AUDIT_DAMAGED, "args", json_pack("{s:s}", "what", what));
+	}
+	if (writer->seal.signer != NULL && signer_is_new(writer->seal.signer)) {
+		add_own(writer, AUDIT_KEY, "args", json_pack("{s:s}", "root", signer_root(writer->seal.signer)));
+		writer->seal.due = true;
 	}
 	close_group(writer);
 }
@@ -409,6 +448,8 @@ writer_create(struct event_base *base, const struct writer_options *options, str
 		vg_fail(error, "the event loop does not take the audit writer's events");
 		goto fail;
 	}
+	if (seal_open(&writer->seal, base, options->key_fd, on_checkpoint_due, writer, error) == -1)
+		goto fail;
 	writer->store = store_open(options->dir, options->calls, options->segment_bytes, &writer->chain, take_old_record,
 	    writer, &found, error);
 	if (writer->store == NULL)
@@ -428,8 +469,10 @@ writer_destroy(struct writer *writer)
 
 	if (writer == NULL)
 		return;
-	if (writer->store != NULL)
+	if (writer->store != NULL) {
+		writer->seal.due = true;
 		close_group(writer);
+	}
 	while ((sender = LIST_FIRST(&writer->senders)) != NULL) {
 		LIST_REMOVE(sender, entry);
 		link_destroy(sender->link);
@@ -443,6 +486,7 @@ writer_destroy(struct writer *writer)
 		event_free(writer->retry);
 	if (writer->store != NULL)
 		store_close(writer->store);
+	seal_close(&writer->seal);
 	intents_clear(&writer->intents);
 	recent_destroy(writer->recent);
 	buf_free(&writer->group);
@@ -459,4 +503,13 @@ bool
 writer_healthy(const struct writer *writer)
 {
 	return !writer->broken;
+}
+
+const char *
+writer_root(const struct writer *writer, bool *is_new)
+{
+	if (writer->seal.signer == NULL)
+		return NULL;
+	*is_new = signer_is_new(writer->seal.signer);
+	return signer_root(writer->seal.signer);
 }

@@ -26,9 +26,10 @@ struct writer_options {
 	const char *dir;
 	const struct store_calls *calls;
 	uint64_t segment_bytes;
+	int key_fd;			/* of the key that signs checkpoints (signer.h), which the writer takes; -1: none */
 	unsigned retry_ms;		/* first wait before a new segment is tried; doubles up to 16 times that */
 };
-#define WRITER_DEFAULTS(dir_) { (dir_), &store_real_calls, STORE_SEGMENT_BYTES, 250 }
+#define WRITER_DEFAULTS(dir_) { (dir_), &store_real_calls, STORE_SEGMENT_BYTES, -1, 250 }
 
 /* `base` needs event_base_priority_init(base, WRITER_PRIORITIES). NULL with `error`. */
 struct writer *writer_create(struct event_base *base, const struct writer_options *options, struct vg_error *error);
@@ -43,5 +44,7 @@ struct writer_counts {
 };
 const struct writer_counts *writer_counts(const struct writer *writer);
 bool writer_healthy(const struct writer *writer);
+/* The root of the keys that sign the trail; NULL when it is not signed. `*is_new`: this writer made it. */
+const char *writer_root(const struct writer *writer, bool *is_new);
 
 #endif

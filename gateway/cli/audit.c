@@ -1,5 +1,5 @@
 /*
- * audit.c: verbs that read the audit trail: audit search, show, tail, verify. They read the files themselves, so they
+ * audit.c: verbs that read the audit trail: audit search, show, tail. They read the files themselves, so they
  * work also when the gateway does not run; nothing here writes.
  */
 #include <errno.h>
@@ -177,64 +177,4 @@ out:
 	audit_view_free(&view);
 	free(dir);
 	return error.what[0] != '\0' ? cli_fail(&error, CLI_USAGE) : CLI_DONE;
-}
-
-static void
-show_progress(uint64_t done, uint64_t all, void *arg)
-{
-	(void)arg;
-	fprintf(stderr, "\r%3u %%", all > 0 ? (unsigned)(done * 100 / all) : 100);
-}
-
-static json_t *
-verdict_json(const struct audit_verdict *verdict)
-{
-	json_t *json = json_pack("{s:b, s:I, s:I, s:I, s:I, s:s}", "whole", (int)verdict->whole, "records",
-	    (json_int_t)verdict->records, "segments", (json_int_t)verdict->segments, "bytes", (json_int_t)verdict->bytes,
-	    "last_seq", (json_int_t)verdict->last_seq, "last_hash", verdict->last_hash);
-
-	if (json != NULL && verdict->num_notes > 0)
-		(void)json_object_set_new(json, "note", json_string(verdict->note));
-	if (json != NULL && !verdict->whole)
-		(void)json_object_set_new(json, "bad", json_pack("{s:s, s:I, s:I, s:s}", "file", verdict->file, "line",
-		    (json_int_t)verdict->line, "seq", (json_int_t)verdict->seq, "what", verdict->what));
-	return json;
-}
-
-static void
-print_verdict(const char *dir, const struct audit_verdict *verdict)
-{
-	if (verdict->num_notes > 0)
-		fprintf(stderr, "virtgate: %s\n", verdict->note);
-	if (!verdict->whole) {
-		printf("%s/%s:%llu: record %llu: %s\n", dir, verdict->file, (unsigned long long)verdict->line,
-		    (unsigned long long)verdict->seq, verdict->what);
-		return;
-	}
-	printf("whole: %llu records in %llu files, the last is %llu with hash %s\n", (unsigned long long)verdict->records,
-	    (unsigned long long)verdict->segments, (unsigned long long)verdict->last_seq, verdict->last_hash);
-}
-
-int
-verb_audit_verify(const struct cli *cli)
-{
-	struct vg_error error = { "", "" };
-	struct audit_verdict verdict;
-	bool terminal = isatty(STDERR_FILENO) && !cli->json;
-	char *dir = cli->num_args > 0 ? strdup(cli->args[0]) : audit_open_dir(cli, &error);
-	int status;
-
-	if (dir == NULL || audit_verify(dir, &verdict, terminal ? show_progress : NULL, NULL, &error) == -1) {
-		free(dir);
-		return cli_fail(&error, CLI_USAGE);
-	}
-	if (terminal)
-		fprintf(stderr, "\r     \r");
-	status = verdict.whole ? CLI_DONE : CLI_NO;
-	if (cli->json)
-		status = cli_print_json(verdict_json(&verdict), status);
-	else
-		print_verdict(dir, &verdict);
-	free(dir);
-	return status;
 }

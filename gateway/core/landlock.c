@@ -2,7 +2,7 @@
  * landlock.c: what a room may do with files and the network, asked from the kernel. It has what it was given by descriptor;
  * beside that:
  *
- *	audit	reads the system's files, and writes below audit_dir
+ *	audit	reads the system's files, and writes below audit_dir and state_dir
  *	gate	reads the system's files
  *	front	reads files (SASL's and Kerberos' may be anywhere), and writes below /var/tmp (Kerberos' replay cache)
  *
@@ -98,7 +98,10 @@ permit_for(int ruleset, enum process_kind kind, const struct settings *settings,
 		if (permit(ruleset, system_paths[i], FS_READ, handled) < 0)
 			return -1;
 	}
-	return kind == PROCESS_AUDIT ? permit(ruleset, settings->audit_dir, FS_READ | FS_STORE, handled) : 0;
+	if (kind != PROCESS_AUDIT)
+		return 0;
+	return permit(ruleset, settings->audit_dir, FS_READ | FS_STORE, handled) < 0 ? -1 :
+	    permit(ruleset, settings->state_dir, FS_READ | FS_STORE, handled);
 }
 
 int

@@ -201,6 +201,7 @@ run_child(const struct child *child, int parent_fd)
 	process = (struct process){ .kind = child->kind, .index = child->index, .settings = parent->settings,
 	    .parent_fd = parent_fd };
 	files_for(child->kind, parent->files, process.files);
+	process.audit_key = child->kind == PROCESS_AUDIT ? parent->audit_key : -1;
 	for (unsigned i = 0; i < parent->num_listeners; i++) {
 		enum process_kind owner = parent->listeners[i].kind == LISTENER_CONTROL ? PROCESS_GATE : PROCESS_FRONT;
 

@@ -1,6 +1,7 @@
 /* files.c: files and directories that the parent opens or makes, because its children may not. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -88,6 +89,37 @@ files_open(const struct settings *settings, int files[PROCESS_NUM_FILES], struct
 			return -1;
 		}
 	}
+	return 0;
+}
+
+/* No link, and nobody's but ours: state_dir is of the user that the rooms run as, which one of them may have lost. */
+static bool
+is_own_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_nlink == 1 &&
+	    (st.st_mode & 077) == 0;
+}
+
+int
+files_open_audit_key(const struct settings *settings, int *opened, struct vg_error *error)
+{
+	char path[4096];
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/audit-key", settings->state_dir) >= (int)sizeof(path))
+		return vg_fail(error, "%s: state_dir is too long", settings->file);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
+	if (fd < 0)
+		return vg_fail(error, "%s: state_dir: %s cannot be opened: %s", settings->file, path, strerror(errno));
+	if (!is_own_file(fd)) {
+		close(fd);
+		(void)vg_fail(error, "%s: state_dir: %s is not a file that only %s can read", settings->file, path,
+		    geteuid() == 0 ? "root" : "the gateway's user");
+		return vg_hint(error, "it holds the key that signs the audit trail; others may have read it. Without it a new key is made");
+	}
+	*opened = fd;
 	return 0;
 }
 

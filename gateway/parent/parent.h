@@ -73,6 +73,7 @@ struct parent {
 	uint16_t guest_ports[SETTINGS_MAX_PORTS];
 	unsigned num_guest_ports;
 	int lock;				/* run_dir/virtgated.lock */
+	int audit_key;				/* state_dir/audit-key */
 	struct child children[PARENT_MAX_CHILDREN];	/* audit, gate, then the fronts */
 	unsigned num_children;
 	struct audit_client *audit;
@@ -118,6 +119,8 @@ void reload_destroy(struct parent *parent);
 /* Opens all that `settings` name. On failure none is open. */
 int files_open(const struct settings *settings, int files[PROCESS_NUM_FILES], struct vg_error *error);
 void files_close(int files[PROCESS_NUM_FILES]);
+/* The key that signs the audit trail, made empty when it is missing; the audit process fills it. */
+int files_open_audit_key(const struct settings *settings, int *opened, struct vg_error *error);
 /* Those that a kind of process needs, the others -1. Borrowed. */
 void files_for(enum process_kind kind, const int from[PROCESS_NUM_FILES], int to[PROCESS_NUM_FILES]);
 /* Makes run_dir, state_dir and audit_dir where they are missing. */

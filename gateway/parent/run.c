@@ -298,7 +298,7 @@ prepare(struct parent *parent, struct vg_error *error)
 	if (geteuid() == 0 && strcmp(settings->user, "root") == 0)
 		log_warn("user = \"root\": the fronts and the gate keep all rights of root");
 	if (files_make_directories(settings, error) < 0 || files_open(settings, parent->files, error) < 0 ||
-	    listen_open(parent, error) < 0)
+	    listen_open(parent, error) < 0 || files_open_audit_key(settings, &parent->audit_key, error) < 0)
 		return -1;
 	parent->base = event_base_new();
 	if (parent->base == NULL)
@@ -320,6 +320,8 @@ destroy(struct parent *parent)
 	audit_client_destroy(parent->audit);
 	listen_close(parent);
 	files_close(parent->files);
+	if (parent->audit_key >= 0)
+		close(parent->audit_key);
 	if (parent->signals != NULL) {
 		close(event_get_fd(parent->signals));
 		event_free(parent->signals);
@@ -338,7 +340,8 @@ parent_run(struct settings *settings, bool foreground, int started_fd)
 	struct vg_error error = { .what = "", .hint = "" };
 	char text[sizeof(error.what) + sizeof(error.hint) + 16];
 
-	parent = (struct parent){ .settings = settings, .foreground = foreground, .started_fd = started_fd, .lock = -1 };
+	parent = (struct parent){ .settings = settings, .foreground = foreground, .started_fd = started_fd, .lock = -1,
+	    .audit_key = -1 };
 	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
 		parent.files[i] = parent.reload.files[i] = -1;
 	if (prepare(&parent, &error) < 0) {

@@ -141,12 +141,12 @@ files(const uint8_t *data, size_t len)
 	if (head != NULL)
 		put_file(AUDIT_HEAD_FILE, head + 1, (size_t)(data + len - head - 1));
 	FUZZ_ASSERT(read_all() <= len);
-	FUZZ_ASSERT(audit_verify(dir, &before, NULL, NULL, NULL) == 0);
+	FUZZ_ASSERT(audit_verify(dir, NULL, &before, NULL, NULL, NULL) == 0);
 	store = store_open(dir, &store_real_calls, STORE_SEGMENT_BYTES, &chain, take_record, NULL, &found, NULL);
 	FUZZ_ASSERT(store != NULL);
 	append_one(store, &chain);
 	store_close(store);
-	FUZZ_ASSERT(audit_verify(dir, &after, NULL, NULL, NULL) == 0);
+	FUZZ_ASSERT(audit_verify(dir, NULL, &after, NULL, NULL, NULL) == 0);
 	FUZZ_ASSERT(!before.whole || (after.whole && after.records == before.records + 1));
 	remove_files(&found);
 }

@@ -248,3 +248,34 @@ def test_port_in_use_is_explained(own_gateway, gateway, scratch, libvirtd):
     done = run([f"{gateway.build}/virtgated", "--config", config, "--foreground"], check=False, seconds=20)
     assert done.returncode != 0
     assert str(gateway.ports["tls"]) in done.stderr and "in use" in done.stderr
+
+
+def test_checkpoints_show_what_root_did(own_gateway, scratch, web1_off):
+    """The trail is put back to how it was: nothing in it tells, a checkpoint that was kept elsewhere does."""
+    gateway = own_gateway()
+    assert gateway.virsh("alice", "list").returncode == 0
+    gateway.stop()
+    trail, key = f"{gateway.dir}/audit", f"{gateway.dir}/state/audit-key"
+    with open(f"{gateway.dir}/state/audit-root.pub", encoding="ascii") as file:
+        root = file.read().strip()
+    assert gateway.audit(event="audit.key")[0]["args"]["root"] == root
+    assert os.stat(key).st_mode & 0o777 == 0o600 and os.stat(key).st_uid == os.geteuid()
+    old_trail, old_key = scratch("old-trail"), scratch("old-key")
+    run(["cp", "-a", trail, old_trail])
+    run(["cp", "-a", key, old_key])
+    gateway.start()
+    assert gateway.virsh("alice", "start", "web-1").returncode == 0
+    gateway.stop()
+    kept = scratch.write("messages", "kvm1 virtgate: " + gateway.audit(event="audit.checkpoint")[-1]["checkpoint"] + "\n")
+    right = gateway.virtgate("audit", "verify", trail, "--checkpoint", kept, "--root", root)
+    assert right.returncode == 0 and "confirmed: up to record" in right.stdout, right.stdout + right.stderr
+    run(["rm", "-r", trail])
+    run(["cp", "-a", old_trail, trail])
+    run(["cp", "-a", old_key, key])
+    assert gateway.audit_verify().returncode == 0
+    wrong = gateway.virtgate("audit", "verify", trail, "--checkpoint", kept)
+    assert wrong.returncode == 1 and "cut from the end" in wrong.stdout, wrong.stdout + wrong.stderr
+    gateway.start()
+    assert gateway.virsh("alice", "list").returncode == 0
+    gateway.stop()
+    assert gateway.virtgate("audit", "verify", trail, "--checkpoint", kept).returncode == 1

@@ -180,7 +180,7 @@ fixture_verify(const char *dir)
 	struct audit_verdict verdict;
 	struct vg_error error;
 
-	must(audit_verify(dir, &verdict, NULL, NULL, &error) == 0, error.what);
+	must(audit_verify(dir, NULL, &verdict, NULL, NULL, &error) == 0, error.what);
 	return verdict;
 }
 

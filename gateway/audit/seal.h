@@ -1,0 +1,42 @@
+/*
+ * seal.h: when there is a checkpoint: after CHECKPOINT_RECORDS records, CHECKPOINT_BYTES bytes or CHECKPOINT_SECONDS
+ * seconds, at the stop, and at the start when the stop was none. Without records there is none.
+ */
+#ifndef AUDIT_SEAL_H
+#define AUDIT_SEAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <event2/event.h>
+
+#include "gateway/audit/chain.h"
+#include "gateway/audit/signer.h"
+
+struct seal {
+	struct signer *signer;		/* NULL: the trail is not signed */
+	struct event *timer;
+	bool due, pending;		/* pending: one is in the group that is being written */
+	uint64_t covered;		/* the record of the last checkpoint */
+	uint64_t bytes;			/* of records since then */
+	bool has_last;
+	struct checkpoint last;		/* that was read from the trail at the start */
+};
+
+/* Takes `key_fd`; -1: the trail is not signed. `due` is called when a minute is over. */
+int seal_open(struct seal *seal, struct event_base *base, int key_fd, event_callback_fn due, void *arg,
+    struct vg_error *error);
+void seal_close(struct seal *seal);
+/* A line of the trail as it is read at the start. */
+void seal_take_line(struct seal *seal, const struct scan_line *facts, const char *line, size_t len);
+/* All lines were read. False with `what`: key and trail do not belong together. */
+bool seal_settle(struct seal *seal, const struct chain *chain, char *what, size_t size);
+
+/* Is it time for one, at the end of this chain? */
+bool seal_wanted(struct seal *seal, const struct chain *chain);
+/* The text of one about the last record of `chain`. -1: it cannot be made. */
+int seal_make(struct seal *seal, const struct chain *chain, char text[CHECKPOINT_TEXT_MAX]);
+/* A group of `bytes` is durable, or failed; `chain` is the end of the trail now. */
+void seal_group_done(struct seal *seal, const struct chain *chain, size_t bytes, bool durable);
+
+#endif
