@@ -10,6 +10,7 @@
 
 #include "gateway/gate/argument.h"
 #include "gateway/gate/console_xml.h"
+#include "gateway/gate/secrets.h"
 
 /* libvirt's test driver signs the errors of every class as itself. */
 int32_t
@@ -169,18 +170,23 @@ check_need(struct call *call, struct judgement *judgement, enum vg_permission pe
 	return DECIDE_ALLOW;
 }
 
+/* `secretive`: the description that he asks for must have no secret in it, or he may not have it. */
 static enum decide_verdict
-check_needs(struct call *call, struct judgement *judgement, const uint8_t *body, size_t len)
+check_needs(struct call *call, struct judgement *judgement, const uint8_t *body, size_t len, bool *secretive)
 {
 	const struct rpc_proc *proc = call->proc;
 
 	for (const struct rpc_need *need = proc->needs; need->permission != VG_PERM_NONE; need++) {
 		if (!rpc_need_applies(proc, need, body, len))
 			continue;
-		if (check_need(call, judgement, need->permission) != DECIDE_ALLOW)
+		if (check_need(call, judgement, need->permission) == DECIDE_ALLOW) {
+			if (need->permission == VG_PERM_domain_read_secure)
+				call->secure = true;
+		} else if (need->permission == VG_PERM_domain_read_secure && secrets_may_be_absent(call, body, len)) {
+			*secretive = true;
+		} else {
 			return judgement->verdict;
-		if (need->permission == VG_PERM_domain_read_secure)
-			call->secure = true;
+		}
 	}
 	return judgement->verdict = DECIDE_ALLOW;
 }
@@ -302,6 +308,7 @@ decide(struct call *call, const uint8_t *body, size_t len, struct judgement *jud
 {
 	unsigned index = 0;
 	uint32_t flags = 0;
+	bool secretive = false;
 
 	/* The patches are large and only valid as far as num_patches says. */
 	memset(judgement, 0, offsetof(struct judgement, patches));
@@ -324,7 +331,8 @@ decide(struct call *call, const uint8_t *body, size_t len, struct judgement *jud
 		(void)resolve_hide(call, judgement, &index, &judgement->about.object);
 		return;
 	}
-	if (check_needs(call, judgement, body, len) != DECIDE_ALLOW || argument_check(call, judgement, &index, body, len) != DECIDE_ALLOW ||
+	if (check_needs(call, judgement, body, len, &secretive) != DECIDE_ALLOW ||
+	    (secretive && secrets_absent(call, judgement, &index, body, len) != DECIDE_ALLOW) || argument_check(call, judgement, &index, body, len) != DECIDE_ALLOW ||
 	    is_off(call, judgement, body, len) || console_xml_comes_back(call, judgement, body, len))
 		return;
 	ask_for_results(call, judgement, body, len);

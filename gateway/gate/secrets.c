@@ -148,3 +148,78 @@ secrets_filter(const struct call *call, const uint8_t *message, size_t len, uint
 	free(stripped);
 	return r;
 }
+
+/* ---- who may not have secrets, where there are none ---- */
+
+/* virDomainXMLFlags, libvirt-domain.h */
+enum { XML_SECURE = 1, XML_MIGRATABLE = 8 };
+
+bool
+secrets_may_be_absent(const struct call *call, const uint8_t *body, size_t len)
+{
+	uint32_t flags;
+
+	return strcmp(call->proc->name, "domain_get_xml_desc") == 0 && rpc_arg_u32(call->proc, body, len, "flags", &flags) &&
+	    (flags & (XML_SECURE | XML_MIGRATABLE)) == XML_SECURE;
+}
+
+static const struct looked_up *
+ask_description(struct call *call, struct judgement *judgement, unsigned *index, uint32_t flags)
+{
+	const struct vg_object *domain = &judgement->about.object;
+	uint8_t body[600];
+	struct xdr_out out;
+
+	xdr_out_init(&out, body, sizeof(body));
+	xdr_put_string(&out, domain->name);
+	xdr_put_raw(&out, domain->uuid, VG_UUID_LEN);
+	xdr_put_i32(&out, judgement->about.id);
+	xdr_put_u32(&out, flags);
+	return resolve_document(call, judgement, index, call->proc->name, body, out.len);
+}
+
+/* Nothing that is known for a secret, nor anything that libvirtd itself keeps back where it is not asked for secrets. */
+static bool
+has_none(const struct looked_up *secret, const struct looked_up *plain)
+{
+	char *stripped = NULL;
+	size_t len;
+	bool none;
+
+	if (!secret->found || !plain->found || secret->text_len != plain->text_len || memcmp(secret->text, plain->text, plain->text_len) != 0)
+		return false;
+	none = secrets_strip(secret->text, secret->text_len, &stripped, &len) == 0 && stripped == NULL;
+	free(stripped);
+	return none;
+}
+
+enum decide_verdict
+secrets_absent(struct call *call, struct judgement *judgement, unsigned *index, const uint8_t *body, size_t len)
+{
+	const struct vg_object *domain = &judgement->about.object;
+	const struct looked_up *answer;
+	unsigned secret, plain;
+	struct xdr_span span;
+	uint32_t flags = 0;
+
+	(void)rpc_arg_u32(call->proc, body, len, "flags", &flags);
+	/* The second question may move the first answer: they are compared by their places. */
+	answer = ask_description(call, judgement, index, flags);
+	secret = *index - 1;
+	if (answer == NULL || (answer = ask_description(call, judgement, index, flags & ~(uint32_t)XML_SECURE)) == NULL)
+		return judgement->verdict;
+	plain = *index - 1;
+	if (!has_none(&call->lookups[secret], &call->lookups[plain]))
+		return decide_deny(judgement, VG_PERM_domain_read_secure, domain, (struct decision){ VERDICT_DENY, NULL }, "");
+	if (!xdr_find(call->proc->args, body, len, "flags", &span) || judgement->num_patches == sizeof(judgement->patches) / sizeof(judgement->patches[0]))
+		return resolve_malformed(judgement, "flags");
+	judgement->patches[judgement->num_patches].span = span;
+	judgement->patches[judgement->num_patches].data = NULL;
+	judgement->patches[judgement->num_patches].len = span.len;
+	memcpy(judgement->patches[judgement->num_patches].bytes, span.data, span.len);
+	judgement->patches[judgement->num_patches].bytes[span.len - 1] &= (uint8_t)~XML_SECURE;
+	judgement->num_patches++;
+	judgement->failed = VG_PERM_NONE;
+	judgement->error.message[0] = '\0';
+	return judgement->verdict = DECIDE_ALLOW;
+}

@@ -6,6 +6,7 @@ import struct
 import pytest
 
 from attack import (ERROR, MISSING, NOT_PERMITTED, OK, TENANTS, attacker, directly, make_objects, remove_objects)
+from conftest import GUEST
 from lab.libvirtd import have_qemu
 from test_matrix_live import STATE, ask
 
@@ -122,10 +123,10 @@ print(json.dumps([uuid("web-f"), uuid("hr-f")]))
 def test_B5_I28_flags_that_need_more(gateway, libvirtd, unchanged):
     """Each with the flag that asks for more than the role has; without it, it is allowed (or stands for itself)."""
     dom = ("web-1", libvirtd.seeds["web-1"][0])
-    secure, migratable, agent, config, guest = 1, 8, 2, 2, 8
+    secure, migratable, agent, config, guest = 1, 8, 2, 2, 8       # secure by itself: test_I29_a_description_without_secrets_is_none
     with attacker(gateway, "bob", libvirtd.test_uri) as viewer:
         assert viewer.do("domain_get_xml_desc", dom=dom).status == OK
-        for flags in (secure, migratable, secure | migratable, secure | 2):
+        for flags in (migratable, secure | migratable):
             denied(viewer, "domain_get_xml_desc", dom=dom, flags=flags)
         denied(viewer, "domain_interface_addresses", dom=dom, source=1)
         denied(viewer, "domain_get_vcpus_flags", dom=dom, flags=guest)
@@ -135,7 +136,7 @@ def test_B5_I28_flags_that_need_more(gateway, libvirtd, unchanged):
             denied(operator, call, dom=dom, flags=agent)
         denied(operator, "domain_set_vcpus_flags", dom=dom, nvcpus=2, flags=config)
         denied(operator, "domain_set_memory_flags", dom=dom, memory=1024, flags=config)
-        denied(operator, "domain_get_xml_desc", dom=dom, flags=secure)
+        denied(operator, "domain_get_xml_desc", dom=dom, flags=migratable)
 
 
 def test_I28_flags_that_nobody_knows(gateway, libvirtd, unchanged):
@@ -169,6 +170,18 @@ def test_I29_secure_documents_need_read_secure(gateway, libvirtd, host):
         denied(tenant, "domain_migrate_begin3", dom=web["dom"], flags=0)
     with attacker(gateway, "admin", libvirtd.qemu_uri) as admin:
         assert MARK.encode() in admin.do("domain_get_xml_desc", dom=web["dom"], flags=1).body
+
+
+def test_I29_a_description_without_secrets_is_none(gateway, libvirtd, guests):
+    """virt-manager and `virsh edit` always ask for secrets; where there are none, who may not have them gets the same as without asking."""
+    plain = gateway.virsh("alice", "dumpxml", GUEST, uri=guests)
+    assert plain.returncode == 0, plain.stderr
+    for options in (["--security-info"], ["--security-info", "--inactive"]):
+        asked = gateway.virsh("alice", "dumpxml", GUEST, *options, uri=guests)
+        assert asked.returncode == 0, asked.stderr
+        assert asked.stdout == gateway.virsh("alice", "dumpxml", GUEST, *options[1:], uri=guests).stdout
+    refused = gateway.virsh("alice", "dumpxml", GUEST, "--security-info", "--migratable", uri=guests)
+    assert "'domain:read_secure'" in refused.stderr
 
 
 def test_I34_agent_needs_its_rights(gateway, libvirtd, host, unchanged):
