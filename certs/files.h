@@ -56,7 +56,7 @@ void file_free(char *bytes, size_t len);
 /* Fails when `path` exists, with a hint how to go on. */
 int file_must_not_exist(const char *path, struct vg_error *error);
 
-#define FILE_SET_MAX 8
+#define FILE_SET_MAX 12
 
 struct file_set {
 	struct staged_file {

@@ -49,7 +49,7 @@ struct pki_request {
 	const char *password;		/* client: makes client.p12 as well, with this password; or NULL */
 };
 
-#define PKI_RESULT_FILES 6
+#define PKI_RESULT_FILES 12
 
 struct pki_result {
 	struct index_record record;	/* of what was issued; owned */

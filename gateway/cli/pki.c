@@ -2,6 +2,8 @@
  * pki.c: the pki verbs: options into a request, certs/ does it, the result as text or JSON.
  */
 #include <netdb.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +15,7 @@
 #include "certs/check.h"
 #include "certs/names.h"
 #include "certs/pki.h"
+#include "certs/viewers.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/password.h"
 #include "gateway/core/handover.h"
@@ -273,8 +276,46 @@ print_client_hint(const struct pki_result *result)
 	const char *slash = strrchr(result->files[0], '/');
 
 	printf("give its directory to the client, over a safe way, and connect with:\n"
-	    "  virsh -c 'qemu+tls://HOST/system?pkipath=%.*s' list\n", (int)(slash - result->files[0]),
-	    result->files[0]);
+	    "  virsh -c 'qemu+tls://HOST/system?pkipath=%.*s' list\n"
+	    "virt-manager, virt-viewer and other VNC viewers take no path; there, that person runs:\n"
+	    "  virtgate pki viewers DIRECTORY\n", (int)(slash - result->files[0]), result->files[0]);
+}
+
+/* Not $HOME: gtk-vnc asks the user database too. */
+static const char *
+own_home(struct vg_error *error)
+{
+	const struct passwd *entry = getpwuid(geteuid());
+
+	if (entry != NULL && entry->pw_dir != NULL && entry->pw_dir[0] == '/')
+		return entry->pw_dir;
+	vg_fail(error, "user %u has no home directory", (unsigned)geteuid());
+	vg_hint(error, "name one with --home");
+	return NULL;
+}
+
+int
+verb_pki_viewers(const struct cli *cli)
+{
+	const char *home = cli_option(cli, "home", 0);
+	struct pki_result result;
+	struct vg_error error;
+
+	if (home == NULL && (home = own_home(&error)) == NULL)
+		return cli_fail(&error, CLI_NO);
+	if (pki_viewers(cli->args[0], home, &result, &error) < 0)
+		return cli_fail(&error, CLI_NO);
+	if (cli->json) {
+		json_t *files = json_array();
+
+		for (size_t i = 0; i < result.num_files; i++)
+			json_array_append_new(files, json_string(result.files[i]));
+		return cli_print_json(json_pack("{s:o}", "files", files), CLI_DONE);
+	}
+	for (size_t i = 0; i < result.num_files; i++)
+		printf("  file    %s\n", result.files[i]);
+	printf(result.num_files == 0 ? "everything is in place already\n" : "virt-manager, virt-viewer, remote-viewer, gvncviewer and virsh find them there\n");
+	return CLI_DONE;
 }
 
 int

@@ -107,6 +107,13 @@ class VirtgateAuthority(Authority):
     def server(self):
         self._pki("server", "localhost", "127.0.0.1", "::1", "--org", "Lab")
 
+    def server_of(self, host):
+        """Certificate and key of one more server, which is localhost too."""
+        directory = f"{self.dir}/servers/{host}"
+        os.makedirs(directory, exist_ok=True)
+        self._pki("server", host, "localhost", "127.0.0.1", "--org", "Lab", "--out", directory)
+        return f"{directory}/servercert.pem", f"{directory}/serverkey.pem"
+
     def client(self, name, subject=None, usage="clientAuth", days=30):
         if subject or usage != "clientAuth" or days <= 0:
             return super().client(name, subject, usage, days)
