@@ -14,6 +14,7 @@ from lab.kdc import Kdc, have_kdc                       # noqa: E402
 from lab.libvirtd import Libvirtd, have_qemu            # noqa: E402
 from lab.pki import Authority, VirtgateAuthority        # noqa: E402
 from lab.process import Scratch                         # noqa: E402
+import screens                                          # noqa: E402
 
 GUEST = "web-q"
 GUEST_UUID = "11111111-0000-4000-8000-0000000000aa"
@@ -211,3 +212,17 @@ def web1_off(libvirtd):
     off()
     yield "web-1"
     off()
+
+
+@pytest.fixture(scope="module")
+def serial(libvirtd, scratch):
+    """Path of a file with what the guest web-k says on its serial port. It runs as long as the tests of the file."""
+    yield from screens.keys_guest(libvirtd, scratch)
+
+
+@pytest.fixture(scope="session")
+def vnc_users(scratch):
+    users = SaslUsers(scratch, name="sasl-vnc", passwords=screens.PASSWORDS, mechanisms="gssapi")
+    # what vnc.conf says goes before libvirt.conf
+    scratch.write("sasl-vnc/vnc.conf", "# viewers\nmech_list: scram-sha-256 plain\n")
+    return users
