@@ -105,6 +105,9 @@ audit_main(struct process *process)
 	struct vg_error error = { "", "" };
 
 	options.key_fd = process->audit_key;
+	options.segment_bytes = (uint64_t)process->settings->audit_segment_mib << 20;
+	options.retention.days = (unsigned)process->settings->audit_keep_days;
+	options.retention.bytes = (uint64_t)process->settings->audit_keep_mib << 20;
 	process_start(process);
 	/* Whoever ends all processes at once (systemd does) must not cut off the last records: the parent tells. */
 	(void)signal(SIGTERM, SIG_IGN);

@@ -18,6 +18,7 @@
 #define AUDIT_NAME_MAX 32
 #define AUDIT_HEAD_FILE "audit-head"
 #define AUDIT_LOCK_FILE "audit-lock"
+#define AUDIT_KEYS_FILE "audit-keys"		/* checkpoints that ended an epoch, one a line: also those of removed segments */
 #define AUDIT_ROOT_FILE "audit-root.pub"	/* in state_dir: the first public key that signed the trail */
 
 /* "audit-000007.jsonl" and back; 0 when the name is no segment's. */
@@ -69,6 +70,7 @@ struct audit_verdict {
 	uint64_t line;
 	uint64_t seq;			/* that the line says, or was expected */
 	char what[256];
+	uint64_t removed;		/* records that are not kept any more, as one that is here says */
 	/* how much of it is vouched for; all 0 when nothing is */
 	uint64_t checkpoints, signed_seq;	/* how many, and the last record that they vouch for */
 	char signed_time[AUDIT_TIME_LEN + 1];	/* of that checkpoint */

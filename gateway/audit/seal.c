@@ -3,26 +3,84 @@
  */
 #include "gateway/audit/seal.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "gateway/audit/reader.h"
 #include "gateway/core/log.h"
 
+/* ---- the list of keys ---- */
+
+/* Ends the epoch of one that is not listed yet? Then it is added; the trail has it too, until its segment is removed. */
+static void
+list_key(struct seal *seal, const struct checkpoint *checkpoint)
+{
+	char line[CHECKPOINT_TEXT_MAX + 1];
+	size_t len;
+
+	if (checkpoint->next[0] == '\0' || strcmp(checkpoint->key, seal->listed.key) == 0 ||
+	    (seal->listed.key[0] != '\0' && checkpoint->epoch <= seal->listed.epoch && checkpoint->epoch != 0))
+		return;
+	len = checkpoint_print(checkpoint, line);
+	line[len++] = '\n';
+	if (write(seal->keys_fd, line, len) != (ssize_t)len || fdatasync(seal->keys_fd) == -1)
+		log_error("audit: %s cannot be written: %s", AUDIT_KEYS_FILE, strerror(errno));
+	else
+		seal->listed = *checkpoint;
+}
+
+/* Finds the last one; a line that a crash left unfinished is ended, so that the next begins one of its own. */
+static int
+open_list(struct seal *seal, const char *dir, struct vg_error *error)
+{
+	char path[4096], tail[CHECKPOINT_TEXT_MAX + 1], *line;
+	struct stat st;
+	ssize_t got;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, AUDIT_KEYS_FILE) >= (int)sizeof(path))
+		return vg_fail(error, "audit_dir is too long");
+	seal->keys_fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (seal->keys_fd == -1 || fstat(seal->keys_fd, &st) == -1)
+		return vg_fail(error, "%s: %s", path, strerror(errno));
+	got = pread(seal->keys_fd, tail, sizeof(tail) - 1, st.st_size > (off_t)sizeof(tail) - 1 ? st.st_size - (off_t)sizeof(tail) + 1 : 0);
+	if (got <= 0)
+		return 0;
+	if (tail[got - 1] != '\n') {
+		(void)!write(seal->keys_fd, "\n", 1);
+		return 0;
+	}
+	tail[got - 1] = '\0';
+	line = strrchr(tail, '\n');
+	line = line != NULL ? line + 1 : tail;
+	(void)checkpoint_parse(line, strlen(line), &seal->listed);
+	return 0;
+}
+
+/* ---- life ---- */
+
 int
-seal_open(struct seal *seal, struct event_base *base, int key_fd, event_callback_fn due, void *arg,
+seal_open(struct seal *seal, struct event_base *base, int key_fd, const char *dir, event_callback_fn due, void *arg,
     struct vg_error *error)
 {
+	seal->keys_fd = -1;
 	if (key_fd == -1)
 		return 0;
 	seal->signer = signer_open(key_fd, error);
 	if (seal->signer == NULL)
 		return -1;
 	seal->timer = evtimer_new(base, due, arg);
-	return seal->timer != NULL ? 0 : vg_fail(error, "out of memory");
+	return seal->timer != NULL ? open_list(seal, dir, error) : vg_fail(error, "out of memory");
 }
 
 void
 seal_close(struct seal *seal)
 {
+	if (seal->signer != NULL && seal->keys_fd != -1)
+		close(seal->keys_fd);
 	signer_close(seal->signer);
 	if (seal->timer != NULL)
 		event_free(seal->timer);
@@ -36,6 +94,7 @@ seal_take_line(struct seal *seal, const struct scan_line *facts, const char *lin
 
 	if (seal->signer == NULL || strcmp(facts->code, CHECKPOINT_CODE) != 0 || !checkpoint_in_line(line, len, &checkpoint))
 		return;
+	list_key(seal, &checkpoint);
 	seal->last = checkpoint;
 	seal->has_last = true;
 	seal->covered = facts->seq;
@@ -67,6 +126,7 @@ seal_make(struct seal *seal, const struct chain *chain, char text[CHECKPOINT_TEX
 		log_error("audit: the end of the trail cannot be signed");
 		return -1;
 	}
+	(void)checkpoint_parse(text, strlen(text), &seal->last);
 	seal->pending = true;
 	return 0;
 }
@@ -79,6 +139,7 @@ seal_group_done(struct seal *seal, const struct chain *chain, size_t bytes, bool
 	if (seal->signer == NULL)
 		return;
 	if (seal->pending && durable) {
+		list_key(seal, &seal->last);
 		signer_done(seal->signer);
 		seal->covered = chain->seq;
 		seal->bytes = 0;

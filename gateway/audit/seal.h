@@ -14,17 +14,19 @@
 #include "gateway/audit/signer.h"
 
 struct seal {
+	int keys_fd;			/* AUDIT_KEYS_FILE */
 	struct signer *signer;		/* NULL: the trail is not signed */
 	struct event *timer;
 	bool due, pending;		/* pending: one is in the group that is being written */
 	uint64_t covered;		/* the record of the last checkpoint */
 	uint64_t bytes;			/* of records since then */
 	bool has_last;
-	struct checkpoint last;		/* that was read from the trail at the start */
+	struct checkpoint last;		/* that was read from the trail at the start, or is being written */
+	struct checkpoint listed;	/* the last of AUDIT_KEYS_FILE */
 };
 
-/* Takes `key_fd`; -1: the trail is not signed. `due` is called when a minute is over. */
-int seal_open(struct seal *seal, struct event_base *base, int key_fd, event_callback_fn due, void *arg,
+/* Takes `key_fd`; -1: the trail is not signed. Checkpoints that end an epoch are listed in `dir` too. `due` is called when a minute is over. */
+int seal_open(struct seal *seal, struct event_base *base, int key_fd, const char *dir, event_callback_fn due, void *arg,
     struct vg_error *error);
 void seal_close(struct seal *seal);
 /* A line of the trail as it is read at the start. */

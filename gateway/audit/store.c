@@ -14,6 +14,13 @@
 
 #include "gateway/core/log.h"
 
+/*
+ * Space is asked for ahead, in steps: a full disk shows before a record is there, and a sync has no blocks to find. Not
+ * the whole segment: most gateways write little, and a file system in memory would take it all at once.
+ */
+#define ALLOCATE_AHEAD	(1024u * 1024u)
+#define ALLOCATE_STEP	(4u * 1024u * 1024u)
+
 const struct store_calls store_real_calls = { write, fdatasync };
 
 struct store {
@@ -23,6 +30,7 @@ struct store {
 	unsigned segment;		/* the number used last, 0: none yet */
 	int fd;				/* of that segment; -1: the next append begins a new one */
 	uint64_t len;			/* durable bytes in it */
+	uint64_t allocated;		/* bytes that the disk has put aside for it */
 	struct store_failure failure;
 };
 
@@ -40,9 +48,35 @@ new_segment(struct store *store)
 		return -1;
 	store->segment++;
 	store->fd = fd;
-	store->len = 0;
+	store->len = store->allocated = 0;
 	/* The name must be as durable as what is written under it. */
 	return store->calls->fdatasync(store->dir_fd);
+}
+
+/* The length stays what was written. A file system that cannot, or has no room, is told by the write. */
+static void
+allocate(struct store *store, size_t len)
+{
+	uint64_t want = store->len + len + ALLOCATE_AHEAD;
+
+	if (want <= store->allocated || store->segment_bytes < ALLOCATE_STEP)
+		return;
+	want = (want + ALLOCATE_STEP - 1) / ALLOCATE_STEP * ALLOCATE_STEP;
+	if (want > store->segment_bytes)
+		want = store->segment_bytes;
+	if (want > store->len)
+		(void)fallocate(store->fd, FALLOC_FL_KEEP_SIZE, (off_t)store->len, (off_t)(want - store->len));
+	store->allocated = want;
+}
+
+/* Gives back what was put aside. */
+static void
+finish_segment(struct store *store)
+{
+	if (store->allocated > store->len)
+		(void)ftruncate(store->fd, (off_t)store->len);
+	close(store->fd);
+	store->fd = -1;
 }
 
 /* Closes the segment for good. Best effort: what is left of the failed write is cut off, an empty file goes. */
@@ -100,12 +134,11 @@ store_append(struct store *store, const void *lines, size_t len, const struct ch
 	const char *call = "open";
 	int error;
 
-	if (store->fd != -1 && store->len > 0 && store->len + len > store->segment_bytes) {
-		close(store->fd);
-		store->fd = -1;
-	}
+	if (store->fd != -1 && store->len > 0 && store->len + len > store->segment_bytes)
+		finish_segment(store);
 	if (store->fd == -1 && new_segment(store) == -1)
 		goto fail;
+	allocate(store, len);
 	call = "write";
 	if (write_all(store, lines, len) == -1)
 		goto fail;
@@ -122,6 +155,12 @@ fail:
 	return -1;
 }
 
+unsigned
+store_segment(const struct store *store)
+{
+	return store->segment;
+}
+
 const struct store_failure *
 store_failure(const struct store *store)
 {
@@ -131,8 +170,10 @@ store_failure(const struct store *store)
 void
 store_close(struct store *store)
 {
-	int *const fds[] = { &store->fd, &store->head_fd, &store->lock_fd, &store->dir_fd };
+	int *const fds[] = { &store->head_fd, &store->lock_fd, &store->dir_fd };
 
+	if (store->fd != -1)
+		finish_segment(store);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (*fds[i] != -1)
 			close(*fds[i]);

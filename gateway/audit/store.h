@@ -51,6 +51,9 @@ void store_close(struct store *store);
  */
 int store_append(struct store *store, const void *lines, size_t len, const struct chain *chain);
 
+/* The segment that was begun last, 0 when there is none yet. */
+unsigned store_segment(const struct store *store);
+
 /* The segment that failed last: its name, how much of it holds, why. For the record that begins the next one. */
 struct store_failure {
 	char segment[AUDIT_NAME_MAX];

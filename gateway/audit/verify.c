@@ -14,11 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "gateway/audit/checkpoint.h"
 #include "gateway/audit/verify_parts.h"
 #include "gateway/core/audit_wire.h"
 
 #define CODE_RETIRED "VG1007E"
+#define CODE_REMOVED "VG1013I"
 #define PROGRESS_STEP (4u * 1024u * 1024u)
 
 struct audit_check {
@@ -33,7 +36,10 @@ struct audit_check {
 	unsigned last_segment;		/* when we began */
 	char hash[AUDIT_HASH_LEN + 1];	/* of the last record */
 	char time[AUDIT_TIME_LEN + 1];
-	bool is_tail;			/* what was before it was removed: intents may be among that */
+	bool is_tail;			/* it does not begin at 1: intents may be among what was before */
+	bool removal_told;		/* … and a record says that it was removed */
+	struct audit_line first;	/* where it begins */
+	char first_prev[AUDIT_HASH_LEN + 1];
 	bool has_head;
 	uint64_t head_seq;
 	char head_hash[AUDIT_HASH_LEN + 1];
@@ -102,11 +108,55 @@ retired_here(struct audit_check *check)
 	return true;
 }
 
+/* The trail does not begin at its beginning. That is right if a record further on says so; until then it is believed. */
+static bool
+begin_behind_removed(struct audit_check *check, const struct audit_line *line)
+{
+	struct scan_line facts;
+	char why[sizeof(check->verdict->what)];
+
+	if (!line->whole || !scan_line(line->text, line->len, &facts) || facts.seq < 2) {
+		bad(check, line, 1, "not a record");
+		return false;
+	}
+	check->is_tail = true;
+	check->first = *line;
+	check->segment = line->segment - 1;
+	check->verdict->last_seq = check->verdict->removed = facts.seq - 1;
+	memcpy(check->hash, facts.prev, sizeof(check->hash));
+	memcpy(check->first_prev, facts.prev, sizeof(check->first_prev));
+	if (verify_keys_read(&check->keys, check->dir, facts.seq, why, sizeof(why)))
+		return true;
+	bad(check, line, facts.seq, "%s: %s", AUDIT_KEYS_FILE, why);
+	return false;
+}
+
+/* Of what this record says to be removed, is the last what our first follows? It may also tell of more: then we were stopped. */
+static void
+take_removal(struct audit_check *check, const struct audit_line *line)
+{
+	json_t *record = json_loadb(line->text, line->len, 0, NULL), *args = json_object_get(record, "args");
+	const char *hash = json_string_value(json_object_get(args, "last_hash"));
+	uint64_t from = (uint64_t)json_integer_value(json_object_get(args, "seq_from"));
+	uint64_t to = (uint64_t)json_integer_value(json_object_get(args, "seq_to"));
+
+	if (hash != NULL && to == check->verdict->removed && strcmp(hash, check->first_prev) == 0)
+		check->removal_told = true;
+	else if (from <= check->verdict->removed && to > check->verdict->removed)
+		check->removal_told = true;
+	json_decref(record);
+}
+
 static bool
 enter_segment(struct audit_check *check, const struct audit_line *line)
 {
 	unsigned expected = check->segment + 1;
 
+	if (check->segment == 0 && line->segment > 1) {
+		if (!begin_behind_removed(check, line))
+			return false;
+		expected = line->segment;
+	}
 	if (line->segment != expected) {
 		bad(check, line, check->verdict->last_seq + 1, "audit-%06u.jsonl is missing", expected);
 		return false;
@@ -209,6 +259,8 @@ check_line(struct audit_check *check, const struct audit_line *line)
 		bad(check, line, facts.seq, "not the record that %s notes as durable", AUDIT_HEAD_FILE);
 	} else if ((strcmp(facts.code, CHECKPOINT_CODE) != 0 || check_checkpoint(check, line, &facts)) &&
 	    check_pair(check, line, &facts) && check_outside(check, line, &facts)) {
+		if (check->is_tail && strcmp(facts.code, CODE_REMOVED) == 0)
+			take_removal(check, line);
 		verdict->records++;
 		verdict->last_seq = facts.seq;
 		memcpy(check->hash, facts.hash, sizeof(check->hash));
@@ -230,6 +282,10 @@ check_end(struct audit_check *check)
 	if (left > 0)
 		note(check, "%s: an unfinished record of %llu bytes at the end (the writer is at work, or was stopped there)",
 		    end.file, (unsigned long long)left);
+	if (check->is_tail && !check->removal_told) {
+		bad(check, &check->first, 1, "audit-000001.jsonl is missing, and no record tells that what was before was removed");
+		return;
+	}
 	/* The last segment may hold no record yet; the writer leaves no other one empty. */
 	if (check->last_segment > check->segment + 1)
 		bad(check, &end, verdict->last_seq + 1, "audit-%06u.jsonl holds no record, and others follow it", check->segment + 1);

@@ -48,14 +48,9 @@ vouched_for(const struct verify_keys *keys, const struct checkpoint *checkpoint)
 	return keys->begun && checkpoint->epoch == keys->epoch && strcmp(checkpoint->key, keys->key) == 0;
 }
 
-bool
-verify_keys_take(struct verify_keys *keys, const struct checkpoint *checkpoint, uint64_t seq, const char *hash,
-    char *why, size_t size)
+static bool
+follow(struct verify_keys *keys, const struct checkpoint *checkpoint, char *why, size_t size)
 {
-	if (checkpoint->seq + 1 != seq || strcmp(checkpoint->hash, hash) != 0) {
-		(void)snprintf(why, size, "the checkpoint is about another record than the one before it");
-		return false;
-	}
 	if (!vouched_for(keys, checkpoint)) {
 		if (keys->begun && checkpoint->epoch != 0) {
 			(void)snprintf(why, size, "the checkpoint is signed by a key of epoch %llu that no checkpoint before it vouches for",
@@ -73,6 +68,43 @@ verify_keys_take(struct verify_keys *keys, const struct checkpoint *checkpoint, 
 	keys->epoch = checkpoint->epoch + (checkpoint->next[0] != '\0');
 	memcpy(keys->key, checkpoint->next[0] != '\0' ? checkpoint->next : checkpoint->key, sizeof(keys->key));
 	return true;
+}
+
+bool
+verify_keys_take(struct verify_keys *keys, const struct checkpoint *checkpoint, uint64_t seq, const char *hash,
+    char *why, size_t size)
+{
+	if (checkpoint->seq + 1 != seq || strcmp(checkpoint->hash, hash) != 0) {
+		(void)snprintf(why, size, "the checkpoint is about another record than the one before it");
+		return false;
+	}
+	return follow(keys, checkpoint, why, size);
+}
+
+/* Those of epochs that ended in what was removed: the list also has those that are still here, which follow anew. */
+bool
+verify_keys_read(struct verify_keys *keys, const char *dir, uint64_t first_seq, char *why, size_t size)
+{
+	char path[4096], *line = NULL;
+	struct checkpoint checkpoint;
+	size_t room = 0;
+	ssize_t len;
+	FILE *file;
+	bool good = true;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, AUDIT_KEYS_FILE) >= (int)sizeof(path) || (file = fopen(path, "re")) == NULL)
+		return true;
+	while (good && (len = getline(&line, &room, file)) > 0) {
+		/* A line that a crash cut off is there again, whole. */
+		if (line[len - 1] != '\n' || !checkpoint_parse(line, (size_t)len - 1, &checkpoint))
+			continue;
+		if (checkpoint.seq + 1 >= first_seq)
+			break;
+		good = follow(keys, &checkpoint, why, size);
+	}
+	free(line);
+	fclose(file);
+	return good;
 }
 
 /* ---- pairs: a table of chains ---- */

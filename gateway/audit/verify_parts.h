@@ -21,6 +21,9 @@ struct verify_keys {
 bool verify_keys_take(struct verify_keys *keys, const struct checkpoint *checkpoint, uint64_t seq, const char *hash,
     char *why, size_t size);
 
+/* The keys of what was removed before the record `first_seq`, from AUDIT_KEYS_FILE in `dir`. False with `why`; a file that is not there holds none. */
+bool verify_keys_read(struct verify_keys *keys, const char *dir, uint64_t first_seq, char *why, size_t size);
+
 /* ---- intents without an outcome ---- */
 
 struct verify_pairs;

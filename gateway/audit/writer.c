@@ -41,6 +41,12 @@ struct writer {
 	struct recent *recent;
 	struct intents intents;
 	struct seal seal;
+	const char *dir;
+	struct retention retention;
+	struct event *retention_timer;
+	bool retention_due, removing;	/* removing: the record about `removal` is in the group */
+	struct removal removal;
+	unsigned segment;		/* when retention was last looked at */
 	LIST_HEAD(sender_list, sender) senders;
 	struct event *flush;		/* runs when no link has anything to read */
 	struct event *event_wait;	/* the same, after EVENT_WAIT_US */
@@ -136,6 +142,45 @@ add_checkpoint(struct writer *writer)
 }
 
 static void
+add_removal(struct writer *writer)
+{
+	struct vg_error error = { "", "" };
+	const struct removal *removal = &writer->removal;
+	int result;
+
+	if (!writer->retention_due)
+		return;
+	writer->retention_due = false;
+	result = retention_plan(writer->dir, &writer->retention, &writer->removal, &error);
+	if (result == -1)
+		log_error("audit: %s", error.what);
+	if (result != 1)
+		return;
+	add_own(writer, AUDIT_REMOVED, "args", json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "first_segment",
+	    (json_int_t)removal->first, "last_segment", (json_int_t)removal->last, "seq_from", (json_int_t)removal->seq_from,
+	    "seq_to", (json_int_t)removal->seq_to, "records", (json_int_t)(removal->seq_to - removal->seq_from + 1), "bytes",
+	    (json_int_t)removal->bytes, "last_hash", removal->last_hash, "time_from", removal->time_from, "time_until",
+	    removal->time_until));
+	writer->removing = true;
+}
+
+/* The record about it is durable: now they may go. Or it is not: they stay. */
+static void
+finish_removal(struct writer *writer, bool durable)
+{
+	struct vg_error error = { "", "" };
+
+	if (writer->removing && durable && retention_remove(writer->dir, &writer->removal, &error) == -1)
+		log_error("audit: %s", error.what);
+	writer->removing = false;
+	if (writer->segment != store_segment(writer->store)) {
+		writer->segment = store_segment(writer->store);
+		writer->retention_due = true;
+		close_group_later(writer);
+	}
+}
+
+static void
 retry_later(struct writer *writer)
 {
 	struct timeval wait = { writer->next_retry_ms / 1000, (suseconds_t)(writer->next_retry_ms % 1000) * 1000 };
@@ -189,6 +234,7 @@ close_group(struct writer *writer)
 	(void)event_del(writer->event_wait);
 	if (!writer->broken) {
 		add_due_outcomes(writer);
+		add_removal(writer);
 		add_checkpoint(writer);
 		bytes = buf_len(&writer->group);
 		durable = commit_group(writer);
@@ -197,6 +243,7 @@ close_group(struct writer *writer)
 	}
 	answer_all(writer, durable ? AUDIT_DURABLE : AUDIT_FAILED);
 	seal_group_done(&writer->seal, &writer->chain, bytes, durable);
+	finish_removal(writer, durable);
 }
 
 static void
@@ -207,6 +254,17 @@ on_checkpoint_due(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	writer->seal.due = true;
+	close_group_later(writer);
+}
+
+static void
+on_retention(evutil_socket_t fd, short what, void *arg)
+{
+	struct writer *writer = arg;
+
+	(void)fd;
+	(void)what;
+	writer->retention_due = true;
 	close_group_later(writer);
 }
 
@@ -405,6 +463,7 @@ tell_found(struct writer *writer, const struct store_found *found)
 {
 	char what[256];
 
+	writer->retention_due = true;
 	if (found->failed)
 		add_retired(writer);
 	if (found->torn)
@@ -428,6 +487,7 @@ tell_found(struct writer *writer, const struct store_found *found)
 struct writer *
 writer_create(struct event_base *base, const struct writer_options *options, struct vg_error *error)
 {
+	static const struct timeval often = { RETENTION_SECONDS, 0 };
 	struct writer *writer = calloc(1, sizeof(*writer));
 	struct store_found found;
 
@@ -438,17 +498,20 @@ writer_create(struct event_base *base, const struct writer_options *options, str
 	}
 	writer->base = base;
 	writer->retry_ms = writer->next_retry_ms = options->retry_ms;
+	writer->dir = options->dir;
+	writer->retention = options->retention;
 	TAILQ_INIT(&writer->intents);
 	LIST_INIT(&writer->senders);
 	writer->flush = event_new(base, -1, 0, on_flush, writer);
 	writer->event_wait = event_new(base, -1, 0, on_flush, writer);
 	writer->retry = event_new(base, -1, 0, on_retry, writer);
+	writer->retention_timer = event_new(base, -1, EV_PERSIST, on_retention, writer);
 	if (writer->flush == NULL || writer->event_wait == NULL || writer->retry == NULL ||
-	    event_priority_set(writer->flush, WRITER_PRIORITIES - 1) == -1) {
+	    writer->retention_timer == NULL || event_add(writer->retention_timer, &often) == -1 || event_priority_set(writer->flush, WRITER_PRIORITIES - 1) == -1) {
 		vg_fail(error, "the event loop does not take the audit writer's events");
 		goto fail;
 	}
-	if (seal_open(&writer->seal, base, options->key_fd, on_checkpoint_due, writer, error) == -1)
+	if (seal_open(&writer->seal, base, options->key_fd, options->dir, on_checkpoint_due, writer, error) == -1)
 		goto fail;
 	writer->store = store_open(options->dir, options->calls, options->segment_bytes, &writer->chain, take_old_record,
 	    writer, &found, error);
@@ -484,6 +547,8 @@ writer_destroy(struct writer *writer)
 		event_free(writer->event_wait);
 	if (writer->retry != NULL)
 		event_free(writer->retry);
+	if (writer->retention_timer != NULL)
+		event_free(writer->retention_timer);
 	if (writer->store != NULL)
 		store_close(writer->store);
 	seal_close(&writer->seal);

@@ -36,6 +36,7 @@ verdict_json(const struct audit_verdict *verdict)
 	add_number(json, "checkpoints", verdict->checkpoints);
 	add_number(json, "signed_seq", verdict->signed_seq);
 	add_number(json, "confirmed_seq", verdict->confirmed_seq);
+	add_number(json, "removed", verdict->removed);
 	add_number(json, "open_intents", verdict->open_intents);
 	add_number(json, "refused_intents", verdict->refused_intents);
 	if (verdict->checkpoints > 0) {
@@ -80,6 +81,8 @@ print_verdict(const char *dir, const struct audit_verdict *verdict, bool has_out
 		printf("%s/%s:%llu: record %llu: %s\n", dir, verdict->file, (unsigned long long)verdict->line,
 		    (unsigned long long)verdict->seq, verdict->what);
 	print_trust(verdict, has_outside);
+	if (verdict->removed > 0)
+		printf("removed: records 1 to %llu, which were kept for as long as the settings say\n", (unsigned long long)verdict->removed);
 	if (verdict->open_intents > 0)
 		printf("open: %llu changes have no outcome (yet)\n", (unsigned long long)verdict->open_intents);
 	if (verdict->refused_intents > 0)

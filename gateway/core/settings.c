@@ -416,7 +416,7 @@ out:
 /* ---- reload ---- */
 
 static const char *const fixed[] = {
-	"listen_tls", "listen_tcp", "listen_unix", "listen_vnc", "listen_addr", "tls_port", "tcp_port", "vnc_port", "vnc_ports", "unix_socket", "audit_dir", "state_dir",
+	"listen_tls", "listen_tcp", "listen_unix", "listen_vnc", "listen_addr", "tls_port", "tcp_port", "vnc_port", "vnc_ports", "unix_socket", "audit_dir", "audit_segment_mib", "audit_keep_days", "audit_keep_mib", "state_dir",
 	"run_dir", "user", "group", "front_processes", "log_outputs",
 };
 

@@ -34,7 +34,7 @@ __attribute__((noreturn))
 static void
 be_writer(const char *dir, int fd)
 {
-	struct writer_options options = { dir, &store_real_calls, 200000, -1, 5 };
+	struct writer_options options = { dir, &store_real_calls, 200000, { 0, 0 }, -1, 5 };
 	struct vg_error error = { "", "" };
 	struct event_base *base = fixture_base();
 	struct writer *writer;

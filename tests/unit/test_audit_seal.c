@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct gateway {
 	struct event_base *base;
 	struct writer *writer;
 	struct audit_client *client;
+	struct writer_options options;
 	unsigned done, sent;
 };
 
@@ -44,12 +46,11 @@ open_key(const char *dir)
 static void
 start(struct gateway *gateway)
 {
-	struct writer_options options = WRITER_DEFAULTS(gateway->dir);
 	struct vg_error error = { "", "" };
 	int fds[2];
 
-	options.key_fd = open_key(gateway->dir);
-	gateway->writer = writer_create(gateway->base, &options, &error);
+	gateway->options.key_fd = open_key(gateway->dir);
+	gateway->writer = writer_create(gateway->base, &gateway->options, &error);
 	if (gateway->writer == NULL)
 		fail_msg("%s", error.what);
 	assert_int_equal(link_pair(fds), 0);
@@ -72,6 +73,7 @@ setup(void **state)
 	assert_non_null(gateway);
 	gateway->dir = fixture_dir();
 	gateway->base = fixture_base();
+	gateway->options = (struct writer_options)WRITER_DEFAULTS(gateway->dir);
 	gateway->client = audit_client_create(gateway->base);
 	start(gateway);
 	*state = gateway;
@@ -106,7 +108,7 @@ write_records(struct gateway *gateway, unsigned num)
 
 		fixture_op(op, 'S', gateway->sent++);
 		assert_true(audit_submit(gateway->client, fixture_record("event", op), AUDIT_KEEP, on_done, gateway) != 0);
-		if (gateway->sent - gateway->done > 500)
+		if (gateway->sent - gateway->done > (gateway->options.segment_bytes < STORE_SEGMENT_BYTES ? 4 : 500))
 			assert_true(fixture_until(gateway->base, &gateway->done, gateway->sent));
 	}
 	assert_true(fixture_until(gateway->base, &gateway->done, gateway->sent));
@@ -493,6 +495,149 @@ test_texts_of_checkpoints(void **state)
 	checkpoints_free(&read);
 }
 
+/* ---- retention ---- */
+
+static uint64_t
+trail_bytes(struct gateway *gateway, unsigned *first, unsigned *last)
+{
+	uint64_t bytes;
+
+	assert_int_equal(audit_reader_range(gateway->dir, first, last, &bytes, NULL), 0);
+	return bytes;
+}
+
+static bool
+below_the_limit(void *arg)
+{
+	struct gateway *gateway = arg;
+	unsigned first, last;
+
+	return trail_bytes(gateway, &first, &last) <= gateway->options.retention.bytes + 2 * gateway->options.segment_bytes;
+}
+
+static void
+keep_little(struct gateway *gateway)
+{
+	stop(gateway);
+	gateway->options.segment_bytes = 4000;
+	gateway->options.retention.bytes = 20000;
+	start(gateway);
+}
+
+/* Epochs change meanwhile; what is left is whole, and begins with what a record tells. */
+static void
+test_old_segments_go_and_the_rest_stays_whole(void **state)
+{
+	struct gateway *gateway = *state;
+	struct audit_verdict verdict;
+	const char *root;
+	unsigned first, last;
+	char text[65];
+	bool is_new;
+
+	keep_little(gateway);
+	(void)snprintf(text, sizeof(text), "%s", writer_root(gateway->writer, &is_new));
+	root = text;
+	for (int i = 0; i < 4; i++) {
+		write_records(gateway, 100);
+		stop(gateway);
+		age_key(gateway);
+		start(gateway);
+	}
+	assert_true(fixture_until_true(gateway->base, below_the_limit, gateway));
+	stop(gateway);
+	(void)trail_bytes(gateway, &first, &last);
+	assert_true(first > 20);
+	verdict = verify(gateway, &(struct audit_verify_options){ .roots = &root, .num_roots = 1 });
+	if (!verdict.whole)
+		fail_msg("%s:%llu: %s", verdict.file, (unsigned long long)verdict.line, verdict.what);
+	assert_int_equal(verdict.removed + verdict.records, verdict.last_seq);
+	assert_true(verdict.removed > 300);
+
+	/* Without the list of keys nobody vouches for the first one that is left; a list that was changed shows. */
+	assert_int_equal(rename(fixture_path(gateway->dir, AUDIT_KEYS_FILE), "/tmp/virtgate-audit-keys-aside"), 0);
+	verdict = verify(gateway, NULL);
+	assert_bad(&verdict, "none before it vouches");
+	assert_int_equal(rename("/tmp/virtgate-audit-keys-aside", fixture_path(gateway->dir, AUDIT_KEYS_FILE)), 0);
+}
+
+/* By hand, one more than the records say. */
+static void
+test_I62_a_removal_that_is_not_told_shows(void **state)
+{
+	struct gateway *gateway = *state;
+	struct audit_verdict verdict;
+	unsigned first, last;
+	char name[AUDIT_NAME_MAX];
+
+	keep_little(gateway);
+	write_records(gateway, 200);
+	assert_true(fixture_until_true(gateway->base, below_the_limit, gateway));
+	stop(gateway);
+	assert_whole(gateway);
+	(void)trail_bytes(gateway, &first, &last);
+	audit_segment_name(name, first);
+	assert_int_equal(unlink(fixture_path(gateway->dir, name)), 0);
+	verdict = verify(gateway, NULL);
+	assert_bad(&verdict, "no record tells");
+}
+
+/* Between the record and the removal: the segments are still there; the next start tells again, and removes them. */
+static void
+test_a_stop_before_the_removal(void **state)
+{
+	struct gateway *gateway = *state;
+	struct vg_error error;
+	struct removal removal;
+	unsigned first, last;
+
+	stop(gateway);
+	gateway->options.segment_bytes = 4000;
+	start(gateway);
+	write_records(gateway, 100);
+	stop(gateway);
+	gateway->options.retention.bytes = 20000;
+	assert_int_equal(retention_plan(gateway->dir, &gateway->options.retention, &removal, &error), 1);
+	start(gateway);
+	stop(gateway);
+	(void)trail_bytes(gateway, &first, &last);
+	assert_int_equal(first, removal.last + 1);
+	assert_whole(gateway);
+}
+
+/* Three segments of another century: the third is kept, because its last record is only older than what the fourth begins with. */
+static void
+test_retention_by_age(void **state)
+{
+	struct gateway *gateway = *state;
+	struct retention retention = { 0, 0 };
+	struct removal removal;
+	struct vg_error error;
+
+	stop(gateway);
+	gateway->options.segment_bytes = 4000;
+	start(gateway);
+	write_records(gateway, 100);
+	stop(gateway);
+	for (unsigned segment = 1; segment <= 3; segment++) {
+		char name[AUDIT_NAME_MAX], *text;
+		size_t len;
+
+		audit_segment_name(name, segment);
+		text = fixture_read(gateway->dir, name, &len);
+		memcpy(strstr(text, "\"time\":\"") + 8, "1999", 4);
+		fixture_write(gateway->dir, name, text, len);
+		free(text);
+	}
+	assert_int_equal(retention_plan(gateway->dir, &retention, &removal, &error), 0);
+	retention.days = 1;
+	assert_int_equal(retention_plan(gateway->dir, &retention, &removal, &error), 1);
+	assert_int_equal(removal.first, 1);
+	assert_int_equal(removal.last, 2);
+	retention.days = 36500;
+	assert_int_equal(retention_plan(gateway->dir, &retention, &removal, &error), 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int
@@ -510,6 +655,10 @@ main(void)
 		TEST(test_I62_root_cuts_the_end),
 		TEST(test_I62_a_cut_shows_at_the_next_start),
 		TEST(test_texts_of_checkpoints),
+		TEST(test_old_segments_go_and_the_rest_stays_whole),
+		TEST(test_I62_a_removal_that_is_not_told_shows),
+		TEST(test_a_stop_before_the_removal),
+		TEST(test_retention_by_age),
 	};
 	static const char *const null_log[] = { "1:file:/dev/null" };
 
