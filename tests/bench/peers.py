@@ -417,6 +417,78 @@ class Tenant(Virtgate):
         self.POLICY = {"version": 1, "bindings": [{"id": "bench", "who": ["x509:*"], "role": "viewer", "on": [f"domain:{glob}" for glob in guests]}]}
 
 
+class Guest:
+    """A guest's screen that draws as fast as it is asked, behind a scripted libvirtd: screen.c."""
+    program = None
+
+    def __init__(self, directory, pki):
+        os.makedirs(directory, exist_ok=True)
+        os.chmod(directory, 0o755)
+        self.directory, self.pki = directory, pki
+        self.socket, self.screen = os.path.join(directory, "libvirt-sock"), os.path.join(directory, "screen-sock")
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen([self.program, "serve", self.socket, self.screen], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        preexec_fn=die_with_parent)
+        if self.process.stdout.readline() != "READY\n":
+            raise BenchError("the scripted guest did not start")
+        for path in (self.socket, self.screen):
+            os.chmod(path, 0o777)
+
+    def stop(self):
+        if self.process is not None:
+            self.process.stdin.close()
+            self.process.wait()
+            self.process = None
+
+
+class BareScreen(Peer):
+    name, way = "unix", "unix"
+
+    def start(self):
+        self.address = self.libvirtd.screen
+
+
+class HaproxyScreen(Peer):
+    """TLS with a client certificate in front of the same socket."""
+    name, way = "haproxy", "tls"
+
+    def start(self):
+        port = free_port()
+        config = write(os.path.join(self.directory, "screen.cfg"), f"""
+global
+  nbthread {os.cpu_count()}
+  maxconn 5000
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+frontend tls
+  bind 127.0.0.1:{port} ssl crt {self.pki.path("server.pem")} ca-file {self.pki.ca} verify required
+  default_backend screen
+backend screen
+  server local unix@{self.libvirtd.screen}
+""")
+        self.servers = [Server("haproxy", ["haproxy", "-db", "-f", config], self.directory)]
+        self.servers[0].wait_until(port_accepts(port))
+        self.address = f"{port}:{self.pki.directory}"
+
+
+class VirtgateScreen(Virtgate):
+    way = "vencrypt"
+    SETTINGS = 'listen_vnc = 1\nvnc_port = "0"\nvnc_ports = "0"\nlisten_tls = 1\nallowed_uris = [ "test:///default" ]\nmax_console_viewers = 1000\n'
+
+    def start(self):
+        super().start()
+        with open(os.path.join(self.directory, "run", "ports.json"), encoding="ascii") as listing:
+            self.address = f"{int(json.load(listing)['vnc'])}:{self.pki.directory}"
+
+
+SCREENS = (VirtgateScreen, HaproxyScreen, BareScreen)
+
+
 def find_port(listing):
     """The TLS port in ports.json, which names it `tls`."""
     port = listing["tls"]

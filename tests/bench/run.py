@@ -65,6 +65,11 @@ METRICS = {
     "decision_ns": Metric("policy", "ns", False, [(None, 500)]),
     "decision_whole_policy_ns": Metric("policy", "ns", False),
     "decision_all_his_ns": Metric("policy", "ns", False),
+    "console_mib_s": Metric("console", "MiB/s", True, [("haproxy", 0.9)]),
+    "console_key_p50_us": Metric("console", "us", False),
+    "console_key_p99_us": Metric("console", "us", False),
+    "console_key_added_us": Metric("console", "us", False, [(None, 200)]),	# to the p99 of the bare socket
+    "console_idle_kib": Metric("console", "KiB", False),
     "audit_changes_s": Metric("audit", "/s", True),
     "audit_fdatasync_per_change": Metric("audit", "", False),
 }
@@ -95,12 +100,12 @@ class Client:
         return json.loads(done.stdout)
 
     @contextlib.contextmanager
-    def idle(self, peer, count):
-        with subprocess.Popen([self.program, "idle", peer.uri, str(count)], text=True, stdin=subprocess.PIPE,
+    def idle(self, name, count, *address):
+        with subprocess.Popen([self.program, "idle", *address, str(count)], text=True, stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 if not process.stdout.readline():
-                    raise peers.BenchError(f"{peer.name}: idle: {process.stderr.read().strip()}")
+                    raise peers.BenchError(f"{name}: idle: {process.stderr.read().strip()}")
                 yield
             finally:
                 process.stdin.close()
@@ -163,9 +168,9 @@ def measure_idle(peer, client, few=10, many=1000):
     peer.libvirtd.stop()
     peer.libvirtd.start()
     peer.start()
-    with client.idle(peer, few):
+    with client.idle(peer.name, few, peer.uri):
         before = settled_kib(peer)
-    with client.idle(peer, many):
+    with client.idle(peer.name, many, peer.uri):
         METRICS["idle_kib"].add(peer.name, (settled_kib(peer) - before) / (many - few))
     peer.stop()
 
@@ -209,8 +214,53 @@ def measure_events(options, client, directory, subscribers=1000, events=100):
                 METRICS["events_decisions_s"].add("unix" if peer.name == "unix" else "virtgate", done["per_second"])
 
 
+@contextlib.contextmanager
+def screens(options, directory):
+    os.makedirs(directory)
+    guest = peers.Guest(os.path.join(directory, "guest"), peers.Pki(os.path.join(directory, "pki")))
+    started = []
+    try:
+        guest.start()
+        for kind in peers.SCREENS:
+            if kind.name in options.peers:
+                started.append(kind(directory, guest))
+                started[-1].start()
+        yield started
+    finally:
+        for peer in started:
+            peer.stop()
+        guest.stop()
+
+
+def measure_idle_screens(viewer, peer, few=10, many=200):
+    with viewer.idle(peer.name, few, peer.way, peer.address):
+        before = settled_kib(peer)
+    with viewer.idle(peer.name, many, peer.way, peer.address):
+        METRICS["console_idle_kib"].add(peer.name, (settled_kib(peer) - before) / (many - few))
+
+
+def measure_console(options, _client, directory):
+    """Whole screens of 8 MiB back to back, and a key with the pixel that the guest draws for it."""
+    viewer = Client(os.path.join(options.build, "tests", "bench", "screen"))
+    with screens(options, directory) as chosen:
+        for peer in chosen:
+            if peer.name != "unix":
+                measure_idle_screens(viewer, peer)
+        for number in range(options.rounds):
+            p99 = {}
+            for peer in chosen[number % len(chosen):] + chosen[:number % len(chosen)]:
+                METRICS["console_mib_s"].add(peer.name, viewer.call(peer.name, "pump", peer.way, peer.address, 3)["mib_s"])
+                done = viewer.call(peer.name, "keys", peer.way, peer.address, int(5000 * options.effort))
+                METRICS["console_key_p50_us"].add(peer.name, done["p50_us"])
+                METRICS["console_key_p99_us"].add(peer.name, done["p99_us"])
+                p99[peer.name] = done["p99_us"]
+            for name, value in p99.items():
+                if name != "unix" and "unix" in p99:
+                    METRICS["console_key_added_us"].add(name, value - p99["unix"])
+
+
 # Groups that bring a libvirtd of their own.
-OWN_LIBVIRTD = {"filter": measure_filter, "events": measure_events}
+OWN_LIBVIRTD = {"filter": measure_filter, "events": measure_events, "console": measure_console}
 
 
 def attempt(measure, failures, peer, *args):
@@ -336,6 +386,7 @@ def find_programs(options):
             options.peers.remove(name)
     client = os.path.join(options.build, "tests", "bench", "client")
     peers.Virtgate.program = os.path.join(options.build, "virtgated")
+    peers.Guest.program = os.path.join(options.build, "tests", "bench", "screen")
     for program in [client] + [peers.Virtgate.program] * ("virtgate" in options.peers):
         if not os.access(program, os.X_OK):
             raise peers.BenchError(f"{program} is not built: run make there, or name the directory with --build")
