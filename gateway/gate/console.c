@@ -16,6 +16,7 @@
 #include "gateway/gate/console_ports.h"
 #include "gateway/gate/console_record.h"
 #include "gateway/gate/console_share.h"
+#include "gateway/gate/console_xml.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/upstream.h"
 #include "proto/rfb.h"
@@ -289,23 +290,61 @@ on_descriptor(const struct rpc_proc *proc, const uint8_t *body, size_t len, cons
 		unavailable(session, CLOSE_CONSOLE_GONE, error != NULL ? error->message : "libvirtd gave no descriptor");
 }
 
+/* The domain as libvirtd's procedures take it. */
+static void
+put_domain(struct xdr_out *out, const struct session *session)
+{
+	const struct inventory_domain *domain = inventory_by_uuid(session->inventory, session->console->uuid);
+
+	xdr_put_string(out, session->console->name);
+	xdr_put_raw(out, session->console->uuid, VG_UUID_LEN);
+	xdr_put_i32(out, domain != NULL ? domain->id : -1);
+}
+
+static void
+ask(struct session *session, const char *proc, const uint8_t *body, const struct xdr_out *out, upstream_reply_cb *reply)
+{
+	if (out->failed || upstream_call(session->console->upstream, rpc_proc_by_name(proc), body, out->len, reply, session) == 0)
+		unavailable(session, CLOSE_NO_MEMORY, "out of memory");
+}
+
+/* The guest's description says which of its displays is the first that speaks VNC. */
+static void
+on_described(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
+{
+	struct session *session = arg;
+	struct xdr_span span, xml;
+	uint8_t question[4096];
+	struct xdr_out out;
+	int display;
+
+	if (error != NULL || !xdr_find(proc->ret, body, len, "xml", &span) || !xdr_span_string(span, &xml)) {
+		unavailable(session, CLOSE_CONSOLE_GONE, error != NULL ? error->message : "libvirtd does not describe the guest");
+		return;
+	}
+	display = console_xml_display((const char *)xml.data, xml.len);
+	if (display < 0) {
+		unavailable(session, CLOSE_CONSOLE_GONE, "this guest has no VNC display");
+		return;
+	}
+	xdr_out_init(&out, question, sizeof(question));
+	put_domain(&out, session);
+	xdr_put_u32(&out, (uint32_t)display);
+	xdr_put_u32(&out, OPEN_GRAPHICS_SKIPAUTH);
+	ask(session, "domain_open_graphics_fd", question, &out, on_descriptor);
+}
+
 static void
 on_dialed(void *arg)
 {
 	struct session *session = arg;
-	const struct inventory_domain *domain = inventory_by_uuid(session->inventory, session->console->uuid);
-	uint8_t body[4096];
+	uint8_t question[4096];
 	struct xdr_out out;
 
-	xdr_out_init(&out, body, sizeof(body));
-	xdr_put_string(&out, session->console->name);
-	xdr_put_raw(&out, session->console->uuid, VG_UUID_LEN);
-	xdr_put_i32(&out, domain != NULL ? domain->id : -1);
-	xdr_put_u32(&out, 0);		/* the first display */
-	xdr_put_u32(&out, OPEN_GRAPHICS_SKIPAUTH);
-	if (out.failed || upstream_call(session->console->upstream, rpc_proc_by_name("domain_open_graphics_fd"), body, out.len,
-	    on_descriptor, session) == 0)
-		unavailable(session, CLOSE_NO_MEMORY, "out of memory");
+	xdr_out_init(&out, question, sizeof(question));
+	put_domain(&out, session);
+	xdr_put_u32(&out, 0);		/* the one that runs, without passwords */
+	ask(session, "domain_get_xml_desc", question, &out, on_described);
 }
 
 static void

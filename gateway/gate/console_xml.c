@@ -95,7 +95,7 @@ is_vnc(xmlNodePtr graphics)
 	return vnc;
 }
 
-/* The gateway opens the first display; any other is shown without address. False: there is none. */
+/* The gateway opens the first VNC display; any other is shown without address. False: there is none. */
 static bool
 change(const xmlNode *root, uint16_t port)
 {
@@ -111,9 +111,40 @@ change(const xmlNode *root, uint16_t port)
 		if (first && port != 0 && is_vnc(node))
 			show_port(node, port);
 		set(node, mark, "live");
-		first = false;
+		first = first && !is_vnc(node);
 	}
 	return true;
+}
+
+/* NULL: it does not parse, or is nothing that libvirt writes. */
+static xmlDocPtr
+read_document(const char *xml, size_t len)
+{
+	xmlDocPtr doc = len > INT_MAX ? NULL : xmlReadMemory(xml, (int)len, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
+
+	if (doc != NULL && (xmlGetIntSubset(doc) != NULL || xmlDocGetRootElement(doc) == NULL)) {
+		xmlFreeDoc(doc);
+		return NULL;
+	}
+	return doc;
+}
+
+int
+console_xml_display(const char *xml, size_t len)
+{
+	xmlDocPtr doc = read_document(xml, len);
+	xmlNodePtr devices = doc == NULL ? NULL : child_named(xmlDocGetRootElement(doc), "devices");
+	int number = 0, found = -1;
+
+	for (xmlNodePtr node = devices == NULL ? NULL : devices->children; node != NULL && found < 0; node = node->next) {
+		if (!is_element(node, "graphics"))
+			continue;
+		if (is_vnc(node))
+			found = number;
+		number++;
+	}
+	xmlFreeDoc(doc);
+	return found;
 }
 
 int
@@ -127,9 +158,10 @@ console_xml_show(const char *xml, size_t len, uint16_t port, char **out)
 	*out = NULL;
 	if (memmem(xml, len, "<graphics", 9) == NULL)
 		return 0;
-	doc = len > INT_MAX ? NULL : xmlReadMemory(xml, (int)len, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
-	if (doc == NULL || xmlGetIntSubset(doc) != NULL || (root = xmlDocGetRootElement(doc)) == NULL)
+	doc = read_document(xml, len);
+	if (doc == NULL)
 		goto out;
+	root = xmlDocGetRootElement(doc);
 	if (!change(root, port)) {
 		r = 0;
 		goto out;

@@ -19,6 +19,8 @@ bool console_xml_comes_back(const struct call *call, struct judgement *judgement
  * open or view the screen is shown the gateway's port, others no address at all.
  */
 int console_xml_filter(const struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len);
+/* The first VNC display of a description, counted among all <graphics> as virDomainOpenGraphicsFD counts; -1: there is none. */
+int console_xml_display(const char *xml, size_t len);
 /* The document itself; `port` 0: no address. `out` is a new allocation, or NULL when there is nothing to change. -1: must not be passed on. */
 int console_xml_show(const char *xml, size_t len, uint16_t port, char **out);
 

@@ -394,6 +394,24 @@ def test_live_description_does_not_come_back(x509_gateway, libvirtd, serial, scr
     assert libvirtd.virsh("dumpxml", "--inactive", GUEST, uri=uri).stdout == before
 
 
+def test_first_vnc_display_behind_one_of_spice(x509_gateway, libvirtd, scratch, authority, serial):
+    """libvirt counts all displays; the one with VNC is the second here."""
+    gateway, uri, name = x509_gateway, libvirtd.qemu_uri, "web-spice"
+    xml = libvirtd.guest_xml(name, "11111111-0000-4000-8000-0000000000ef").replace(
+        "<graphics type='vnc'>", "<graphics type='spice'><listen type='none'/></graphics><graphics type='vnc'>")
+    libvirtd.virsh("create", scratch.write("spice.xml", xml), uri=uri)
+    try:
+        shown = graphics(gateway.virsh("alice", "dumpxml", name, uri=uri).stdout)
+        assert len(shown) == 2 and "port=" not in shown[0] and "port=" in shown[1], shown
+        port = consoles(gateway)[name]["port"]
+        assert f'port="{port}"' in shown[1]
+        with Viewer(port) as screen:
+            screen.start_tls(X509_NONE, pki=f"{authority.clients}/alice").init()
+            assert name in screen.name
+    finally:
+        libvirtd.virsh("destroy", name, uri=uri)
+
+
 @pytest.mark.skipif(not have_virt_viewer(), reason="there is no virt-viewer or xvfb-run here, or this is not root")
 def test_virt_viewer_opens_the_screen_by_itself(x509_gateway, libvirtd, serial, scratch):
     """Over qemu+tls, told nothing but the guest's name; the guest has no port of its own."""
