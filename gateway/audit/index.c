@@ -330,6 +330,12 @@ audit_index_spoiled(struct audit_index *index, const char *why)
 	(void)snprintf(index->state.why, sizeof(index->state.why), "%s", why);
 }
 
+bool
+audit_index_is_spoiled(const struct audit_index *index)
+{
+	return index->spoiled;
+}
+
 sqlite3 *
 audit_index_db(struct audit_index *index)
 {

@@ -22,8 +22,7 @@
 #include "gateway/audit/reader.h"
 #include "virtgate/result.h"
 
-/* Below state_dir. */
-#define AUDIT_INDEX_DIR "audit-index"
+/* In settings_index_dir(). */
 #define AUDIT_INDEX_FILE "index.db"
 
 /* Kinds of word: the members that a filter may be about. */
@@ -64,6 +63,8 @@ void audit_index_close(struct audit_index *index);
 int audit_index_update(struct audit_index *index, unsigned budget_ms, struct vg_error *error);
 /* A place was wrong: it is begun anew at the next update. */
 void audit_index_spoiled(struct audit_index *index, const char *why);
+/* Will the next update begin it anew? Then no cursor may be open. */
+bool audit_index_is_spoiled(const struct audit_index *index);
 void audit_index_state(struct audit_index *index, struct audit_index_state *state);
 sqlite3 *audit_index_db(struct audit_index *index);
 

@@ -3,6 +3,7 @@
  * beside that:
  *
  *	audit	reads the system's files, and writes below audit_dir and state_dir
+ *	reader	reads the system's files and the trail, and writes its index below state_dir
  *	gate	reads the system's files
  *	front	reads files (SASL's and Kerberos' may be anywhere), and writes below /var/tmp (Kerberos' replay cache)
  *
@@ -84,6 +85,7 @@ permit_for(int ruleset, enum process_kind kind, const struct settings *settings,
 {
 	static const char *const system_paths[] = { "/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev", "/run",
 	    "/var/lib/sss" };
+	char path[SETTINGS_MAX_PATH];
 
 	if (permit(ruleset, "/dev/null", LANDLOCK_ACCESS_FS_WRITE_FILE, handled) < 0)
 		return -1;
@@ -97,6 +99,11 @@ permit_for(int ruleset, enum process_kind kind, const struct settings *settings,
 	for (size_t i = 0; i < sizeof(system_paths) / sizeof(system_paths[0]); i++) {
 		if (permit(ruleset, system_paths[i], FS_READ, handled) < 0)
 			return -1;
+	}
+	if (kind == PROCESS_READER) {
+		if (settings_index_dir(settings, path, sizeof(path)) < 0 || permit(ruleset, path, FS_READ | FS_STORE, handled) < 0)
+			return -1;
+		return permit(ruleset, settings->audit_dir, FS_READ, handled);
 	}
 	if (kind != PROCESS_AUDIT)
 		return 0;

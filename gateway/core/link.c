@@ -59,6 +59,8 @@ static const struct {
 	[LINK_SESSION] = { true, 1 },
 	[LINK_RECORD] = { true, 0 },
 	[LINK_ACK] = { true, 0 },
+	[LINK_ASK] = { true, 0 },
+	[LINK_ANSWER] = { true, 0 },
 };
 
 /* A process is single-threaded where links are concerned, and no callback reads a link: one buffer serves all of them. */

@@ -24,15 +24,34 @@ enum link_type {
 	LINK_STOP,		/* parent -> child: finish and exit 0 */
 	LINK_SESSION,		/* front -> gate: an authenticated client; body see core/handover.h, one descriptor */
 	LINK_RECORD,		/* anyone -> audit: body see core/audit_client.c */
-	LINK_ACK		/* audit -> anyone */
+	LINK_ACK,		/* audit -> anyone */
+	LINK_ASK,		/* gate -> reader: body struct link_ask, and JSON behind it */
+	LINK_ANSWER		/* reader -> gate: body struct link_answer, and a piece of its text behind it */
 };
 
 /* Kinds of process, also who is at the other end of a new link. */
-enum process_kind { PROCESS_PARENT, PROCESS_FRONT, PROCESS_GATE, PROCESS_AUDIT, PROCESS_WEB, PROCESS_NUM_KINDS };
+enum process_kind { PROCESS_PARENT, PROCESS_FRONT, PROCESS_GATE, PROCESS_AUDIT, PROCESS_WEB, PROCESS_READER, PROCESS_NUM_KINDS };
 
 struct link_peer {
 	uint32_t kind;		/* enum process_kind */
 	uint32_t index;		/* which front */
+};
+
+/* A question about the trail. The ticket is whatever the asker likes; what the JSON is: audit/answers.c. */
+struct link_ask {
+	uint64_t ticket;
+};
+
+/* Its answer, in as many messages as it takes. */
+struct link_answer {
+	uint64_t ticket;
+	uint32_t kind;		/* enum link_answer_kind */
+	uint32_t reserved;
+};
+enum link_answer_kind {
+	ANSWER_PIECE,		/* more follows */
+	ANSWER_LAST,		/* the last piece of the JSON */
+	ANSWER_REFUSED		/* the question makes no sense; the text says why */
 };
 
 struct link;

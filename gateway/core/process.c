@@ -20,7 +20,7 @@
 const char *
 process_kind_name(enum process_kind kind)
 {
-	static const char *const names[PROCESS_NUM_KINDS] = { "parent", "front", "gate", "audit", "web" };
+	static const char *const names[PROCESS_NUM_KINDS] = { "parent", "front", "gate", "audit", "web", "reader" };
 
 	return (unsigned)kind < PROCESS_NUM_KINDS ? names[kind] : "?";
 }

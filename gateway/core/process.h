@@ -69,5 +69,6 @@ int process_reload_files(const uint8_t *body, size_t len, const int *fds, size_t
 __attribute__((noreturn)) void front_main(struct process *process);
 __attribute__((noreturn)) void gate_main(struct process *process);
 __attribute__((noreturn)) void audit_main(struct process *process);
+__attribute__((noreturn)) void reader_main(struct process *process);
 
 #endif

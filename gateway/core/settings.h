@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "virtgate/result.h"
 
@@ -55,6 +56,13 @@ settings_use_sasl(const struct settings *settings)
 {
 	return settings->listen_tcp || (settings->listen_tls && settings->auth_tls == AUTH_SASL) ||
 	    (settings->listen_vnc && settings->auth_vnc == AUTH_SASL);
+}
+/* Where the audit reader keeps its index of the trail: a directory of its own below state_dir. -1: the path is too long. */
+#define SETTINGS_MAX_PATH 4096
+static inline int
+settings_index_dir(const struct settings *settings, char *path, size_t size)
+{
+	return snprintf(path, size, "%s/audit-index", settings->state_dir) < (int)size ? 0 : -1;
 }
 /* The known keys in order; NULL behind the last. */
 const char *settings_key(size_t index);

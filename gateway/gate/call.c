@@ -10,6 +10,7 @@
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/outside.h"
 #include "gateway/gate/rights.h"
+#include "gateway/gate/trail.h"
 #include "gateway/gate/user.h"
 
 /* ---- the slots ---- */
@@ -71,6 +72,8 @@ call_destroy(struct call *call)
 		audit_forget(session->gate->audit, call->audit_ticket);
 	if (call->lookup_ticket != 0)
 		inventory_cancel(session->inventory, call->lookup_ticket);
+	if (call->trail_ticket != 0)
+		trail_forget(session->gate->trail, call->trail_ticket);
 	for (unsigned i = 0; i < call->num_lookups; i++) {
 		free(call->lookups[i].name);
 		free(call->lookups[i].parent);

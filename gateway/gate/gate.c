@@ -22,6 +22,7 @@
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/outside.h"
 #include "gateway/gate/rights.h"
+#include "gateway/gate/trail.h"
 
 /* Links to the fronts; a front that was started again brings a new one. */
 struct front {
@@ -183,6 +184,8 @@ on_peer(struct gate *gate, const uint8_t *body, size_t len, int fd)
 	memcpy(&peer, body, sizeof(peer));
 	if (peer.kind == PROCESS_AUDIT)
 		audit_client_connect(gate->audit, fd);
+	else if (peer.kind == PROCESS_READER)
+		trail_connect(gate->trail, fd);
 	else if (peer.kind == PROCESS_FRONT || peer.kind == PROCESS_WEB)
 		add_front(gate, peer.index, fd);
 	else
@@ -318,6 +321,7 @@ on_tick(int fd, short what, void *arg)
 	}
 	rights_tick(gate, now);
 	outside_tick(gate->outside, now);
+	trail_tick(gate->trail, now);
 }
 
 /* libvirtd's backlog was full when these dialed. */
@@ -400,7 +404,8 @@ gate_main(struct process *process)
 	gate.console_ports = console_ports_create(&gate);
 	gate.changes = changes_create(&gate);
 	gate.outside = outside_create(&gate);
-	if (gate.console_ports == NULL || gate.changes == NULL || gate.outside == NULL || create_inventories(&gate) < 0)
+	gate.trail = trail_create(&gate);
+	if (gate.console_ports == NULL || gate.changes == NULL || gate.outside == NULL || gate.trail == NULL || create_inventories(&gate) < 0)
 		fail(&gate, "out of memory");
 	for (unsigned i = 0; i < process->num_listeners; i++)
 		if (process->listeners[i].kind == LISTENER_CONTROL)
@@ -415,5 +420,6 @@ gate_main(struct process *process)
 	for (size_t i = 0; i < gate.num_inventories; i++)
 		inventory_destroy(gate.inventories[i]);
 	outside_destroy(gate.outside);
+	trail_destroy(gate.trail);
 	exit(0);
 }

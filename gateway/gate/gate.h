@@ -36,6 +36,7 @@ struct user;
 struct console;
 struct console_ports;
 struct outside;
+struct trail;
 struct shadow;
 struct difference;
 
@@ -79,6 +80,7 @@ struct gate {
 	struct console_ports *console_ports;
 	struct changes *changes;
 	struct outside *outside;
+	struct trail *trail;
 };
 
 /* ---- session.c: the life of a session ---- */
@@ -214,6 +216,7 @@ struct call {
 	enum vg_class looking_up;	/* class of the one that lookup_ticket stands for */
 	uint8_t *document;		/* owned: as admitted and encoded, in place of the client's */
 	uint64_t lookup_ticket, audit_ticket;
+	uint64_t trail_ticket;		/* of a question to the audit reader */
 	uint64_t policy;		/* gate.num_policies when it was decided */
 	uint64_t asked;			/* inventory_clock() when it was passed on */
 	char *domain_name;		/* owned: of the domain that was decided on, NULL when it is about none */

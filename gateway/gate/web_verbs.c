@@ -29,6 +29,10 @@ static const struct web_verb verbs[] = {
 	VERB(3, "can", "policy_can", web_can, NONE, false),
 	VERB(4, "sessions", "session_list", web_sessions, NONE, false),
 	VERB(5, "kill", "session_kill", web_kill, NONE, false),
+	VERB(6, "audit.search", "audit_search", web_audit, audit_read, false),
+	VERB(7, "audit.show", "audit_show", web_audit, audit_read, false),
+	VERB(8, "audit.state", "audit_state", web_audit, audit_read, false),
+	VERB(9, "audit.export", "audit_export", web_audit, audit_read, false),
 };
 
 bool
@@ -40,18 +44,15 @@ web_may(struct session *session, enum vg_permission permission)
 }
 
 void
-web_answer(struct call *call, json_t *json)
+web_answer_text(struct call *call, const char *text, size_t len)
 {
 	struct session *session = call->session;
 	struct rpc_header header = call->header;
-	char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
-	size_t len = text == NULL ? 0 : strlen(text), message_len = 0;
+	size_t message_len = 0;
 	uint8_t *message;
 
-	json_decref(json);
 	header.type = RPC_REPLY;
-	message = text == NULL ? NULL : virtgate_put(&header, text, len, &message_len);
-	free(text);
+	message = virtgate_put(&header, text, len, &message_len);
 	if (message == NULL) {
 		web_fail(call, len > VIRTGATE_MAX_JSON ? "the answer is longer than %u bytes: ask for less" : "out of memory (answers have at most %u bytes)",
 		    VIRTGATE_MAX_JSON);
@@ -60,6 +61,19 @@ web_answer(struct call *call, json_t *json)
 	call_destroy(call);
 	end_send(&session->client, message, message_len);
 	free(message);
+}
+
+void
+web_answer(struct call *call, json_t *json)
+{
+	char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+
+	json_decref(json);
+	if (text == NULL)
+		web_fail(call, "out of memory");
+	else
+		web_answer_text(call, text, strlen(text));
+	free(text);
 }
 
 static void

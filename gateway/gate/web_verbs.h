@@ -20,6 +20,8 @@ void web_take(struct session *session, const struct rpc_header *header, const ui
 
 /* Takes `json`; NULL counts as out of memory. */
 void web_answer(struct call *call, json_t *json);
+/* The same of JSON that is text already. */
+void web_answer_text(struct call *call, const char *text, size_t len);
 /* The question makes no sense: libvirt's "invalid argument". */
 __attribute__((format(printf, 2, 3))) void web_refuse(struct call *call, const char *format, ...);
 /* Not permitted: recorded, and answered with the id of the record. */
@@ -34,5 +36,7 @@ bool web_may(struct session *session, enum vg_permission permission);
 web_verb_fn web_me, web_may_objects, web_can;
 /* ---- web_sessions.c ---- */
 web_verb_fn web_sessions, web_kill;
+/* ---- web_audit.c ---- */
+web_verb_fn web_audit;
 
 #endif

@@ -67,6 +67,8 @@ set_state(struct child *child, enum child_state state, int delay_ms)
 static bool
 talk_to_each_other(enum process_kind a, enum process_kind b)
 {
+	if (a == PROCESS_READER || b == PROCESS_READER)
+		return a == PROCESS_GATE || b == PROCESS_GATE;
 	return a != b && (a == PROCESS_AUDIT || b == PROCESS_AUDIT || a == PROCESS_GATE || b == PROCESS_GATE);
 }
 
@@ -217,6 +219,8 @@ run_child(const struct child *child, int parent_fd)
 		gate_main(&process);
 	case PROCESS_AUDIT:
 		audit_main(&process);
+	case PROCESS_READER:
+		reader_main(&process);
 	default:
 		log_fatal("there is no such process");
 	}
@@ -359,6 +363,8 @@ children_reap(struct parent *parent)
 int
 children_prepare(struct parent *parent, struct vg_error *error)
 {
+	static const enum process_kind single[] = { PROCESS_AUDIT, PROCESS_GATE, PROCESS_READER };
+	const unsigned num_single = sizeof(single) / sizeof(single[0]);
 	int fronts = parent->settings->front_processes;
 
 	if (fronts == 0)
@@ -367,13 +373,14 @@ children_prepare(struct parent *parent, struct vg_error *error)
 		fronts = 1;
 	if (fronts > PARENT_MAX_FRONTS)
 		fronts = PARENT_MAX_FRONTS;
-	parent->num_children = (unsigned)fronts + 2;
+	parent->num_fronts = (unsigned)fronts;
+	parent->num_children = num_single + parent->num_fronts;
 	for (unsigned i = 0; i < parent->num_children; i++) {
 		struct child *child = &parent->children[i];
 
 		child->parent = parent;
-		child->kind = i == 0 ? PROCESS_AUDIT : i == 1 ? PROCESS_GATE : PROCESS_FRONT;
-		child->index = i < 2 ? 0 : i - 2;
+		child->kind = i < num_single ? single[i] : PROCESS_FRONT;
+		child->index = i < num_single ? 0 : i - num_single;
 		child->timer = evtimer_new(parent->base, on_timer, child);
 		if (child->timer == NULL)
 			return vg_fail(error, "out of memory");

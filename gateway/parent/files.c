@@ -150,12 +150,16 @@ int
 files_make_directories(const struct settings *settings, struct vg_error *error)
 {
 	struct sandbox_user user;
+	char index[SETTINGS_MAX_PATH];
 
+	if (settings_index_dir(settings, index, sizeof(index)) < 0)
+		return vg_fail(error, "%s: state_dir: the path is too long", settings->file);
 	if (sandbox_find_user(settings, &user, error) < 0)
 		return -1;
 	/* What is in run_dir is made here, before privileges are dropped, so it need not be the user's. */
 	if (make_directory(settings->run_dir, 0755, NULL, "run_dir", settings, error) < 0 ||
 	    make_directory(settings->state_dir, 0700, &user, "state_dir", settings, error) < 0 ||
+	    make_directory(index, 0700, &user, "state_dir", settings, error) < 0 ||
 	    make_directory(settings->audit_dir, 0700, &user, "audit_dir", settings, error) < 0)
 		return -1;
 	return 0;

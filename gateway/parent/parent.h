@@ -18,7 +18,7 @@
 #include "virtgate/result.h"
 
 #define PARENT_MAX_FRONTS	64
-#define PARENT_MAX_CHILDREN	(PARENT_MAX_FRONTS + 2)
+#define PARENT_MAX_CHILDREN	(PARENT_MAX_FRONTS + 3)
 
 enum child_state {
 	CHILD_ENDED,		/* not there, and nothing is planned */
@@ -74,8 +74,8 @@ struct parent {
 	unsigned num_guest_ports;
 	int lock;				/* run_dir/virtgated.lock */
 	int audit_key;				/* state_dir/audit-key */
-	struct child children[PARENT_MAX_CHILDREN];	/* audit, gate, then the fronts */
-	unsigned num_children;
+	struct child children[PARENT_MAX_CHILDREN];	/* audit, gate, reader, then the fronts */
+	unsigned num_children, num_fronts;
 	struct audit_client *audit;
 	struct event *signals;
 	struct event *stop_timer;
@@ -123,7 +123,7 @@ void files_close(int files[PROCESS_NUM_FILES]);
 int files_open_audit_key(const struct settings *settings, int *opened, struct vg_error *error);
 /* Those that a kind of process needs, the others -1. Borrowed. */
 void files_for(enum process_kind kind, const int from[PROCESS_NUM_FILES], int to[PROCESS_NUM_FILES]);
-/* Makes run_dir, state_dir and audit_dir where they are missing. */
+/* Makes run_dir, state_dir with the directory of the trail's index, and audit_dir where they are missing. */
 int files_make_directories(const struct settings *settings, struct vg_error *error);
 
 /* ---- listen.c ---- */

@@ -6,7 +6,7 @@
  * STARTING     a child cannot start                             STOP_FRONTS, exit code 1
  * STARTING, RUNNING  SIGTERM, SIGINT                            STOP_FRONTS
  * STOP_FRONTS  no front is left, or their time is over (killed) STOP_GATE
- * STOP_GATE    the gate has ended, or its time is over (killed) STOP_RECORD
+ * STOP_GATE    gate and reader have ended, or were killed       STOP_RECORD
  * STOP_RECORD  the record is durable, refused, or time is over  STOP_AUDIT
  * STOP_AUDIT   the audit process has ended, or was killed       STOPPED
  */
@@ -65,7 +65,7 @@ static void
 all_ready(struct parent *parent)
 {
 	parent->state = PARENT_RUNNING;
-	log_info("virtgated " VERSION " is ready with %u fronts", parent->num_children - 2);
+	log_info("virtgated " VERSION " is ready with %u fronts", parent->num_fronts);
 	record(parent, AUDIT_START, NULL);
 	notify_systemd("READY=1");
 	if (parent->foreground) {
@@ -137,11 +137,12 @@ parent_advance(struct parent *parent)
 			return;
 		parent->state = PARENT_STOP_GATE;
 		children_stop(parent, PROCESS_GATE, false);
+		children_stop(parent, PROCESS_READER, false);
 		arm_stop_timer(parent);
 		parent_advance(parent);
 		return;
 	case PARENT_STOP_GATE:
-		if (children_alive(parent, PROCESS_GATE))
+		if (children_alive(parent, PROCESS_GATE) || children_alive(parent, PROCESS_READER))
 			return;
 		parent->state = PARENT_STOP_RECORD;
 		arm_stop_timer(parent);
@@ -172,8 +173,9 @@ on_stop_timer(evutil_socket_t fd, short what, void *arg)
 		children_stop(parent, PROCESS_FRONT, true);
 		break;
 	case PARENT_STOP_GATE:
-		log_warn("the gate did not end in time");
+		log_warn("the gate or the audit reader did not end in time");
 		children_stop(parent, PROCESS_GATE, true);
+		children_stop(parent, PROCESS_READER, true);
 		break;
 	case PARENT_STOP_RECORD:
 		if (!parent->stop_recorded)

@@ -24,7 +24,7 @@ mix(uint64_t x)
 static uint64_t
 action_of(uint64_t seq)
 {
-	return seq / 3 * 2 + (seq % 3 == 2);
+	return (seq - 1) / 3 * 2 + ((seq - 1) % 3 == 2);
 }
 
 unsigned
@@ -80,7 +80,7 @@ trail_make(const char *dir, const struct trail_plan *plan)
 	FILE *out = NULL;
 
 	for (uint64_t seq = 1; seq <= plan->records; seq++) {
-		unsigned user = trail_user(plan, seq), object = trail_object(plan, seq), kind = (unsigned)(seq % 3);
+		unsigned user = trail_user(plan, seq), object = trail_object(plan, seq), kind = (unsigned)((seq - 1) % 3);
 		char op[ID_LEN + 1], time[28], head[1024], tail[1024];
 		int head_len, tail_len;
 
@@ -88,12 +88,12 @@ trail_make(const char *dir, const struct trail_plan *plan)
 		trail_time(plan, seq, time);
 		head_len = snprintf(head, sizeof(head), "{%s\"code\":\"%s\",\"connection\":{\"readonly\":false,\"uri\":\"qemu:///system\"},"
 		    "\"decision\":{\"binding\":\"team-%u\",\"permissions\":[\"domain:start\"],\"rule\":null,\"verdict\":\"%s\"},\"event\":\"%s\",",
-		    kind == 2 ? "" : "\"call\":\"domain_create\",", kind == 2 ? "VG1402I" : "VG2009I", user % 7, seq % 30 == 5 ? "deny" : "allow",
+		    kind == 2 ? "" : "\"call\":\"domain_create\",", kind == 2 ? "VG1402I" : "VG2009I", user % 7, seq % 30 == 6 ? "deny" : "allow",
 		    kind == 2 ? "console.close" : "domain.create");
 		tail_len = snprintf(tail, sizeof(tail), "\"object\":{\"class\":\"domain\",\"name\":\"guest-%u\",\"uuid\":\"%08x-0000-4000-8000-000000000000\"},"
 		    "\"op\":\"%s\",\"prev\":\"%s\",%s%s%s\"seq\":%llu,\"session\":\"01JD0000000000000000000000\",\"source\":{\"address\":\"10.0.0.%u\",\"port\":41022,"
 		    "\"via\":\"rpc-tls\"},\"stage\":\"%s\",\"time\":\"%s\",\"user\":{\"mech\":\"SCRAM-SHA-256\",\"name\":\"user-%u\",\"sasl\":\"user-%u\"}}\n",
-		    object, object, op, prev, kind == 0 ? "" : "\"result\":{\"code\":0,\"message\":\"\",\"status\":\"", kind == 0 ? "" : seq % 30 == 5 ? "denied" : "ok",
+		    object, object, op, prev, kind == 0 ? "" : "\"result\":{\"code\":0,\"message\":\"\",\"status\":\"", kind == 0 ? "" : seq % 30 == 6 ? "denied" : "ok",
 		    kind == 0 ? "" : "\"},", (unsigned long long)seq, user % 250, stages[kind], time, user, user);
 		scan_hash(head, (size_t)head_len, tail, (size_t)tail_len - 1, hash);
 		if (bytes >= plan->segment_bytes) {

@@ -219,8 +219,12 @@ probe(const struct room *room)
 {
 	const struct settings *settings = room->process->settings;
 
-	note(room, "probe write-audit %d write-state %d run %d listen %d connect %d signal %d become-root %d",
-	    can_write(settings->audit_dir), can_write(settings->state_dir), can_run_programs(), can_listen(), can_connect(),
+	char index[SETTINGS_MAX_PATH];
+
+	if (settings_index_dir(settings, index, sizeof(index)) < 0)
+		log_fatal("a path that is too long");
+	note(room, "probe write-audit %d write-state %d write-index %d run %d listen %d connect %d signal %d become-root %d",
+	    can_write(settings->audit_dir), can_write(settings->state_dir), can_write(index), can_run_programs(), can_listen(), can_connect(),
 	    kill(getppid(), 0) == 0, setuid(0) == 0);
 }
 
@@ -280,6 +284,12 @@ gate_main(struct process *process)
 
 void
 audit_main(struct process *process)
+{
+	room_main(process);
+}
+
+void
+reader_main(struct process *process)
 {
 	room_main(process);
 }

@@ -123,7 +123,7 @@ def parent(make_parent):
 # ---- start ----
 
 def test_start_joins_all_rooms_and_tells_its_ports(parent):
-    wait_until(lambda: len(parent.log(word="peer")) == 11, "all links", 5)
+    wait_until(lambda: len(parent.log(word="peer")) == 13, "all links", 5)
     with open(f"{parent.dir}/run/ports.json", encoding="utf-8") as file:
         ports = json.load(file)
     assert list(ports) == ["tcp"]
@@ -131,14 +131,16 @@ def test_start_joins_all_rooms_and_tells_its_ports(parent):
     with open(f"{parent.dir}/run/virtgated.pid", encoding="utf-8") as file:
         assert int(file.read()) == parent.process.pid
     gate, audit, fronts = parent.starts("gate")[0], parent.starts("audit")[0], parent.starts("front")
-    assert parent.peers(gate) == ["audit/0", "front/0", "front/1"]
+    assert parent.peers(gate) == ["audit/0", "front/0", "front/1", "reader/0"]
     assert parent.peers(audit) == ["front/0", "front/1", "gate/0", "parent/0"]
+    assert parent.peers(parent.starts("reader")[0]) == ["gate/0"]
     assert [parent.peers(pid) for pid in fronts] == [["audit/0", "gate/0"]] * 2
     wait_until(lambda: parent.records("VG1001I"), "the record of the start", 5)
 
 
 def test_I77_room_gets_what_its_kind_needs_and_no_more(parent):
-    for room, files, listeners in (("audit", SETTINGS, 0), ("gate", SETTINGS | POLICY, 1), ("front", SETTINGS, 1)):
+    for room, files, listeners in (("audit", SETTINGS, 0), ("gate", SETTINGS | POLICY, 1), ("front", SETTINGS, 1),
+                                    ("reader", 0, 0)):
         for line in parent.log(room, "start"):
             seen = dict(re.findall(r"(\w+) (\d+)", line[3]))
             assert int(seen["files"]) == files
@@ -160,16 +162,16 @@ def test_I65_I77_room_can_do_its_own_job_and_no_other(make_parent, build):
         if "-fsanitize=address" in log.read():
             pytest.skip("a build with sanitizers is not confined: it writes reports")
     parent = make_parent()
-    parent.behave("audit:probe", "gate:probe", "front:probe")
+    parent.behave("audit:probe", "gate:probe", "front:probe", "reader:probe")
     parent.start()
     can = {line[0]: {word for word, yes in re.findall(r"([a-z-]+) ([01])", line[3]) if yes == "1"}
            for line in parent.log(word="probe")}
     as_root = {"become-root"} if os.geteuid() == 0 and parent.settings.get("user") == "root" else set()
-    assert can == {"audit": {"write-audit"} | as_root, "gate": as_root, "front/0": {"connect"} | as_root,
+    assert can == {"audit": {"write-audit"} | as_root, "gate": as_root, "reader": {"write-index"} | as_root, "front/0": {"connect"} | as_root,
                    "front/1": {"connect"} | as_root}
 
 
-@pytest.mark.parametrize("room", ["front", "gate", "audit"])
+@pytest.mark.parametrize("room", ["front", "gate", "audit", "reader"])
 def test_room_that_cannot_start_ends_the_start_with_its_reason(make_parent, room):
     parent = make_parent()
     parent.behave(f"{room}:fail")
@@ -257,7 +259,7 @@ def test_in_the_background_it_returns_when_ready(make_parent):
         pid = int(file.read())
     rooms = parent.starts("")
     try:
-        assert len(rooms) == 4 and all(map(alive, rooms))
+        assert len(rooms) == 5 and all(map(alive, rooms))
     finally:
         os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not any(map(alive, rooms + [pid])), "the end of all", 5)
@@ -312,9 +314,9 @@ def test_command_line(make_parent):
 
 # ---- falls ----
 
-@pytest.mark.parametrize("room, number", [("front", 2), ("gate", 1), ("audit", 1)])
+@pytest.mark.parametrize("room, number", [("front", 2), ("gate", 1), ("audit", 1), ("reader", 1)])
 def test_I76_room_that_is_killed_is_started_and_joined_again(parent, room, number):
-    wait_until(lambda: len(parent.log(word="peer")) == 11, "all links", 5)
+    wait_until(lambda: len(parent.log(word="peer")) == 13, "all links", 5)
     first = parent.starts(room)[0]
     neighbours = {pid: len(parent.peers(pid)) for pid in parent.starts("")}
     peers = parent.peers(first)
@@ -354,6 +356,7 @@ def test_reload_gives_each_room_its_files(parent):
     assert parent.reload("VG1004I") == ""
     assert [int(line[3]) for line in parent.log("gate", "reload")] == [SETTINGS | POLICY]
     assert [int(line[3]) for line in parent.log("audit", "reload")] == [SETTINGS]
+    assert [int(line[3]) for line in parent.log("reader", "reload")] == [0]
     assert [int(line[3]) for line in parent.log("front", "reload")] == [SETTINGS] * 2
 
 
@@ -393,7 +396,7 @@ def test_room_that_falls_during_a_reload_does_not_hold_it_up(parent):
     front = parent.starts("front")[0]
     os.kill(front, signal.SIGSTOP)
     parent.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: len(parent.log(word="reload")) == 3, "the others", 5)
+    wait_until(lambda: len(parent.log(word="reload")) == 4, "the others", 5)
     assert not parent.records("VG1004I")
     os.kill(front, signal.SIGKILL)
     wait_until(lambda: parent.records("VG1004I"), "the end of the reload", 5)
@@ -432,7 +435,7 @@ def test_stop_goes_front_to_back_and_is_recorded(parent):
     code, errors = parent.stop()
     assert code == 0, errors
     order = [line[0].partition("/")[0] for line in parent.log(word="stop")]
-    assert order == ["front", "front", "gate", "audit"]
+    assert (order[:2], sorted(order[2:4]), order[4:]) == (["front", "front"], ["gate", "reader"], ["audit"])
     seen = [line[2] for line in parent.log("audit")]
     assert seen.index("stop") > max(i for i, word in enumerate(seen) if word == "record")
     assert parent.records("VG1002I") == [""]
@@ -441,7 +444,7 @@ def test_stop_goes_front_to_back_and_is_recorded(parent):
 
 
 def test_rooms_that_do_not_stop_are_killed_in_time(parent):
-    parent.behave("front:deaf", "gate:deaf", "audit:deaf")
+    parent.behave("front:deaf", "gate:deaf", "audit:deaf", "reader:deaf")
     rooms = parent.starts("")
     code, errors = parent.stop(seconds=5.0)
     assert code == 0

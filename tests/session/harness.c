@@ -1,5 +1,6 @@
 #include "tests/session/harness.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -27,7 +28,8 @@
 
 static struct {
 	char dir[64], path[96];
-	pid_t gate;
+	pid_t gate, reader;		/* reader: 0 where there is none */
+	int reader_fd;			/* its parent's end */
 	int stop_pipe[2];
 	pthread_t rooms;
 	struct event_base *base;
@@ -233,11 +235,14 @@ harness_start(const char *policy)
 	assert_int_equal(pthread_create(&h.rooms, NULL, run_rooms, NULL), 0);
 }
 
+static void stop_reader(void);
+
 void
 harness_stop(void)
 {
 	int status = 0;
 
+	stop_reader();
 	(void)!write(h.stop_pipe[1], "x", 1);
 	pthread_join(h.rooms, NULL);
 	assert_int_equal(link_send(h.parent, LINK_STOP, NULL, 0, NULL, 0), 0);
@@ -289,8 +294,8 @@ all_records(void)
 	return text;
 }
 
-static bool
-has_record(const char *one, const char *other)
+bool
+harness_has_record(const char *one, const char *other)
 {
 	char *text = all_records(), *rest = text, *line;
 	bool found = false;
@@ -305,7 +310,7 @@ void
 harness_expect_record(const char *one, const char *other)
 {
 	for (int waited = 0; waited < DEADLINE_MS; waited += 10) {
-		if (has_record(one, other))
+		if (harness_has_record(one, other))
 			return;
 		poll(NULL, 0, 10);
 	}
@@ -366,6 +371,73 @@ web_connect(const char *user)
 {
 	return hand_over((struct vg_identity){ .proofs = VG_PROOF_SASL, .via = VG_VIA_WEB, .address = "192.0.2.8", .port = 4713,
 	    .sasl_name = (char *)(uintptr_t)user });
+}
+
+/* Tells the room at this link of the other end of a new one, of this kind. */
+static void
+tell_peer(struct link *link, enum process_kind kind, int fd)
+{
+	struct link_peer peer = { .kind = kind, .index = 0 };
+
+	assert_int_equal(link_send(link, LINK_PEER, &peer, sizeof(peer), &fd, 1), 0);
+	close(fd);
+}
+
+int
+harness_reader(void)
+{
+	int fds[2];
+
+	assert_int_equal(link_pair(fds), 0);
+	tell_peer(h.parent, PROCESS_READER, fds[1]);
+	assert_int_equal(fcntl(fds[0], F_SETFL, 0), 0);
+	return fds[0];
+}
+
+void
+harness_start_reader(void (*main_function)(struct process *process), const char *audit_dir, const char *state_dir)
+{
+	struct process process = { .kind = PROCESS_READER };
+	struct event_base *base = event_base_new();
+	struct vg_error error;
+	struct link *parent;
+	char text[1024];
+	int fds[2];
+
+	settings_text(text, sizeof(text));
+	(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "audit_dir = \"%s\"\nstate_dir = \"%s\"\n", audit_dir, state_dir);
+	process.settings = settings_parse(text, "test.conf", &error);
+	assert_non_null(process.settings);
+	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
+		process.files[i] = -1;
+	assert_int_equal(link_pair(fds), 0);
+	process.parent_fd = fds[1];
+	h.reader = fork();
+	assert_true(h.reader >= 0);
+	if (h.reader == 0)
+		main_function(&process);
+	close(fds[1]);
+	settings_destroy(process.settings);
+	h.reader_fd = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+	parent = link_create(base, fds[0], on_message, on_closed, NULL);
+	assert_int_equal(link_pair(fds), 0);
+	tell_peer(parent, PROCESS_GATE, fds[0]);
+	tell_peer(h.parent, PROCESS_READER, fds[1]);
+	link_destroy(parent);
+	event_base_free(base);
+}
+
+static void
+stop_reader(void)
+{
+	int status = 0;
+
+	if (h.reader == 0)
+		return;
+	close(h.reader_fd);
+	assert_int_equal(waitpid(h.reader, &status, 0), h.reader);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 void

@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "gateway/core/process.h"
 #include "proto/rpc.h"
 
 #define MAX_MESSAGE 65536u
@@ -41,6 +42,8 @@ void harness_audit(bool works);
 void harness_audit_hold(bool holds);
 /* Waits until a record holds both texts; fails the test after five seconds. */
 void harness_expect_record(const char *one, const char *other);
+/* Does one hold them now? */
+bool harness_has_record(const char *one, const char *other);
 /* Calls of sessions (not of the inventory) that reached libvirtd, and the last one. */
 size_t harness_num_forwarded(void);
 void harness_last_forwarded(struct message *last);
@@ -55,6 +58,12 @@ void harness_event_id(const char *name, const uint8_t uuid[16], int32_t id);
 int client_connect(const char *user);
 /* A browser of user "sasl:NAME", as the web front hands it over. */
 int web_connect(const char *user);
+/*
+ * A link to an audit reader that the test plays: one message a packet, its type in the first four bytes (core/link.h). The caller closes it.
+ */
+int harness_reader(void);
+/* A real audit reader, `main` of it, for the trail in `audit_dir`; joined with the gate. Ended by harness_stop(). */
+void harness_start_reader(void (*main)(struct process *process), const char *audit_dir, const char *state_dir);
 /* Sends a question to the program VIRTGATE. */
 void web_send(int fd, uint32_t serial, const char *json);
 /* The JSON in its answer; the caller drops it. */

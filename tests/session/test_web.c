@@ -6,11 +6,15 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "gateway/core/link.h"
 #include "proto/virtgate.h"
+#include "tests/bench/trail.h"
 #include "tests/session/harness.h"
 
 static const char policy[] = "{ \"version\": 1, \"sets\": { \"web\": { \"domain\": [\"web-*\"] } }, \"bindings\": ["
@@ -390,6 +394,233 @@ test_sessions_and_kill(void **state)
 	close(root);
 }
 
+/* ---- the trail ---- */
+
+static void
+run_reader(struct process *process)
+{
+	reader_main(process);
+}
+
+/* The question that reached the reader that the test plays. */
+static json_t *
+take_question(int reader, uint64_t *ticket)
+{
+	static uint8_t packet[4 + LINK_MAX_BODY];
+	ssize_t len = recv(reader, packet, sizeof(packet), 0);
+	uint32_t type;
+
+	assert_true(len > 12);
+	memcpy(&type, packet, sizeof(type));
+	assert_int_equal(type, LINK_ASK);
+	memcpy(ticket, packet + 4, sizeof(*ticket));
+	return json_loadb((const char *)packet + 12, (size_t)len - 12, 0, NULL);
+}
+
+static void
+send_answer(int reader, uint64_t ticket, enum link_answer_kind kind, const char *text)
+{
+	struct link_answer head = { .ticket = ticket, .kind = kind };
+	const uint32_t type = LINK_ANSWER;
+	uint8_t packet[1024];
+	size_t len = 4 + sizeof(head) + strlen(text);
+
+	memcpy(packet, &type, 4);
+	memcpy(packet + 4, &head, sizeof(head));
+	memcpy(packet + 4 + sizeof(head), text, strlen(text));
+	assert_int_equal(send(reader, packet, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+static void
+test_the_trail_takes_audit_read(void **state)
+{
+	static const struct { const char *question, *code; } rows[] = { { "{\"verb\":\"audit.search\"}", "VG5006W" },
+		{ "{\"verb\":\"audit.show\",\"id\":\"1\"}", "VG5007W" }, { "{\"verb\":\"audit.state\"}", "VG5008W" },
+		{ "{\"verb\":\"audit.export\",\"format\":\"cef\"}", "VG5009W" } };
+	int reader = harness_reader(), fd = open_web("alice");
+	struct pollfd wait = { .fd = reader, .events = POLLIN };
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		expect_refused(fd, i + 2, rows[i].question, RPC_ERR_ACCESS_DENIED, "access denied: 'audit:read' on this host (decision ");
+		harness_expect_record(rows[i].code, "audit:read");
+	}
+	assert_int_equal(poll(&wait, 1, 0), 0);		/* it was asked nothing */
+	close(fd);
+	close(reader);
+}
+
+static void
+test_a_question_waits_and_others_do_not(void **state)
+{
+	static struct message answer;
+	int reader = harness_reader(), fd = open_web("carol");
+	uint64_t ticket, second;
+	json_t *question, *json;
+
+	(void)state;
+	web_send(fd, 2, "{\"verb\":\"audit.search\",\"user\":\"alice\",\"limit\":5}");
+	question = take_question(reader, &ticket);
+	assert_string_equal(text_of(question, "user"), "alice");
+	json_decref(question);
+	web_send(fd, 3, "{\"verb\":\"audit.state\"}");
+	json_decref(take_question(reader, &second));
+	/* meanwhile everything else goes on, and answers come in any order */
+	json_decref(web_ask(fd, 4, "{\"verb\":\"me\"}"));
+	send_answer(reader, second, ANSWER_LAST, "{\"state\":\"whole\"}");
+	assert_true(client_receive(fd, &answer));
+	assert_int_equal(answer.header.serial, 3);
+	send_answer(reader, ticket + 1000, ANSWER_LAST, "{}");		/* nobody's */
+	send_answer(reader, ticket, ANSWER_PIECE, "{\"records\":[");
+	send_answer(reader, ticket, ANSWER_PIECE, "");
+	send_answer(reader, ticket, ANSWER_LAST, "7]}");
+	assert_true(client_receive(fd, &answer));
+	assert_int_equal(answer.header.serial, 2);
+	json = web_json(&answer);
+	assert_int_equal(json_integer_value(json_array_get(json_object_get(json, "records"), 0)), 7);
+	json_decref(json);
+	/* one that makes no sense */
+	web_send(fd, 5, "{\"verb\":\"audit.search\",\"limit\":-1}");
+	json_decref(take_question(reader, &ticket));
+	send_answer(reader, ticket, ANSWER_REFUSED, "\"limit\" must be a number");
+	assert_true(client_receive(fd, &answer));
+	expect_error(&answer, RPC_ERR_INVALID_ARG, "invalid argument: \"limit\" must be a number");
+	close(fd);
+	close(reader);
+}
+
+static void
+test_who_leaves_is_forgotten(void **state)
+{
+	int reader = harness_reader(), fd = open_web("carol");
+	uint64_t ticket;
+
+	(void)state;
+	web_send(fd, 2, "{\"verb\":\"audit.search\"}");
+	json_decref(take_question(reader, &ticket));
+	close(fd);
+	harness_expect_record("session.logout", "carol");
+	send_answer(reader, ticket, ANSWER_PIECE, "{");
+	send_answer(reader, ticket, ANSWER_LAST, "}");
+	fd = open_web("carol");
+	json_decref(web_ask(fd, 2, "{\"verb\":\"me\"}"));
+	close(fd);
+	close(reader);
+}
+
+static void
+test_a_reader_that_is_away(void **state)
+{
+	static struct message answer;
+	int fd = open_web("carol"), reader;
+	uint64_t ticket;
+
+	(void)state;
+	expect_refused(fd, 2, "{\"verb\":\"audit.search\"}", RPC_ERR_INTERNAL, "the audit reader is away");
+	reader = harness_reader();
+	do {	/* the gate may not have heard of it yet */
+		web_send(fd, 3, "{\"verb\":\"audit.search\"}");
+	} while (poll(&(struct pollfd){ .fd = reader, .events = POLLIN }, 1, 100) == 0 && client_receive(fd, &answer));
+	json_decref(take_question(reader, &ticket));
+	close(reader);
+	assert_true(client_receive(fd, &answer));
+	expect_error(&answer, RPC_ERR_INTERNAL, "the audit reader ended before it answered");
+	expect_refused(fd, 4, "{\"verb\":\"audit.search\"}", RPC_ERR_INTERNAL, "the audit reader is away");
+	close(fd);
+}
+
+static void
+test_I11_right_that_ends_before_the_answer(void **state)
+{
+	static const char less[] = "{ \"version\": 1, \"bindings\": ["
+	    "{ \"id\": \"look\", \"who\": [\"sasl:carol\"], \"role\": \"viewer\", \"on\": [\"*\"] } ] }";
+	static struct message answer;
+	int reader = harness_reader(), fd = open_web("carol");
+	uint64_t ticket;
+	char *told;
+
+	(void)state;
+	web_send(fd, 2, "{\"verb\":\"audit.search\"}");
+	json_decref(take_question(reader, &ticket));
+	told = harness_reload(less);
+	assert_string_equal(told, "");
+	free(told);
+	send_answer(reader, ticket, ANSWER_LAST, "{\"records\":[\"secret\"]}");
+	assert_true(client_receive(fd, &answer));
+	expect_error(&answer, RPC_ERR_ACCESS_DENIED, "'audit:read'");
+	close(fd);
+	close(reader);
+}
+
+static void
+test_an_export_is_on_record_once(void **state)
+{
+	static struct message answer;
+	int reader = harness_reader(), fd = open_web("carol");
+	uint64_t ticket;
+
+	(void)state;
+	web_send(fd, 2, "{\"verb\":\"audit.export\",\"format\":\"jsonl\",\"after\":7}");
+	json_decref(take_question(reader, &ticket));
+	send_answer(reader, ticket, ANSWER_LAST, "{}");
+	assert_true(client_receive(fd, &answer));
+	assert_false(harness_has_record("VG5009I", "audit"));
+	web_send(fd, 3, "{\"verb\":\"audit.export\",\"format\":\"jsonl\",\"user\":\"alice\"}");
+	json_decref(take_question(reader, &ticket));
+	send_answer(reader, ticket, ANSWER_LAST, "{}");
+	assert_true(client_receive(fd, &answer));
+	harness_expect_record("VG5009I", "args={\"format\":\"jsonl\",\"user\":\"alice\"}");
+	close(fd);
+	close(reader);
+}
+
+static void
+test_the_real_reader_answers(void **state)
+{
+	const struct trail_plan plan = { .records = 300, .users = 10, .objects = 30, .per_day = 100, .segment_bytes = 100000 };
+	char dir[] = "/tmp/virtgate-trail-XXXXXX", path[64], command[128];
+	int fd = open_web("carol");
+	json_t *answer;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	trail_make(dir, &plan);
+	(void)snprintf(path, sizeof(path), "%s/audit-index", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	(void)snprintf(command, sizeof(command), "chmod -R a+rwX %s", dir);	/* as root the reader becomes somebody else */
+	assert_int_equal(system(command), 0);
+	harness_start_reader(run_reader, dir, dir);
+	answer = web_ask(fd, 2, "{\"verb\":\"audit.search\",\"limit\":3,\"result\":\"denied\"}");
+	assert_int_equal(json_array_size(json_object_get(answer, "records")), 3);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(json_object_get(answer, "records"), 0), "seq")), 276);
+	json_decref(answer);
+	answer = web_ask(fd, 3, "{\"verb\":\"audit.show\",\"id\":\"300\"}");
+	assert_int_equal(json_array_size(json_object_get(answer, "records")), 1);
+	json_decref(answer);
+	answer = web_ask(fd, 4, "{\"verb\":\"audit.export\",\"format\":\"rfc5424\",\"after\":290}");
+	assert_non_null(strstr(text_of(answer, "text"), "[virtgate@32473 seq=\"291\""));
+	assert_true(json_is_null(json_object_get(answer, "next")));
+	json_decref(answer);
+	for (uint32_t serial = 5;; serial++) {
+		bool whole;
+
+		answer = web_ask(fd, serial, "{\"verb\":\"audit.state\"}");
+		whole = strcmp(text_of(answer, "state"), "whole") == 0;
+		if (!whole)
+			assert_string_equal(text_of(answer, "state"), "checking");
+		else
+			assert_int_equal(json_integer_value(json_object_get(answer, "records")), 300);
+		json_decref(answer);
+		if (whole)
+			break;
+		poll(NULL, 0, 20);
+	}
+	expect_refused(fd, 1000, "{\"verb\":\"audit.search\",\"limit\":0}", RPC_ERR_INVALID_ARG, "\"limit\" must be");
+	close(fd);
+	(void)snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
 int
 main(void)
 {
@@ -399,7 +630,9 @@ main(void)
 		TEST(test_more_objects_than_may_be_asked_for), TEST(test_a_question_that_is_no_string_ends_the_session), TEST(test_me),
 		TEST(test_may_is_what_the_call_would_say), TEST(test_I66_may_of_what_does_not_belong_together),
 		TEST(test_may_needs_an_open_connection), TEST(test_can_says_what_the_command_line_says),
-		TEST(test_can_about_others_takes_policy_read), TEST(test_sessions_and_kill),
+		TEST(test_can_about_others_takes_policy_read), TEST(test_sessions_and_kill), TEST(test_the_trail_takes_audit_read),
+		TEST(test_a_question_waits_and_others_do_not), TEST(test_who_leaves_is_forgotten), TEST(test_a_reader_that_is_away),
+		TEST(test_I11_right_that_ends_before_the_answer), TEST(test_an_export_is_on_record_once), TEST(test_the_real_reader_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

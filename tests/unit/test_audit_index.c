@@ -172,10 +172,10 @@ test_operations_and_numbers(void **state)
 	char op[ID_LEN + 1];
 
 	(void)state;
-	trail_op(300, op);
+	trail_op(301, op);
 	assert_int_equal(audit_query_op(index, op, places, 8, &error), 2);
-	assert_int_equal(places[0].seq, 300);
-	assert_int_equal(places[1].seq, 301);
+	assert_int_equal(places[0].seq, 301);
+	assert_int_equal(places[1].seq, 302);
 	assert_int_equal(audit_query_seq(index, 2999, places, &error), 1);
 	assert_int_equal(places[0].seq, 2999);
 	assert_int_equal(audit_query_seq(index, 3001, places, &error), 0);

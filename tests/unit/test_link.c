@@ -317,7 +317,7 @@ test_broken_rules_close(void **state)
 		uint32_t type;
 		size_t len, num_fds;
 	} bad[] = {
-		{ 0, 4, 0 }, { LINK_ACK + 1, 4, 0 }, { UINT32_MAX, 8, 0 }, { LINK_READY, 3, 0 },
+		{ 0, 4, 0 }, { LINK_ANSWER + 1, 4, 0 }, { UINT32_MAX, 8, 0 }, { LINK_READY, 3, 0 },
 		{ LINK_RECORD, sizeof(large), 0 }, { LINK_RECORD, 8, 1 }, { LINK_SESSION, 8, 2 },
 	};
 

@@ -1,0 +1,58 @@
+/*
+ * web_audit.c: the verbs about the audit trail: audit.search, audit.show, audit.state, audit.export. The audit reader answers them (audit/answers.c
+ * says what they take and give); here it is asked whether he may, before and again when the answer is there, and the call waits.
+ */
+#include <string.h>
+
+#include "gateway/gate/trail.h"
+#include "gateway/gate/web_verbs.h"
+
+static void
+on_answer(enum trail_result result, const char *text, size_t len, void *arg)
+{
+	struct call *call = arg;
+	struct session *session = call->session;
+
+	call->trail_ticket = 0;
+	if (!web_may(session, VG_PERM_audit_read))	/* the right has ended meanwhile */
+		web_deny(call, VG_PERM_audit_read);
+	else if (result == TRAIL_ANSWERED)
+		web_answer_text(call, text, len);
+	else if (result == TRAIL_REFUSED)
+		web_refuse(call, "%s", text);
+	else
+		web_fail(call, "%s", text);
+	session_update_reading(session);
+}
+
+/* Who takes the trail away is on record, once: at the first page. */
+static void
+record_export(struct call *call, const json_t *request)
+{
+	const struct vg_object host = { .class = VG_CLASS_audit };
+	struct judgement judgement = { .verdict = DECIDE_ALLOW, .num_permissions = 1, .permissions = { VG_PERM_audit_read }, .about = { .object = host } };
+	json_t *args;
+
+	if (json_object_get(request, "after") != NULL)
+		return;
+	judgement.decision = decide_one(call->session, VG_PERM_audit_read, &host);
+	call->record = record_call(call, &judgement, NULL, 0);
+	args = json_deep_copy(request);
+	(void)json_object_del(args, "verb");
+	if (call->record != NULL)
+		(void)json_object_set(call->record, "args", args);
+	json_decref(args);
+	record_access(call);
+}
+
+void
+web_audit(struct call *call, const json_t *request)
+{
+	bool export = strcmp(json_string_value(json_object_get(request, "verb")), "audit.export") == 0;
+
+	call->trail_ticket = trail_ask(call->session->gate->trail, request, on_answer, call);
+	if (call->trail_ticket == 0)
+		web_fail(call, "the audit reader is away: ask again");
+	else if (export)
+		record_export(call, request);
+}
