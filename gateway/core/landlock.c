@@ -4,16 +4,18 @@
  *
  *	audit	reads the system's files, and writes below audit_dir and state_dir
  *	reader	reads the system's files and the trail, and writes its index below state_dir
+ *	sink	reads the system's files and the trail, and writes its position below state_dir/sinks
  *	gate	reads the system's files
  *	front	reads files (SASL's and Kerberos' may be anywhere), and writes below /var/tmp (Kerberos' replay cache)
  *
- * None starts a program, none listens, none but the front (LDAP behind SASL) connects by TCP. UNIX sockets are reached by
+ * None starts a program, none listens, none but the front (LDAP behind SASL) and sinks (collectors) connects by TCP. UNIX sockets are reached by
  * the permissions on their paths. A kernel without Landlock, or with an older one, enforces what it knows.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -105,6 +107,14 @@ permit_for(int ruleset, enum process_kind kind, const struct settings *settings,
 			return -1;
 		return permit(ruleset, settings->audit_dir, FS_READ, handled);
 	}
+	if (kind == PROCESS_SINK) {
+		if (snprintf(path, sizeof(path), "%s/" SETTINGS_SINKS_DIR, settings->state_dir) >= (int)sizeof(path)) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		return permit(ruleset, settings->audit_dir, FS_READ, handled) < 0 ? -1 :
+		    permit(ruleset, path, FS_READ | FS_STORE, handled);
+	}
 	if (kind != PROCESS_AUDIT)
 		return 0;
 	return permit(ruleset, settings->audit_dir, FS_READ | FS_STORE, handled) < 0 ? -1 :
@@ -124,7 +134,7 @@ sandbox_confine(enum process_kind kind, const struct settings *settings, struct 
 		log_info("this kernel has no Landlock: files are guarded by their permissions alone");
 		return 0;
 	}
-	if (kind == PROCESS_FRONT)
+	if (kind == PROCESS_FRONT || kind == PROCESS_SINK)
 		handled.net &= ~NET_CONNECT_TCP;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
 	if (fd >= 0 && permit_for(fd, kind, settings, handled.fs) == 0)

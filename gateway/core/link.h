@@ -30,7 +30,7 @@ enum link_type {
 };
 
 /* Kinds of process, also who is at the other end of a new link. */
-enum process_kind { PROCESS_PARENT, PROCESS_FRONT, PROCESS_GATE, PROCESS_AUDIT, PROCESS_WEB, PROCESS_READER, PROCESS_NUM_KINDS };
+enum process_kind { PROCESS_PARENT, PROCESS_FRONT, PROCESS_GATE, PROCESS_AUDIT, PROCESS_WEB, PROCESS_READER, PROCESS_SINK, PROCESS_NUM_KINDS };
 
 struct link_peer {
 	uint32_t kind;		/* enum process_kind */

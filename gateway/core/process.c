@@ -20,7 +20,7 @@
 const char *
 process_kind_name(enum process_kind kind)
 {
-	static const char *const names[PROCESS_NUM_KINDS] = { "parent", "front", "gate", "audit", "web", "reader" };
+	static const char *const names[PROCESS_NUM_KINDS] = { "parent", "front", "gate", "audit", "web", "reader", "sink" };
 
 	return (unsigned)kind < PROCESS_NUM_KINDS ? names[kind] : "?";
 }
@@ -28,8 +28,8 @@ process_kind_name(enum process_kind kind)
 const char *
 process_name(enum process_kind kind, unsigned index, char *buf, size_t size)
 {
-	if (kind == PROCESS_FRONT)
-		(void)snprintf(buf, size, "front/%u", index);
+	if (kind == PROCESS_FRONT || kind == PROCESS_SINK)
+		(void)snprintf(buf, size, "%s/%u", process_kind_name(kind), index);
 	else
 		(void)snprintf(buf, size, "%s", process_kind_name(kind));
 	return buf;

@@ -70,5 +70,7 @@ __attribute__((noreturn)) void front_main(struct process *process);
 __attribute__((noreturn)) void gate_main(struct process *process);
 __attribute__((noreturn)) void audit_main(struct process *process);
 __attribute__((noreturn)) void reader_main(struct process *process);
+/* `index` is that of its text in audit_sinks. */
+__attribute__((noreturn)) void sink_main(struct process *process);
 
 #endif

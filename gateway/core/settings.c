@@ -332,6 +332,15 @@ check_together(const config_t *config, const struct settings *settings, struct v
 		return vg_fail(error, "%s: vnc_port %s is another listener's",
 		    place(config, file, "vnc_port", at, sizeof(at)), settings->vnc_port);
 	}
+	if (settings->audit_sinks.num > SETTINGS_MAX_SINKS)
+		return vg_fail(error, "%s: audit_sinks has %zu sinks, at most %d are possible",
+		    place(config, file, "audit_sinks", at, sizeof(at)), settings->audit_sinks.num, SETTINGS_MAX_SINKS);
+	if ((settings->audit_sink_cert_file == NULL) != (settings->audit_sink_key_file == NULL)) {
+		const char *key = settings->audit_sink_cert_file != NULL ? "audit_sink_cert_file" : "audit_sink_key_file";
+
+		(void)vg_fail(error, "%s: %s is set alone", place(config, file, key, at, sizeof(at)), key);
+		return vg_hint(error, "audit_sink_cert_file and audit_sink_key_file belong together");
+	}
 	if (settings->allowed_uris.num == 0) {
 		(void)vg_fail(error, "%s: allowed_uris is empty: no client could open anything",
 		    place(config, file, "allowed_uris", at, sizeof(at)));
@@ -416,7 +425,8 @@ out:
 /* ---- reload ---- */
 
 static const char *const fixed[] = {
-	"listen_tls", "listen_tcp", "listen_unix", "listen_vnc", "listen_addr", "tls_port", "tcp_port", "vnc_port", "vnc_ports", "unix_socket", "audit_dir", "audit_segment_mib", "audit_keep_days", "audit_keep_mib", "state_dir",
+	"listen_tls", "listen_tcp", "listen_unix", "listen_vnc", "listen_addr", "tls_port", "tcp_port", "vnc_port", "vnc_ports", "unix_socket", "audit_dir", "audit_segment_mib", "audit_keep_days", "audit_keep_mib", "audit_sinks", "audit_sink_ca_file", "audit_sink_cert_file",
+	"audit_sink_key_file", "state_dir",
 	"run_dir", "user", "group", "front_processes", "log_outputs",
 };
 

@@ -201,6 +201,20 @@ check_filter(const char *value)
 	    "LEVEL:NAME with a level from 1 to 4";
 }
 
+/* The sink itself says what is wrong behind these words. */
+static const char *
+check_sink(const char *value)
+{
+	static const char *const begins[] = { "journald:/", "syslog:/", "syslog+tcp://", "syslog+tls://" };
+
+	if (strcmp(value, "journald") == 0 || strcmp(value, "syslog") == 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+		if (strncmp(value, begins[i], strlen(begins[i])) == 0 && strlen(value) > strlen(begins[i]))
+			return NULL;
+	return "journald[:/PATH], syslog[:/PATH], syslog+tcp://HOST[:PORT] or syslog+tls://HOST[:PORT]";
+}
+
 /* Keys that are not here take any string that is not empty: names and globs. */
 static const struct {
 	const char *key;
@@ -216,6 +230,10 @@ static const struct {
 	{ "crl_file", check_path },
 	{ "policy_file", check_path },
 	{ "audit_dir", check_path },
+	{ "audit_sinks", check_sink },
+	{ "audit_sink_ca_file", check_path },
+	{ "audit_sink_cert_file", check_path },
+	{ "audit_sink_key_file", check_path },
 	{ "state_dir", check_path },
 	{ "run_dir", check_path },
 	{ "sasl_conf_dir", check_path },

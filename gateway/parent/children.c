@@ -69,6 +69,8 @@ talk_to_each_other(enum process_kind a, enum process_kind b)
 {
 	if (a == PROCESS_READER || b == PROCESS_READER)
 		return a == PROCESS_GATE || b == PROCESS_GATE;
+	if (a == PROCESS_SINK || b == PROCESS_SINK)
+		return false;
 	return a != b && (a == PROCESS_AUDIT || b == PROCESS_AUDIT || a == PROCESS_GATE || b == PROCESS_GATE);
 }
 
@@ -221,6 +223,8 @@ run_child(const struct child *child, int parent_fd)
 		audit_main(&process);
 	case PROCESS_READER:
 		reader_main(&process);
+	case PROCESS_SINK:
+		sink_main(&process);
 	default:
 		log_fatal("there is no such process");
 	}
@@ -366,6 +370,7 @@ children_prepare(struct parent *parent, struct vg_error *error)
 	static const enum process_kind single[] = { PROCESS_AUDIT, PROCESS_GATE, PROCESS_READER };
 	const unsigned num_single = sizeof(single) / sizeof(single[0]);
 	int fronts = parent->settings->front_processes;
+	unsigned first_sink;
 
 	if (fronts == 0)
 		fronts = (int)sysconf(_SC_NPROCESSORS_ONLN);
@@ -374,13 +379,14 @@ children_prepare(struct parent *parent, struct vg_error *error)
 	if (fronts > PARENT_MAX_FRONTS)
 		fronts = PARENT_MAX_FRONTS;
 	parent->num_fronts = (unsigned)fronts;
-	parent->num_children = num_single + parent->num_fronts;
+	first_sink = num_single + parent->num_fronts;
+	parent->num_children = first_sink + (unsigned)parent->settings->audit_sinks.num;
 	for (unsigned i = 0; i < parent->num_children; i++) {
 		struct child *child = &parent->children[i];
 
 		child->parent = parent;
-		child->kind = i < num_single ? single[i] : PROCESS_FRONT;
-		child->index = i < num_single ? 0 : i - num_single;
+		child->kind = i < num_single ? single[i] : i < first_sink ? PROCESS_FRONT : PROCESS_SINK;
+		child->index = i < num_single ? 0 : i < first_sink ? i - num_single : i - first_sink;
 		child->timer = evtimer_new(parent->base, on_timer, child);
 		if (child->timer == NULL)
 			return vg_fail(error, "out of memory");

@@ -150,9 +150,10 @@ int
 files_make_directories(const struct settings *settings, struct vg_error *error)
 {
 	struct sandbox_user user;
-	char index[SETTINGS_MAX_PATH];
+	char index[SETTINGS_MAX_PATH], sinks[4096];
 
-	if (settings_index_dir(settings, index, sizeof(index)) < 0)
+	if (settings_index_dir(settings, index, sizeof(index)) < 0 ||
+	    snprintf(sinks, sizeof(sinks), "%s/" SETTINGS_SINKS_DIR, settings->state_dir) >= (int)sizeof(sinks))
 		return vg_fail(error, "%s: state_dir: the path is too long", settings->file);
 	if (sandbox_find_user(settings, &user, error) < 0)
 		return -1;
@@ -160,7 +161,8 @@ files_make_directories(const struct settings *settings, struct vg_error *error)
 	if (make_directory(settings->run_dir, 0755, NULL, "run_dir", settings, error) < 0 ||
 	    make_directory(settings->state_dir, 0700, &user, "state_dir", settings, error) < 0 ||
 	    make_directory(index, 0700, &user, "state_dir", settings, error) < 0 ||
-	    make_directory(settings->audit_dir, 0700, &user, "audit_dir", settings, error) < 0)
+	    make_directory(settings->audit_dir, 0700, &user, "audit_dir", settings, error) < 0 ||
+	    (settings->audit_sinks.num > 0 && make_directory(sinks, 0700, &user, "state_dir", settings, error) < 0))
 		return -1;
 	return 0;
 }

@@ -8,7 +8,8 @@
  * STOP_FRONTS  no front is left, or their time is over (killed) STOP_GATE
  * STOP_GATE    gate and reader have ended, or were killed       STOP_RECORD
  * STOP_RECORD  the record is durable, refused, or time is over  STOP_AUDIT
- * STOP_AUDIT   the audit process has ended, or was killed       STOPPED
+ * STOP_AUDIT   the audit process has ended, or was killed       STOP_SINKS
+ * STOP_SINKS   the sinks have ended, or were killed             STOPPED
  */
 #include <errno.h>
 #include <signal.h>
@@ -154,6 +155,14 @@ parent_advance(struct parent *parent)
 	case PARENT_STOP_AUDIT:
 		if (children_alive(parent, PROCESS_AUDIT))
 			return;
+		parent->state = PARENT_STOP_SINKS;
+		children_stop(parent, PROCESS_SINK, false);
+		arm_stop_timer(parent);
+		parent_advance(parent);
+		return;
+	case PARENT_STOP_SINKS:
+		if (children_alive(parent, PROCESS_SINK))
+			return;
 		parent->state = PARENT_STOPPED;
 		(void)event_base_loopbreak(parent->base);
 		return;
@@ -185,6 +194,10 @@ on_stop_timer(evutil_socket_t fd, short what, void *arg)
 	case PARENT_STOP_AUDIT:
 		log_warn("the audit process did not end in time");
 		children_stop(parent, PROCESS_AUDIT, true);
+		break;
+	case PARENT_STOP_SINKS:
+		log_info("a sink of the audit trail did not end in time; it goes on at the next start");
+		children_stop(parent, PROCESS_SINK, true);
 		break;
 	default:
 		break;

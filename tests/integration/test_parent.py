@@ -443,6 +443,18 @@ def test_stop_goes_front_to_back_and_is_recorded(parent):
     assert "error" not in errors
 
 
+def test_sinks_stop_last_and_are_started_again(make_parent):
+    parent = make_parent(audit_sinks=["syslog", "journald"])
+    parent.start()
+    assert [parent.peers(pid) for pid in parent.starts("sink")] == [[]] * 2
+    os.kill(parent.starts("sink")[0], signal.SIGKILL)
+    wait_until(lambda: len(parent.starts("sink")) == 3, "another sink")
+    code, errors = parent.stop()
+    assert code == 0, errors
+    order = [line[0].partition("/")[0] for line in parent.log(word="stop")]
+    assert order[-3:] == ["audit", "sink", "sink"]
+
+
 def test_rooms_that_do_not_stop_are_killed_in_time(parent):
     parent.behave("front:deaf", "gate:deaf", "audit:deaf", "reader:deaf")
     rooms = parent.starts("")

@@ -20,6 +20,12 @@ static const struct {
 	{ "\n\ntls_prot = \"1\"\n", "t.conf:3: unknown setting 'tls_prot'", "did you mean 'tls_port'?" },
 	{ "lsiten_tls = 1", "t.conf:1: unknown setting 'lsiten_tls'", "did you mean 'listen_tls'?" },
 	{ "policyfile = \"/x\"", "t.conf:1: unknown setting 'policyfile'", "did you mean 'policy_file'?" },
+	{ "audit_sinks = [ \"syslog+udp://x\" ]", "t.conf:1: audit_sinks: 'syslog+udp://x' is not journald", "" },
+	{ "audit_sinks = [ \"journald\", \"syslog+tls://\" ]", "'syslog+tls://' is not journald", "" },
+	{ "audit_sink_cert_file = \"/x\"", "t.conf:1: audit_sink_cert_file is set alone", "belong together" },
+	{ "audit_sinks = [ \"syslog\", \"syslog\", \"syslog\", \"syslog\", \"syslog\", \"syslog\", \"syslog\", \"syslog\", \"syslog\" ]",
+	  "audit_sinks has 9 sinks", "" },
+	{ "audit_segment_mib = 0", "out of range", "1 to 4096" },
 	{ "zzz = 1", "t.conf:1: unknown setting 'zzz'", "virtgated.conf(5)" },
 	{ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa = 1", "unknown setting 'aaaa", "virtgated.conf(5)" },
 	{ "listen_tls = 1\nauth_unix_rw = \"polkit\"", "t.conf:2: libvirtd's setting 'auth_unix_rw' has no meaning", "policy_file" },
@@ -146,6 +152,7 @@ test_every_type(void **state)
 	    "sasl_allowed_username_list = []\n"
 	    "allowed_uris = [\"test:///default\", \"qemu:///system\"]\n"
 	    "log_level = 3\nlog_filters = [ \"4:a\", \"2:b\" ]\nlog_outputs = [ \"1:stderr\", \"3:syslog:virtgated\" ]\n"
+	    "audit_sinks = [ \"journald\", \"syslog\", \"syslog:/dev/log\", \"syslog+tcp://[::1]:601\", \"syslog+tls://log.example.com\" ]\n"
 	    "run_dir = \"/tmp/x\"\n");
 
 	(void)state;

@@ -1,0 +1,65 @@
+/*
+ * sink.h: copies of the trail in other places: journald, syslog (RFC 5424) over a UNIX socket, TCP (RFC 6587, octet
+ * counting) or TLS (RFC 5425). Each sink of `audit_sinks` has a process of its own, which reads the trail and can do
+ * nothing to it: a collector that is away, slow or hostile concerns nobody else.
+ *
+ * The trail is the queue. What was delivered is noted in state_dir/sinks as a position in the trail, and the sink goes
+ * on from there however long it or its collector was away. Only records that are durable are sent, in order.
+ *
+ * None of these protocols has an answer, so "delivered" is: a UNIX datagram was taken by the receiver's socket; the
+ * bytes of a stream were acknowledged by the collector's kernel, and the connection still stood. After a connection
+ * or a process broke, what was not delivered in that sense is sent again: a record may come twice then, with the same
+ * seq and hash. It is never left out, unless the collector loses what its kernel had acknowledged, or the record was
+ * removed (audit_keep_days, audit_keep_mib) before the collector came back, which the log tells.
+ */
+#ifndef AUDIT_SINK_H
+#define AUDIT_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/audit/scan.h"
+#include "gateway/core/buf.h"
+#include "virtgate/result.h"
+
+enum sink_transport { SINK_UNIX, SINK_TCP, SINK_TLS };
+
+/* One row a kind of sink in sink.c. */
+struct sink_kind {
+	const char *word;		/* what `audit_sinks` begins with */
+	enum sink_transport transport;
+	const char *path;		/* of a UNIX socket, unless another one is named */
+	const char *port;		/* of a collector, unless another one is named */
+	/* Adds the record as one message. -1: out of memory. */
+	int (*put)(struct buf *out, const struct scan_line *facts, const char *line, size_t len);
+};
+
+struct sink_target {
+	const struct sink_kind *kind;
+	char path[108];			/* of the UNIX socket */
+	char host[256], port[16];	/* of the collector */
+	char name[64];			/* of the file with its position */
+};
+
+/* "journald[:PATH]", "syslog[:PATH]", "syslog+tcp://HOST[:PORT]", "syslog+tls://HOST[:PORT]". False when it is none. */
+bool sink_parse(const char *text, struct sink_target *target);
+
+int sink_put_journal(struct buf *out, const struct scan_line *facts, const char *line, size_t len);
+int sink_put_syslog(struct buf *out, const struct scan_line *facts, const char *line, size_t len);
+/* The same behind its length in decimal and a blank. */
+int sink_put_counted(struct buf *out, const struct scan_line *facts, const char *line, size_t len);
+
+/* ---- how far the sink is ---- */
+
+struct sink_position {
+	uint64_t seq;			/* of the last record that was delivered; 0: none */
+	unsigned segment;		/* where the next one begins */
+	uint64_t offset;
+};
+
+/* An empty file, or one that makes no sense, is the beginning of the trail. */
+void sink_position_read(int fd, struct sink_position *position);
+int sink_position_write(int fd, const struct sink_position *position);
+
+#endif

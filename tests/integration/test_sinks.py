@@ -1,0 +1,332 @@
+"""Copies of the trail: to journald, rsyslog, and to collectors of the tests' own that break off when they are told to."""
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+from lab.process import Daemon, run, wait_until
+
+JOURNALD = "/lib/systemd/systemd-journald"
+NAMESPACE = "virtgate-test"
+
+
+class Collector:
+    """Takes syslog messages on a stream, counted, or as datagrams. stop() breaks connections as a crash does."""
+
+    def __init__(self, address, tls=None):
+        self.address = address
+        self.tls = tls
+        self.messages = []
+        self.connections = []
+        self.listener = None
+
+    def start(self):
+        unix = isinstance(self.address, str)
+        self.listener = socket.socket(socket.AF_UNIX if unix else socket.AF_INET, socket.SOCK_DGRAM if unix else socket.SOCK_STREAM)
+        if unix:
+            if os.path.exists(self.address):
+                os.unlink(self.address)
+            self.listener.bind(self.address)
+            os.chmod(self.address, 0o666)
+            threading.Thread(target=self._datagrams, args=(self.listener,), daemon=True).start()
+        else:
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.listener.bind(self.address)
+            self.listener.listen()
+            self.address = self.listener.getsockname()
+            threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+        return self
+
+    def stop(self):
+        listener, self.listener = self.listener, None
+        try:
+            listener.shutdown(socket.SHUT_RDWR)     # wakes the thread; close alone does not
+        except OSError:
+            pass
+        listener.close()
+        if isinstance(self.address, str):
+            os.unlink(self.address)
+        for connection in self.connections:
+            try:
+                # what was not read is thrown away with a reset
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+                connection.shutdown(socket.SHUT_RDWR)
+                connection.close()
+            except OSError:
+                pass
+        self.connections = []
+
+    def _datagrams(self, listener):
+        while True:
+            try:
+                data = listener.recv(1 << 20)
+            except OSError:
+                return
+            if not data:
+                return
+            self.messages.append(data)
+
+    def _accept(self, listener):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._stream, args=(connection,), daemon=True).start()
+
+    def _stream(self, connection):
+        try:
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            self.connections.append(connection)
+            file = connection.makefile("rb")
+            while True:
+                count = b""
+                while not count.endswith(b" "):
+                    byte = file.read(1)
+                    if not byte:
+                        return
+                    count += byte
+                message = file.read(int(count))
+                if len(message) < int(count):
+                    return
+                self.messages.append(message)
+        except (OSError, ValueError):
+            pass
+
+    def records(self):
+        return [syslog_record(message) for message in list(self.messages)]
+
+
+SYSLOG = re.compile(rb'<(\d+)>1 (\S+) (\S+) virtgate - (VG\d{4}[IWE]) \[virtgate@32473 seq="(\d+)" op="(\w{26})" stage="(\w+)" '
+                    rb'hash="([0-9a-f]{64})"\] (\{.*\})', re.DOTALL)
+
+
+def syslog_record(message):
+    found = SYSLOG.fullmatch(message)
+    assert found, message
+    record = json.loads(found[9])
+    assert int(found[1]) // 8 == 13
+    assert found[2].decode() == record["time"] and int(found[5]) == record["seq"] and found[8].decode() == record["hash"]
+    return record
+
+
+def assert_complete(records, gateway, may_repeat=False):
+    """Every record of the trail, in order; what comes twice is the same."""
+    trail = gateway.audit()
+    by_seq = {}
+    for record in records:
+        assert by_seq.setdefault(record["seq"], record) == record
+    assert [by_seq[seq] for seq in sorted(by_seq)] == trail
+    if not may_repeat:
+        assert [record["seq"] for record in records] == [record["seq"] for record in trail]
+
+
+def stop_and_compare(gateway, collector, may_repeat=False):
+    gateway.stop()
+    last = gateway.audit()[-1]["seq"]
+    wait_until(lambda: any(record["seq"] == last for record in collector.records()), "the last record at the collector", 5)
+    assert_complete(collector.records(), gateway, may_repeat)
+
+
+def server_context(authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.server_cert, authority.server_key)
+    return context
+
+
+@pytest.fixture(params=["unix", "tcp", "tls"])
+def way(request, scratch, authority):
+    """A collector that does not run yet, and the text of its sink."""
+    if request.param == "unix":
+        place = scratch.directory(f"dev-{request.node.name[:40].replace('[', '-')}", mode=0o755)
+        collector = Collector(f"{place}/log")
+        yield collector, {"audit_sinks": [f"syslog:{place}/log"]}
+    else:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        collector = Collector(("127.0.0.1", port), server_context(authority) if request.param == "tls" else None)
+        yield collector, {"audit_sinks": [f"syslog+{request.param}://{'localhost' if request.param == 'tls' else '127.0.0.1'}:{port}"]}
+    if collector.listener is not None:
+        collector.stop()
+
+
+def make_changes(gateway, num=3):
+    for _ in range(num):
+        gateway.virsh("alice", "list")
+        gateway.virsh("alice", "undefine", "db-1")
+
+
+def test_collector_gets_every_record_once_and_in_order(own_gateway, way):
+    collector, settings = way
+    collector.start()
+    gateway = own_gateway(**settings)
+    make_changes(gateway)
+    stop_and_compare(gateway, collector)
+    assert collector.records()[-1]["event"] == "audit.checkpoint"
+
+
+def test_collector_that_was_away_gets_what_it_missed(own_gateway, way):
+    collector, settings = way
+    gateway = own_gateway(**settings)
+    make_changes(gateway)
+    collector.start()
+    make_changes(gateway)
+    stop_and_compare(gateway, collector)
+    gateway.start()                     # a second life goes on where the first ended
+    make_changes(gateway)
+    stop_and_compare(gateway, collector)
+
+
+def test_collector_and_sink_that_break_lose_nothing(own_gateway, way):
+    collector, settings = way
+    collector.start()
+    gateway = own_gateway(**settings)
+    crashes = len(gateway.audit(event="gateway.crash"))
+    for turn in range(3):
+        make_changes(gateway, 2)
+        collector.stop()
+        make_changes(gateway, 2)
+        collector.start()
+        make_changes(gateway, 1)
+        gateway.kill_child("sink")
+        wait_until(lambda: len(gateway.audit(event="gateway.crash")) == crashes + turn + 1, "the record of the crash")
+    last = gateway.audit()[-1]["seq"]
+    wait_until(lambda: any(record["seq"] >= last for record in collector.records()), "what is in the trail at the collector", 30)
+    stop_and_compare(gateway, collector, may_repeat=True)
+
+
+def test_stalled_collector_holds_nobody_up(own_gateway, way):
+    """It takes connections and reads nothing; its process is stopped in mid-sentence."""
+    collector, settings = way
+    if isinstance(collector.address, str):
+        pytest.skip("a datagram is taken or not")
+    stalled = socket.socket()
+    stalled.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    stalled.bind(collector.address)
+    stalled.listen()
+    gateway = own_gateway(**settings)
+    began = time.monotonic()
+    make_changes(gateway)
+    assert time.monotonic() - began < 20
+    assert gateway.audit(event="session.login")
+    began = time.monotonic()
+    gateway.stop()
+    assert time.monotonic() - began < 5
+    stalled.close()
+
+
+@pytest.mark.parametrize("wrong", ["name", "authority"])
+def test_tls_collector_that_is_another_gets_nothing(own_gateway, scratch, authority, wrong):
+    from lab.pki import Authority
+    other = Authority(scratch.directory(f"other-collector-{wrong}"))
+    other.issue(f"{other.dir}/server", "/CN=elsewhere", "serverAuth",
+                "DNS:elsewhere.example.com" if wrong == "name" else "DNS:localhost,IP:127.0.0.1")
+    collector = Collector(("127.0.0.1", 0), server_context(other)).start()
+    more = {"audit_sink_ca_file": other.ca_cert} if wrong == "name" else {}
+    gateway = own_gateway(audit_sinks=[f"syslog+tls://localhost:{collector.address[1]}"], **more)
+    make_changes(gateway, 1)
+    wait_until(lambda: "certificate" in gateway.log(), "the refusal in the log")
+    assert not collector.messages
+    collector.stop()
+
+
+def test_mistakes_are_told_at_the_start(own_gateway):
+    from lab.process import LabError
+    for sinks, words in ((["syslog+udp://x"], "audit_sinks"), (["syslog+tcp://a b"], "is no sink"), (["syslog+tcp://a:70000"], "is no sink")):
+        with pytest.raises(LabError) as told:
+            own_gateway(audit_sinks=sinks)
+        assert words in str(told.value), told.value
+
+
+@pytest.mark.skipif(shutil.which("rsyslogd") is None, reason="rsyslogd is not installed")
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_rsyslog_keeps_the_trail_and_its_checkpoints(own_gateway, scratch, authority, transport):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = scratch.directory(f"rsyslog-{transport}", mode=0o755)
+    tls = f"""
+global(defaultNetstreamDriver="gtls" defaultNetstreamDriverCAFile="{authority.ca_cert}"
+       defaultNetstreamDriverCertFile="{authority.server_cert}" defaultNetstreamDriverKeyFile="{authority.server_key}")
+module(load="imtcp" streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="anon")
+"""
+    config = scratch.write(f"rsyslog-{transport}.conf", f"""
+global(workDirectory="{place}" maxMessageSize="128k")
+{tls if transport == "tls" else 'module(load="imtcp")'}
+input(type="imtcp" port="{port}" address="127.0.0.1")
+template(name="all" type="string" string="%timestamp:::date-rfc3339% %hostname% %app-name% %msgid% %structured-data% %msg%\\n")
+action(type="omfile" file="{place}/messages" template="all")
+""")
+    daemon = Daemon("rsyslogd", ["rsyslogd", "-n", "-f", config, "-i", f"{place}/pid"], f"{place}/log", dict(os.environ))
+    try:
+        daemon.wait_ready(lambda: socket.create_connection(("127.0.0.1", port), 1).close() or True
+                          if os.path.exists(f"{place}/pid") else False, "rsyslogd's port")
+        gateway = own_gateway(audit_sinks=[f"syslog+{transport}://localhost:{port}"])
+        make_changes(gateway)
+        gateway.stop()
+        last = gateway.audit()[-1]
+
+        def arrived():
+            if not os.path.exists(f"{place}/messages"):
+                return ""
+            with open(f"{place}/messages", encoding="utf-8") as file:
+                text = file.read()
+            return text if last["hash"] in text else ""
+        text = wait_until(arrived, "the last record in rsyslog's file", 10)
+        records = [json.loads(line[line.index("{"):]) for line in text.splitlines() if " virtgate " in line]
+        assert records == gateway.audit()
+        verified = gateway.virtgate("audit", "verify", f"{gateway.dir}/audit", "--checkpoint", f"{place}/messages")
+        assert verified.returncode == 0 and "confirmed: up to record" in verified.stdout, verified.stdout + verified.stderr
+    finally:
+        daemon.stop()
+
+
+def forget_journal(machine):
+    for leftover in (f"/run/systemd/journal.{NAMESPACE}", f"/run/log/journal/{machine}.{NAMESPACE}",
+                     f"/var/log/journal/{machine}.{NAMESPACE}"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+@pytest.mark.skipif(not os.access(JOURNALD, os.X_OK) or os.geteuid() != 0, reason="systemd-journald is not installed, or we are not root")
+def test_journald_has_the_fields(own_gateway, scratch):
+    os.makedirs("/run/systemd", exist_ok=True)
+    with open("/etc/machine-id", encoding="ascii") as file:
+        machine = file.read().strip()
+    forget_journal(machine)
+    daemon = subprocess.Popen([JOURNALD, NAMESPACE], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    path = f"/run/systemd/journal.{NAMESPACE}/socket"
+    try:
+        wait_until(lambda: os.path.exists(path), "journald's socket")
+        gateway = own_gateway(audit_sinks=[f"journald:{path}"])
+        make_changes(gateway)
+        gateway.stop()
+        trail = gateway.audit()
+        logs = [f"{root}/{machine}.{NAMESPACE}" for root in ("/run/log/journal", "/var/log/journal")]
+        logs = next(entry for entry in logs if os.path.isdir(entry))
+
+        def entries():
+            text = run(["journalctl", "--directory", logs, "-o", "json", "--all", "SYSLOG_IDENTIFIER=virtgate"], check=False).stdout
+            found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+            return found if len(found) >= len(trail) else None
+        found = wait_until(entries, "the entries in the journal")
+        assert [json.loads(entry["VIRTGATE_RECORD"]) for entry in found] == trail
+        denied = next(entry for entry in found if entry.get("VIRTGATE_RESULT") == "denied")
+        assert denied["PRIORITY"] == "4" and denied["VIRTGATE_USER"] and denied["VIRTGATE_OBJECT"] == "db-1"
+        kept = scratch.write("journal-export", "\n".join(entry["VIRTGATE_CHECKPOINT"] for entry in found
+                                                         if "VIRTGATE_CHECKPOINT" in entry) + "\n")
+        verified = gateway.virtgate("audit", "verify", f"{gateway.dir}/audit", "--checkpoint", kept)
+        assert verified.returncode == 0 and "confirmed" in verified.stdout, verified.stdout + verified.stderr
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(10)
+        forget_journal(machine)
