@@ -86,10 +86,21 @@ struct binding {
 	const struct role *role;
 };
 
+/* A row of "admission". Of `who` and `except` only the people are set. */
+struct admission {
+	struct policy_row row;
+	bool everybody;			/* it says no `who` */
+	struct binding who, except;
+	const struct role **roles;	/* excepted too, where they are bound on the object */
+	size_t num_roles;
+};
+
 struct policy {
 	struct arena arena;
 	const struct binding *bindings;
 	size_t num_bindings;
+	const struct admission *admission;
+	size_t num_admission;
 	bool permissive;		/* the gateway only watches */
 	const struct role *roles;	/* all, the last one first; the built-in ones are the last */
 	uint64_t serial;		/* no other policy of this process has it */

@@ -13,6 +13,7 @@
 
 #define POLICY_MAX_BYTES	(16u * 1024u * 1024u)
 #define POLICY_MAX_ITEMS	4096u	/* bindings; also groups, sets, roles */
+#define POLICY_MAX_ADMISSION	64u	/* rows; all that apply are asked for every document */
 #define POLICY_MAX_PROBLEMS	1000u	/* told; finding a line costs a walk through the text */
 #define POLICY_MAX_FLAT		1000000u	/* people and patterns of all bindings, groups and sets replaced by their members */
 #define POLICY_MAX_NAME		128u
@@ -92,7 +93,11 @@ void parse_roles(struct parse *parse, const struct at *at, json_t *roles);
 void parse_bindings(struct parse *parse, const struct at *at, json_t *bindings);
 void parse_admission(struct parse *parse, const struct at *at, json_t *admission);
 
-/* Below `bindings`. */
+/* Below `bindings` and `admission`. */
+/* The member "id", checked and not one of those that were seen before (an object whose keys are the ids). NULL: told. */
+const char *parse_id(struct parse *parse, const struct at *at, const json_t *object, json_t *seen, const char *what);
+/* Of an array of at most POLICY_MAX_ITEMS; its length, 0 when told. */
+size_t parse_array_size(struct parse *parse, const struct at *at, const json_t *array);
 bool parse_who(struct parse *parse, const struct at *at, const char *text, struct who *who);
 /* Groups replaced by their members, and their groups' members. Returns how many people. */
 size_t flatten_who(struct parse *parse, const struct at *at, const struct who *who, size_t num, const struct who **flat);

@@ -1,13 +1,12 @@
 /*
- * parse_bindings.c: "bindings": who has which role on what and when; and the shape of "admission".
+ * parse_bindings.c: "bindings": who has which role on what and when.
  */
 #include <string.h>
 
 #include "gateway/policy/parse.h"
 
-/* The member "id", checked and not one of those that were seen before (an object whose keys are the ids). */
-static const char *
-get_id(struct parse *parse, const struct at *at, const json_t *object, json_t *seen, const char *what)
+const char *
+parse_id(struct parse *parse, const struct at *at, const json_t *object, json_t *seen, const char *what)
 {
 	struct at here = { .up = at, .key = "id" };
 	const char *id = get_string(parse, at, object, "id", true);
@@ -67,7 +66,7 @@ parse_binding(struct parse *parse, const struct at *at, json_t *object, json_t *
 
 	if (!is_object(parse, at, object, "a binding", "id who role on when mode description"))
 		return;
-	binding->id = get_id(parse, at, object, seen, "a binding");
+	binding->id = parse_id(parse, at, object, seen, "a binding");
 	parse_binding_who(parse, at, object, binding);
 	name = get_string(parse, at, object, "role", true);
 	binding->role = name != NULL ? find_role(parse, &role, name) : NULL;
@@ -80,9 +79,8 @@ parse_binding(struct parse *parse, const struct at *at, json_t *object, json_t *
 	binding->permissive = get_choice(parse, at, object, "mode", modes, 2) == 1;
 }
 
-/* An array of at most POLICY_MAX_ITEMS; its length, 0 when told. */
-static size_t
-array_size(struct parse *parse, const struct at *at, const json_t *array)
+size_t
+parse_array_size(struct parse *parse, const struct at *at, const json_t *array)
 {
 	if (!json_is_array(array))
 		problem(parse, at, NULL, "'%s' must be an array of objects", at->key);
@@ -104,7 +102,7 @@ parse_bindings(struct parse *parse, const struct at *at, json_t *array)
 		problem(parse, at->up, "\"bindings\": [] permits nothing to anybody", "missing key 'bindings': an array of objects");
 		return;
 	}
-	num = array_size(parse, at, array);
+	num = parse_array_size(parse, at, array);
 	bindings = parse_alloc(parse, num, sizeof(*bindings));
 	seen = json_object();
 	if (bindings == NULL || seen == NULL) {
@@ -119,51 +117,5 @@ parse_bindings(struct parse *parse, const struct at *at, json_t *array)
 	parse->policy->bindings = bindings;
 	parse->policy->num_bindings = num;
 out:
-	json_decref(seen);
-}
-
-/* "role:NAME", or who. */
-static void
-parse_except(struct parse *parse, const struct at *at, const json_t *object)
-{
-	struct at here = { .up = at, .key = "except" };
-	json_t *strings = get_strings(parse, at, object, "except", false), *item;
-	struct who who;
-	size_t i;
-
-	json_array_foreach(strings, i, item) {
-		struct at element = { .up = &here, .index = i };
-		const char *text = json_string_value(item);
-
-		if (strncmp(text, "role:", 5) == 0)
-			(void)find_role(parse, &element, text + 5);
-		else
-			(void)parse_who(parse, &element, text, &who);
-	}
-}
-
-void
-parse_admission(struct parse *parse, const struct at *at, json_t *array)
-{
-	static const char *const profiles[] = { "privileged", "baseline", "restricted" };
-	static const char *const modes[] = { "enforce", "warn", "audit" };
-	json_t *seen = json_object();
-	size_t num = array != NULL ? array_size(parse, at, array) : 0;
-
-	if (seen == NULL)
-		parse->out_of_memory = true;
-	for (size_t i = 0; i < num && seen != NULL; i++) {
-		struct at element = { .up = at, .index = i };
-		json_t *object = json_array_get(array, i);
-
-		if (!is_object(parse, &element, object, "an admission rule", "id profile mode except description"))
-			continue;
-		(void)get_id(parse, &element, object, seen, "an admission rule");
-		if (json_object_get(object, "profile") == NULL)
-			problem(parse, &element, "known profiles: privileged, baseline, restricted", "missing key 'profile': a string");
-		(void)get_choice(parse, &element, object, "profile", profiles, 3);
-		(void)get_choice(parse, &element, object, "mode", modes, 3);
-		parse_except(parse, &element, object);
-	}
 	json_decref(seen);
 }

@@ -42,6 +42,7 @@
 #include "virtgate/identity.h"
 #include "virtgate/object.h"
 #include "virtgate/permission.h"
+#include "virtgate/profile.h"
 #include "virtgate/result.h"
 
 /* Names of the vocabulary: "domain:start", "storage_pool". Borrowed, static. */
@@ -116,6 +117,28 @@ time_t policy_next_change(const struct policy *policy, time_t now);
 /* The ids of the bindings about this identity that are in force, hours included, in order of the file. */
 typedef void policy_binding_cb(const char *id, void *arg);
 void policy_bindings_of(const struct policy *policy, const struct vg_identity *identity, time_t now, policy_binding_cb *each, void *arg);
+
+/*
+ * Which rows of "admission" judge a document that this identity sends about this object (never NULL), in order of the file; with
+ * them the rows of profile privileged that are about him, which free him from what holds without any row. A row is about everybody or
+ * whom its `who` names; not about whom `except` names, nor about who has a role that it names bound on the object, now and in mode enforce.
+ */
+enum admission_mode {
+	ADMISSION_ENFORCE,	/* what the profile refuses is refused */
+	ADMISSION_WARN,		/* let through, recorded, logged and counted */
+	ADMISSION_AUDIT		/* let through and recorded */
+};
+
+struct policy_row {
+	const char *id;
+	enum vg_profile profile;
+	enum admission_mode mode;	/* of privileged: enforce */
+	struct vg_limits limits;
+};
+
+typedef void policy_row_cb(const struct policy_row *row, void *arg);
+void policy_admission(const struct policy *policy, const struct vg_identity *identity, const struct vg_object *object, time_t now,
+    policy_row_cb *each, void *arg);
 
 /*
  * As policy_decide, telling every binding with why it did or did not apply, in order of the file. `why` is borrowed for

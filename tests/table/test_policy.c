@@ -672,6 +672,73 @@ test_I81_globs_do_not_explode(void **state)
 	policy_destroy(policy);
 }
 
+/* ---- rows of admission ---- */
+
+static void
+add_row(const struct policy_row *row, void *arg)
+{
+	char *text = arg;
+	size_t len = strlen(text);
+
+	(void)snprintf(text + len, 200 - len, "%s%s", len == 0 ? "" : " ", row->id);
+}
+
+static void
+expect_rows(const struct policy *policy, const char *name, const char *domain, const char *rows)
+{
+	char copy[32], found[200] = "";
+	struct vg_identity identity = { .proofs = VG_PROOF_SASL, .sasl_name = copy };
+	struct vg_object object = { .class = VG_CLASS_domain, .name = domain };
+
+	(void)snprintf(copy, sizeof(copy), "%s", name);
+	policy_admission(policy, &identity, &object, 1000000, add_row, found);
+	assert_string_equal(found, rows);
+}
+
+static void
+keep_limits(const struct policy_row *row, void *arg)
+{
+	*(struct vg_limits *)arg = row->limits;
+}
+
+static void
+test_rows_of_admission(void **state)
+{
+	static const char text[] = "{ \"version\": 1, \"groups\": { \"web\": [\"sasl:ann\"] }, \"bindings\": ["
+	    "{ \"id\": \"a\", \"who\": [\"sasl:op\"], \"role\": \"operator\", \"on\": [\"domain:web-*\"] },"
+	    "{ \"id\": \"b\", \"who\": [\"sasl:trial\"], \"role\": \"operator\", \"on\": [\"*\"], \"mode\": \"permissive\" } ],"
+	    "\"admission\": ["
+	    "{ \"id\": \"all\", \"profile\": \"baseline\", \"except\": [\"role:operator\", \"sasl:boss\"] },"
+	    "{ \"id\": \"web\", \"profile\": \"restricted\", \"mode\": \"warn\", \"who\": [\"group:web\"], \"macs\": [\"52:54:00:AB:*\"], "
+	    "\"vlans\": [\"7\"], \"max_memory_mib\": 2 },"
+	    "{ \"id\": \"free\", \"profile\": \"privileged\", \"who\": [\"sasl:boss\"] } ] }";
+	struct policy *policy = policy_parse(text, strlen(text), "rows", NULL, NULL);
+	char name[] = "ann";
+	const struct vg_identity ann = { .proofs = VG_PROOF_SASL, .sasl_name = name }, nobody = { .sasl_name = name };
+	const struct vg_object object = { .class = VG_CLASS_domain, .name = "x" };
+	struct vg_limits limits;
+	char rows[200] = "";
+
+	(void)state;
+	assert_non_null(policy);
+	expect_rows(policy, "ann", "web-1", "all web");
+	expect_rows(policy, "boss", "web-1", "free");
+	/* a role excepts where it is bound, and only when it is no trial */
+	expect_rows(policy, "op", "web-1", "");
+	expect_rows(policy, "op", "db-1", "all");
+	expect_rows(policy, "trial", "web-1", "all");
+	/* a name that is not proven is in no row but those about everybody */
+	policy_admission(policy, &nobody, &object, 0, add_row, rows);
+	assert_string_equal(rows, "all");
+	policy_admission(policy, &ann, &object, 0, keep_limits, &limits);
+	assert_string_equal(limits.macs.texts[0], "52:54:00:ab:*");
+	assert_string_equal(limits.filters.texts[0], "clean-traffic");
+	assert_string_equal(limits.vlans.texts[0], "7");
+	assert_int_equal(limits.max_memory_kib, 2048);
+	assert_int_equal(limits.max_vcpus, 0);
+	policy_destroy(policy);
+}
+
 int
 main(void)
 {
@@ -690,6 +757,7 @@ main(void)
 		cmocka_unit_test(test_cut_everywhere),
 		cmocka_unit_test(test_bytes_that_are_not_text),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_rows_of_admission),
 		cmocka_unit_test(test_I81_globs_do_not_explode),
 	};
 

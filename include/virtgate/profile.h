@@ -1,0 +1,32 @@
+/*
+ * profile.h: what the policy and the rules of admission must agree on: profiles, and the bounds that a row of the policy sets.
+ * Plain values; whoever made them owns them.
+ */
+#ifndef VIRTGATE_PROFILE_H
+#define VIRTGATE_PROFILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Each holds what the one before it holds. */
+enum vg_profile {
+	VG_PROFILE_PRIVILEGED,	/* everything is admitted */
+	VG_PROFILE_BASELINE,	/* what a tenant must never do is refused */
+	VG_PROFILE_RESTRICTED	/* and what is not known to keep him apart from the others */
+};
+
+struct vg_texts {
+	const char *const *texts;
+	size_t num;
+};
+
+/* Asked by profile restricted. */
+struct vg_limits {
+	struct vg_texts macs;		/* globs in lower case: "52:54:00:aa:*" */
+	struct vg_texts filters;	/* names of network filters */
+	struct vg_texts vlans;		/* numbers as text: "100" */
+	uint64_t max_vcpus;		/* of one guest; 0: no bound */
+	uint64_t max_memory_kib;	/* of one guest; 0: no bound */
+};
+
+#endif
