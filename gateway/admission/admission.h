@@ -5,7 +5,8 @@
  *   finding   something that the profile never allows: a host device, an emulator of his own, …      (rules.def)
  *   claim     something that is his only when the policy says so: a volume, a network, a secret, …   (claims.c)
  *
- * The one profile so far is `baseline`: what a tenant must never do. What the gate forwards is admission_text(): the document as
+ * Profile `baseline` is what a tenant must never do; `restricted` is baseline, within bounds that the policy sets, of elements that are
+ * known (known.def), with encrypted disks, a filter on every interface, a TPM and secure boot. What the gate forwards is admission_text(): the document as
  * it was judged, written anew, so that libvirtd reads nothing that was not looked at.
  */
 #ifndef ADMISSION_ADMISSION_H
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "virtgate/profile.h"
 #include "virtgate/result.h"
 
 /* Bounds of one document; libvirt's own examples stay far below each. */
@@ -66,9 +68,13 @@ void admission_stop(void);
 struct admission_document *admission_parse(enum admission_kind kind, const char *xml, size_t len, struct vg_error *error);
 void admission_destroy(struct admission_document *document);
 
-/* Every finding, in order of the rules. Returns how many; -1 when they could not all be asked: then the document is not admitted. */
+/*
+ * Every finding of a profile, in order of the rules. `limits`: of profile restricted, borrowed while it works; NULL: no address, filter or
+ * VLAN is allowed, and no amount bounded. Returns how many; -1 when they could not all be asked: then the document is not admitted.
+ */
 typedef void admission_finding_cb(const struct admission_finding *finding, void *arg);
-int admission_judge(const struct admission_document *document, admission_finding_cb *each, void *arg);
+int admission_judge(const struct admission_document *document, enum vg_profile profile, const struct vg_limits *limits,
+    admission_finding_cb *each, void *arg);
 
 /* What the policy must grant; borrowed from the document. More than ADMISSION_MAX_CLAIMS do not parse. */
 const struct admission_claim *admission_claims(const struct admission_document *document, size_t *num);

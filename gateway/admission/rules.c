@@ -8,19 +8,26 @@
 
 #include <libxml/xpath.h>
 
+#include "gateway/admission/functions.h"
+
 /* Steps that one rule may take in one document: some hundred times what the largest honest one needs. */
 #define MAX_STEPS 2000000u
 
-enum { D = 1 << ADMISSION_DOMAIN | 1 << ADMISSION_DEVICE, S = 1 << ADMISSION_SNAPSHOT, V = 1 << ADMISSION_VOLUME };
+enum { W = 1 << ADMISSION_DOMAIN, D = W | 1 << ADMISSION_DEVICE, S = 1 << ADMISSION_SNAPSHOT, V = 1 << ADMISSION_VOLUME };
 
 static const struct rule {
 	const char *id;
+	enum vg_profile profile;	/* the lowest that has it */
 	unsigned kinds;
 	const char *xpath, *message, *hint;
 } rules[] = {
-#define RULE(id, kinds, xpath, message, hint) { id, kinds, xpath, message, hint },
+#define B VG_PROFILE_BASELINE
+#define R VG_PROFILE_RESTRICTED
+#define RULE(id, profile, kinds, xpath, message, hint) { id, profile, kinds, xpath, message, hint },
 #include "gateway/admission/rules.def"
 #undef RULE
+#undef R
+#undef B
 };
 
 #define NUM_RULES (sizeof(rules) / sizeof(rules[0]))
@@ -36,7 +43,7 @@ admission_start(struct vg_error *error)
 		if (compiled[i] == NULL)
 			return vg_fail(error, "admission rule '%s' does not compile", rules[i].id);
 	}
-	return 0;
+	return functions_start(error);
 }
 
 void
@@ -62,17 +69,21 @@ tell(const struct admission_document *document, const struct rule *rule, xmlNode
 }
 
 int
-admission_judge(const struct admission_document *document, admission_finding_cb *each, void *arg)
+admission_judge(const struct admission_document *document, enum vg_profile profile, const struct vg_limits *limits,
+    admission_finding_cb *each, void *arg)
 {
+	static const struct vg_limits no_limits;
 	xmlXPathContextPtr context = xmlXPathNewContext(document->doc);
 	int num = 0;
 
-	if (context == NULL)
+	if (context == NULL || functions_register(context, limits == NULL ? &no_limits : limits) < 0) {
+		xmlXPathFreeContext(context);
 		return -1;
+	}
 	for (size_t i = 0; i < NUM_RULES && num >= 0; i++) {
 		xmlXPathObjectPtr found;
 
-		if ((rules[i].kinds & 1u << document->kind) == 0)
+		if (rules[i].profile > profile || (rules[i].kinds & 1u << document->kind) == 0)
 			continue;
 		context->opLimit = MAX_STEPS;
 		context->opCount = 0;

@@ -102,7 +102,7 @@ verb_admission_check(const struct cli *cli)
 		(void)vg_hint(&error, "%s", told.hint);
 		goto out;
 	}
-	num = admission_judge(document, tell_finding, &report);
+	num = admission_judge(document, VG_PROFILE_BASELINE, NULL, tell_finding, &report);
 	if (num < 0) {
 		(void)vg_fail(&error, "%s: too large to be judged", cli->args[0]);
 		goto out;

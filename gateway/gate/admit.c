@@ -1,12 +1,16 @@
 /*
- * admit.c: documents of those who do not hold everything. What profile baseline refuses is refused; what the document uses that belongs
- * to somebody is looked up, and the policy asked; what libvirtd gets is the document as it was judged.
+ * admit.c: documents of those who do not hold everything, and of those about whom the policy has a row of "admission". What a profile
+ * refuses is refused; what the document uses that belongs to somebody is looked up, and the policy asked; what libvirtd gets is the document
+ * as it was judged. Where no row refuses (modes warn and audit) the document goes on as it is.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/admission/admission.h"
 #include "gateway/gate/argument.h"
+
+#define ADMIT_MAX_ROWS	64	/* POLICY_MAX_ADMISSION: all of a policy's */
+#define ADMIT_MAX_NOTES	16	/* findings in one record */
 
 /* ---- what belongs to somebody ---- */
 
@@ -121,16 +125,67 @@ check_claims(struct call *call, struct judgement *judgement, unsigned *index, co
 
 /* ---- the document ---- */
 
-/* The first finding becomes the refusal; `virtgate admission check` tells all. */
+/* Which rows judge it, and what they said. */
+struct asked {
+	struct call *call;
+	struct judgement *judgement;
+	const struct policy_row *rows[ADMIT_MAX_ROWS], *row;	/* row: the one at hand; NULL: what holds without any */
+	size_t num_rows;
+	bool freed;		/* by a row of profile privileged */
+	bool softened;		/* the gateway only watches: rows in mode enforce warn */
+};
+
+static void
+take_row(const struct policy_row *row, void *arg)
+{
+	struct asked *asked = arg;
+
+	if (row->profile == VG_PROFILE_PRIVILEGED)
+		asked->freed = true;
+	else if (asked->num_rows < ADMIT_MAX_ROWS)
+		asked->rows[asked->num_rows++] = row;
+}
+
+static bool
+refuses(const struct asked *asked, const struct policy_row *row)
+{
+	return row == NULL || (row->mode == ADMISSION_ENFORCE && !asked->softened);
+}
+
+/* What the record says of it: at most ADMIT_MAX_NOTES. */
+static void
+note_for_record(const struct asked *asked, const struct admission_finding *finding)
+{
+	static const char *const modes[] = { [ADMISSION_ENFORCE] = "enforce", [ADMISSION_WARN] = "warn", [ADMISSION_AUDIT] = "audit" };
+	const char *mode = asked->row == NULL ? "enforce" : !refuses(asked, asked->row) && asked->row->mode == ADMISSION_ENFORCE ? "warn" :
+	    modes[asked->row->mode];
+	struct call *call = asked->call;
+	json_t *note;
+
+	if (strcmp(mode, "warn") == 0)
+		call->warned++;
+	if (call->findings == NULL)
+		call->findings = json_array();
+	if (call->findings == NULL || json_array_size(call->findings) >= ADMIT_MAX_NOTES)
+		return;
+	note = json_pack("{s:s, s:o, s:I, s:s?, s:s}", "rule", finding->rule, "path", audit_text(finding->path, strlen(finding->path)), "line",
+	    (json_int_t)finding->line, "row", asked->row == NULL ? NULL : asked->row->id, "mode", mode);
+	(void)json_array_append_new(call->findings, note);
+}
+
+/* The first finding that counts becomes the refusal; `virtgate admission check` tells all. */
 static void
 note_finding(const struct admission_finding *finding, void *arg)
 {
-	struct judgement *judgement = arg;
+	struct asked *asked = arg;
+	const struct policy_row *row = asked->row;
 
-	if (judgement->verdict == DECIDE_DENY)
+	note_for_record(asked, finding);
+	if (asked->judgement->verdict == DECIDE_DENY || !refuses(asked, row))
 		return;
-	(void)decide_refuse(judgement, finding->rule, "admission rule '%s' at %.150s (line %ld): %s%s%s", finding->rule, finding->path,
-	    finding->line, finding->message, finding->hint[0] == '\0' ? "" : "; ", finding->hint);
+	(void)decide_refuse(asked->judgement, finding->rule, "admission rule '%s' at %.150s (line %ld)%s%.128s%s: %s%s%s", finding->rule,
+	    finding->path, finding->line, row == NULL ? "" : ", row '", row == NULL ? "" : row->id, row == NULL ? "" : "'", finding->message,
+	    finding->hint[0] == '\0' ? "" : "; ", finding->hint);
 }
 
 /* The document as it was judged takes the place of the client's. */
@@ -154,33 +209,82 @@ replace(struct call *call, struct judgement *judgement, struct admission_documen
 	return out.failed ? decide_refuse(judgement, "document", "the document is too large") : DECIDE_ALLOW;
 }
 
-enum decide_verdict
-admit_document(struct call *call, struct judgement *judgement, unsigned *index, enum argument_rule rule, struct xdr_span span)
+/* What the document is by its reader or a rule that could not be asked: refused, or noted as a finding. */
+static void
+note_unreadable(struct asked *asked, const char *why, const char *hint)
+{
+	const struct admission_finding finding = { .rule = "document", .path = "/", .message = why, .hint = hint };
+
+	note_for_record(asked, &finding);
+	if (asked->judgement->verdict != DECIDE_DENY && refuses(asked, asked->row))
+		(void)decide_refuse(asked->judgement, "document", "%s%s%s", why, hint[0] == '\0' ? "" : "; ", hint);
+}
+
+/* One row, or what holds without any. Of a document that nobody could read there is one finding a row. */
+static void
+judge_by(struct asked *asked, const struct policy_row *row, const struct admission_document *document, const struct vg_error *error)
+{
+	asked->row = row;
+	if (document == NULL)
+		note_unreadable(asked, error->what, error->hint);
+	else if (admission_judge(document, row == NULL ? VG_PROFILE_BASELINE : row->profile, row == NULL ? NULL : &row->limits, note_finding, asked) < 0)
+		note_unreadable(asked, "the document is too large to be judged", "");
+}
+
+static enum admission_kind
+kind_of(enum argument_rule rule)
 {
 	static const struct { enum argument_rule rule; enum admission_kind kind; } kinds[] = { { RULE_DOMAIN_XML, ADMISSION_DOMAIN },
 		{ RULE_DEVICE_XML, ADMISSION_DEVICE }, { RULE_SNAPSHOT_XML, ADMISSION_SNAPSHOT }, { RULE_VOLUME_XML, ADMISSION_VOLUME } };
-	struct admission_document *document = NULL;
-	enum admission_kind kind = ADMISSION_DOMAIN;
-	enum decide_verdict verdict;
-	struct vg_error error;
-	struct xdr_span xml;
-	int num;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (kinds[i].rule == rule)
-			kind = kinds[i].kind;
+			return kinds[i].kind;
+	return ADMISSION_DOMAIN;
+}
+
+/* The rows first: what they refuse, no trial of a binding softens. */
+static enum decide_verdict
+judge_document(struct asked *asked, unsigned *index, bool builtin, bool *by_row, enum admission_kind kind, struct xdr_span span)
+{
+	struct judgement *judgement = asked->judgement;
+	struct admission_document *document = NULL;
+	enum decide_verdict verdict = DECIDE_ALLOW;
+	struct vg_error error = { 0 };
+	struct xdr_span xml;
+	bool counts = builtin;
+
 	if (!xdr_span_string(span, &xml))
 		return decide_refuse(judgement, "document", "the document does not decode");
 	document = admission_parse(kind, (const char *)xml.data, xml.len, &error);
-	if (document == NULL)
-		return decide_refuse(judgement, "document", "%s%s%s", error.what, error.hint[0] == '\0' ? "" : "; ", error.hint);
-	num = admission_judge(document, note_finding, judgement);
-	if (num == 0)
-		verdict = check_claims(call, judgement, index, document);
-	else
-		verdict = num > 0 ? judgement->verdict : decide_refuse(judgement, "document", "the document is too large to be judged");
-	if (verdict == DECIDE_ALLOW)
-		verdict = replace(call, judgement, document, span);
+	for (size_t i = 0; i < asked->num_rows; i++) {
+		judge_by(asked, asked->rows[i], document, &error);
+		counts = counts || refuses(asked, asked->rows[i]);
+	}
+	*by_row = judgement->verdict == DECIDE_DENY;
+	if (builtin)
+		judge_by(asked, NULL, document, &error);
+	if (judgement->verdict == DECIDE_DENY)
+		verdict = DECIDE_DENY;
+	else if (counts && (verdict = check_claims(asked->call, judgement, index, document)) == DECIDE_ALLOW)
+		verdict = replace(asked->call, judgement, document, span);
 	admission_destroy(document);
 	return verdict;
+}
+
+enum decide_verdict
+admit_document(struct call *call, struct judgement *judgement, unsigned *index, enum argument_rule rule, struct xdr_span span,
+    enum admit_standing standing, bool *by_row)
+{
+	struct session *session = call->session;
+	struct asked asked = { .call = call, .judgement = judgement, .softened = policy_only_watches(session->gate->policy) };
+	bool builtin;
+
+	json_decref(call->findings);
+	call->findings = NULL;
+	call->warned = 0;
+	policy_admission(session->gate->policy, &session->identity, &judgement->about.object, gate_now(session->gate), take_row, &asked);
+	builtin = standing == ADMIT_TENANT && !asked.freed;
+	*by_row = false;
+	return builtin || asked.num_rows > 0 ? judge_document(&asked, index, builtin, by_row, kind_of(rule), span) : DECIDE_ALLOW;
 }

@@ -183,7 +183,7 @@ check_new_name(struct call *call, struct judgement *judgement, struct xdr_span s
 }
 
 /*
- * Whoever holds the permissions on everything may bring any document. Where he holds them by a permissive mode only, the rules are
+ * Whoever holds the permissions on everything may bring any document that no row of the policy refuses. Where he holds them by a permissive mode only, the rules are
  * asked all the same, so that a document that they admit is on record as nothing but allowed; what they refuse is let through and
  * recorded as wanting the permissions on everything, with the rule.
  */
@@ -193,16 +193,14 @@ check_document(struct call *call, struct judgement *judgement, unsigned *index, 
 	struct lacks *lacks = call->session->lacks;
 	enum decide_verdict verdict;
 	struct decision decision;
-	bool privileged, let_through;
+	bool privileged, let_through, by_row;
 
 	call->session->lacks = NULL;	/* no refusal yet */
 	privileged = lacks_everything(call, judgement, true, &decision) == VG_PERM_NONE;
 	let_through = lacks_everything(call, judgement, false, &decision) == VG_PERM_NONE;
 	call->session->lacks = lacks;
-	if (privileged)
-		return DECIDE_ALLOW;
-	verdict = admit_document(call, judgement, index, rule, span);
-	if (verdict != DECIDE_DENY || !let_through)
+	verdict = admit_document(call, judgement, index, rule, span, privileged ? ADMIT_PRIVILEGED : ADMIT_TENANT, &by_row);
+	if (verdict != DECIDE_DENY || !let_through || by_row || privileged)
 		return verdict;
 	judgement->verdict = DECIDE_ALLOW;
 	judgement->failed = VG_PERM_NONE;

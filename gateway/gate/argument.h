@@ -26,7 +26,17 @@ bool uri_is_good(const char *uri);
 /* disk.c: is `name` a disk of this definition: a target, an image of its chain ("vda[1]"), or a source in it? */
 bool disk_is_in(const char *xml, size_t len, const char *name);
 
-/* admit.c: profile baseline, then the policy on what the document uses; what is forwarded is the document as it was judged. */
-enum decide_verdict admit_document(struct call *call, struct judgement *judgement, unsigned *index, enum argument_rule rule, struct xdr_span span);
+/* Whom the profile that holds without any row of the policy is for. */
+enum admit_standing {
+	ADMIT_PRIVILEGED,	/* holds the call's permissions on everything: rows only */
+	ADMIT_TENANT		/* does not: profile baseline, and the policy on what the document uses */
+};
+
+/*
+ * admit.c: what is forwarded is the document as it was judged. What was found is in call->findings, for the record. `by_row`: a row of the
+ * policy refused, not what holds without one.
+ */
+enum decide_verdict admit_document(struct call *call, struct judgement *judgement, unsigned *index, enum argument_rule rule, struct xdr_span span,
+    enum admit_standing standing, bool *by_row);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/core/log.h"
 #include "gateway/gate/difference.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/outside.h"
@@ -85,6 +86,7 @@ call_destroy(struct call *call)
 	free(call->granted);
 	free(call->stream_error);
 	json_decref(call->record);
+	json_decref(call->findings);
 	free(call->domain_name);
 	free(call->pool_name);
 	free(call->own_name);
@@ -243,6 +245,18 @@ answer_feature(struct call *call, const uint8_t *body, size_t len)
 	return true;
 }
 
+/* A row of the policy in mode warn: the first finding; all of them are in the record. */
+static void
+warn_of_findings(const struct call *call, const struct judgement *judgement)
+{
+	const json_t *first = json_array_get(call->findings, 0);
+
+	log_warn("session %s: %s of '%.200s': admission finds %u that row '%s' would refuse; rule '%s' at %.200s", call->session->id,
+	    call->proc->name, judgement->about.object.name == NULL ? "" : judgement->about.object.name, call->warned,
+	    json_string_value(json_object_get(first, "row")), json_string_value(json_object_get(first, "rule")),
+	    json_string_value(json_object_get(first, "path")));
+}
+
 /* Allowed: record what must be recorded first, then pass it on. `message` is the one to forward. */
 static void
 proceed(struct call *call, const struct judgement *judgement, const uint8_t *message, size_t len)
@@ -251,7 +265,9 @@ proceed(struct call *call, const struct judgement *judgement, const uint8_t *mes
 	const uint8_t *body = message + RPC_HEADER_LEN;
 	bool would_deny = judgement->decision.verdict == VERDICT_WOULD_DENY;
 
-	session->gate->counters.would_refuse_calls += would_deny;
+	session->gate->counters.would_refuse_calls += would_deny || call->warned > 0;
+	if (call->warned > 0)
+		warn_of_findings(call, judgement);
 
 	if (call->proc->kind == RPC_KIND_CHANGE || call->proc->kind == RPC_KIND_ACCESS || would_deny) {
 		call->record = record_call(call, judgement, body, len - RPC_HEADER_LEN);

@@ -215,6 +215,8 @@ struct call {
 	unsigned num_lookups;
 	enum vg_class looking_up;	/* class of the one that lookup_ticket stands for */
 	uint8_t *document;		/* owned: as admitted and encoded, in place of the client's */
+	json_t *findings;		/* owned: what admission found in its document, for the record; NULL: nothing */
+	unsigned warned;		/* of them, those that are let through with a warning */
 	uint64_t lookup_ticket, audit_ticket;
 	uint64_t trail_ticket;		/* of a question to the audit reader */
 	uint64_t policy;		/* gate.num_policies when it was decided */

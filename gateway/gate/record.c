@@ -259,6 +259,8 @@ record_call(struct call *call, const struct judgement *judgement, const uint8_t 
 	if (body != NULL)
 		(void)json_object_set_new(record, "args", args_json(call->proc, body, len));
 	(void)json_object_set_new(record, "decision", decision_json(judgement));
+	if (call->findings != NULL)
+		(void)json_object_set(record, "admission", call->findings);
 	return record;
 }
 

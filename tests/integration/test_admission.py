@@ -215,3 +215,70 @@ def test_I51_bare_counts_are_those_of_the_lists(own_gateway, libvirtd, place, by
     for counts in everything:
         assert len(set(counts)) == 1, counts
     assert everything[0][0] >= 2 and everything[1][0] >= 2
+
+
+# ---- rows of the policy ----
+
+SECURE = ("<domain type='test'><name>{name}</name><memory unit='MiB'>{memory}</memory><vcpu>{vcpus}</vcpu>"
+          "<os firmware='efi'><type arch='x86_64'>hvm</type><loader secure='yes'/></os><features><acpi/><smm state='on'/></features>"
+          "<devices>{devices}<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm></devices></domain>")
+INTERFACE = "<interface type='network'><mac address='{mac}'/><source network='default'/>{filter}</interface>"
+
+
+@pytest.fixture(scope="module")
+def by_rows(make_gateway):
+    """alice is restricted, bob is judged by nobody, admin by baseline too; an auditing and a warning row about everybody else."""
+    who = {name: [f"x509-cn:{name}"] for name in ("alice", "bob", "admin", "carol")}
+    rights = [{"id": f"{name}-all", "who": who[name], "role": "vm-admin", "on": ["domain:web-*", "network:default"]} for name in ("alice", "bob", "carol")]
+    return make_gateway("admission-rows", policy={
+        "version": 1, "bindings": rights + [{"id": "admin", "who": who["admin"], "role": "admin", "on": ["*"]}],
+        "admission": [
+            {"id": "tenants", "profile": "restricted", "who": who["alice"], "macs": ["52:54:00:AA:*"], "max_vcpus": 2, "max_memory_mib": 1024},
+            {"id": "trusted", "profile": "privileged", "who": who["bob"]},
+            {"id": "admins", "profile": "baseline", "who": who["admin"]},
+            {"id": "soon", "profile": "restricted", "mode": "warn", "who": who["carol"]},
+            {"id": "all", "profile": "restricted", "mode": "audit", "except": ["role:admin", *who["alice"]]},
+        ]})
+
+
+def secure(name="web-r", memory=512, vcpus=1, devices=""):
+    return SECURE.format(name=name, memory=memory, vcpus=vcpus, devices=devices)
+
+
+def nic(mac="52:54:00:aa:00:01", name="clean-traffic"):
+    return INTERFACE.format(mac=mac, filter=f"<filterref filter='{name}'/>" if name else "")
+
+
+@pytest.fixture
+def define(by_rows, scratch, libvirtd):
+    """Defines a guest of the test driver, and takes it away again."""
+    def run(who, xml):
+        done = by_rows.virsh(who, "define", scratch.write("row.xml", xml))
+        if done.returncode == 0:
+            by_rows.virsh("admin", "undefine", "web-r")
+        return done
+    return run
+
+
+def test_a_restricted_tenant_keeps_to_his_row(define):
+    done = define("alice", secure())
+    assert done.returncode == 0, done.stderr
+    for xml, rule in ((secure(memory=1025), "memory-bound"), (secure(vcpus=3), "vcpu-bound"),
+                      (secure(devices=nic(mac="52:54:00:bb:00:01")), "interface-mac"), (secure(devices=nic(name="")), "interface-filter"),
+                      (secure(devices=nic()).replace("<source network='default'/>", "<source network='default' portgroup='x'/>"), "known-element"),
+                      (secure().replace(" secure='yes'", ""), "secure-boot"), (secure().replace("2.0", "1.2"), "vtpm"),
+                      (secure(devices="<hostdev mode='subsystem' type='usb'/>"), "host-device")):
+        refused(define("alice", xml), f"admission rule '{rule}' at /domain", "row 'tenants'")
+
+
+def test_rows_free_bind_and_warn(define, by_rows):
+    bad = secure(devices="<serial type='file'><source path='/tmp/x'/></serial>")
+    assert define("bob", bad).returncode == 0
+    refused(define("admin", bad), "admission rule 'chardev'", "row 'admins'")
+    # carol is no tenant of a row that refuses: what holds without one still does, and what would be refused is told
+    refused(define("carol", bad), "admission rule 'chardev' at /domain/devices/serial (line 1): ")
+    done = define("carol", secure(memory=100).replace(" secure='yes'", ""))
+    assert done.returncode == 0, done.stderr
+    record = by_rows.wait_audit(call="domain_define_xml", stage="intent", user__x509="CN=carol,O=Lab")[-1]
+    assert [(note["rule"], note["row"], note["mode"]) for note in record["admission"]] == [
+        ("secure-boot", "soon", "warn"), ("secure-boot", "all", "audit")]

@@ -14,24 +14,37 @@
 #define MAX_RULES 128
 
 static const char *const rule_ids[] = {
-#define RULE(id, kinds, xpath, message, hint) id,
+#define RULE(id, profile, kinds, xpath, message, hint) id,
 #include "gateway/admission/rules.def"
 #undef RULE
 };
 
 #define NUM_RULES (sizeof(rule_ids) / sizeof(rule_ids[0]))
 
+#define SECURE "<os firmware='efi'><type>hvm</type><loader secure='yes'/></os>"
+#define TPM "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
+
+/* The bounds of the row that "r-" places are judged by. */
+static const char *const macs[] = { "52:54:00:aa:*", "52:54:00:bb:00:01" }, *const filters[] = { "clean-traffic" }, *const vlans[] = { "100", "101" };
+static const struct vg_limits limits = { .macs = { macs, 2 }, .filters = { filters, 1 }, .vlans = { vlans, 2 }, .max_vcpus = 4,
+	.max_memory_kib = 4 * 1024 * 1024 };
+
 static const struct place {
 	const char *name;
 	enum admission_kind kind;
 	const char *before, *after;
+	enum vg_profile profile;
 } places[] = {
-	{ "domain", ADMISSION_DOMAIN, "<domain type='qemu'><name>web-1</name>", "<devices/></domain>" },
-	{ "devices", ADMISSION_DOMAIN, "<domain type='qemu'><name>web-1</name><devices>", "</devices></domain>" },
-	{ "device", ADMISSION_DEVICE, "", "" },
-	{ "disk", ADMISSION_DEVICE, "<disk type='file'><driver name='qemu' type='qcow2'/>", "<target dev='vda'/></disk>" },
-	{ "snapshot", ADMISSION_SNAPSHOT, "<domainsnapshot>", "</domainsnapshot>" },
-	{ "volume", ADMISSION_VOLUME, "<volume>", "</volume>" },
+	{ "domain", ADMISSION_DOMAIN, "<domain type='qemu'><name>web-1</name>", "<devices/></domain>", VG_PROFILE_BASELINE },
+	{ "devices", ADMISSION_DOMAIN, "<domain type='qemu'><name>web-1</name><devices>", "</devices></domain>", VG_PROFILE_BASELINE },
+	{ "device", ADMISSION_DEVICE, "", "", VG_PROFILE_BASELINE },
+	{ "disk", ADMISSION_DEVICE, "<disk type='file'><driver name='qemu' type='qcow2'/>", "<target dev='vda'/></disk>", VG_PROFILE_BASELINE },
+	{ "snapshot", ADMISSION_SNAPSHOT, "<domainsnapshot>", "</domainsnapshot>", VG_PROFILE_BASELINE },
+	{ "volume", ADMISSION_VOLUME, "<volume>", "</volume>", VG_PROFILE_BASELINE },
+	{ "r-bare", ADMISSION_DOMAIN, "<domain type='qemu'><name>web-1</name>", "</domain>", VG_PROFILE_RESTRICTED },
+	{ "r-domain", ADMISSION_DOMAIN, "<domain type='qemu'><name>web-1</name>" SECURE "<devices>" TPM "</devices>", "</domain>", VG_PROFILE_RESTRICTED },
+	{ "r-devices", ADMISSION_DOMAIN, "<domain type='qemu'><name>web-1</name>" SECURE "<devices>" TPM, "</devices></domain>", VG_PROFILE_RESTRICTED },
+	{ "r-device", ADMISSION_DEVICE, "", "", VG_PROFILE_RESTRICTED },
 };
 
 static int
@@ -98,7 +111,7 @@ row_is_right(unsigned line, const char *rule, const struct place *place, const c
 		print_error("admission.table:%u: %s\n", line, error.what);
 		return false;
 	}
-	if (admission_judge(document, note, &findings) < 0)
+	if (admission_judge(document, place->profile, &limits, note, &findings) < 0)
 		print_error("admission.table:%u: cannot be judged\n", line);
 	admission_destroy(document);
 	if (findings.all_placed && strcmp(findings.text, strcmp(rule, "-") == 0 ? "" : rule) == 0)

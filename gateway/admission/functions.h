@@ -1,0 +1,23 @@
+/*
+ * functions.h: what the XPath of a rule may ask beside the document: the bounds of a row of the policy, and what is known. Private to this
+ * folder.
+ *
+ *   listed(text, 'macs' | 'filters' | 'vlans')   is it one of them? MACs are globs and case does not count. More than one node: no.
+ *   limit('vcpus' | 'memory')                    the bound, memory in KiB; infinity where there is none
+ *   kibibytes(node)                              an amount of memory with its unit, as libvirt reads it; NaN: it is none
+ *   known(node)                                  does known.def know this element or attribute?
+ */
+#ifndef ADMISSION_FUNCTIONS_H
+#define ADMISSION_FUNCTIONS_H
+
+#include <libxml/xpath.h>
+
+#include "virtgate/profile.h"
+#include "virtgate/result.h"
+
+/* Is known.def sorted? -1 with error text. */
+int functions_start(struct vg_error *error);
+/* `limits` are borrowed while the context is used. -1: out of memory. */
+int functions_register(xmlXPathContextPtr context, const struct vg_limits *limits);
+
+#endif
