@@ -47,3 +47,20 @@ audit_open(const char *dir, unsigned back, struct vg_error *error)
 	}
 	return audit_reader_open(dir, back > 0 && last > back ? last - back : 0, error);
 }
+
+int
+audit_open_number(const struct cli *cli, const char *option, size_t otherwise, size_t *number, struct vg_error *error)
+{
+	const char *text = cli_option(cli, option, 0);
+	char *end;
+	unsigned long value;
+
+	*number = otherwise;
+	if (text == NULL)
+		return 0;
+	value = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || value == 0 || value > 10000000)
+		return vg_fail(error, "--%s: '%s' is no number from 1 to 10000000", option, text);
+	*number = value;
+	return 0;
+}

@@ -11,5 +11,7 @@
 char *audit_open_dir(const struct cli *cli, struct vg_error *error);
 /* All of it; with `back`, only the last segment and so many before it. NULL with `error`. */
 struct audit_reader *audit_open(const char *dir, unsigned back, struct vg_error *error);
+/* The value of an option that is a number from 1 to 10000000; `otherwise` when it was not given. -1 with `error`. */
+int audit_open_number(const struct cli *cli, const char *option, size_t otherwise, size_t *number, struct vg_error *error);
 
 #endif

@@ -97,6 +97,37 @@ expect "show what is not there" 1 "" "*no record has*'77'*" show 77 $t
 expect "tail" 0 "=*19:52*|*19:53*|*19:55*|*19:56*|*19:54*|" "" tail $t
 expect "tail of one" 0 "=*19:54*|" "" tail --lines 1 $t
 expect "tail with a wrong word" 2 "" "*neither -f*" tail -x $t
+# The same with an index as without. Also where the filter meets the intent alone: its operation is not open for that.
+expect "index" 0 "$dir/index: up to record 6|" "" index "$dir/index" $t
+for filter in "--user alice*" "--user sasl:alice@*" "--user bob" "--object domain:web-1" "--object 5b9ec1a0-*" "--code VG1???W" "--event session.*" \
+	"--call domain_create" "--result ok" "--result denied" "--stage intent" "--since 2026-11-23T19:53" "--until 2026-11-23T19:51" \
+	"--until 2026-11-23T19:52" "--limit 2" "--limit 1 --user alice*" "--json --user alice*" "--json --limit 3" "--user nobody"; do
+	number=$((number + 1))
+	# shellcheck disable=SC2086
+	if [ "$("$virtgate" audit search $t $filter 2>&1)" = "$("$virtgate" audit search $t --index "$dir/index" $filter 2>&1)" ]; then
+		echo "ok $number - search $filter finds the same with an index"
+	else
+		echo "not ok $number - search $filter finds the same with an index"
+		failed=1
+	fi
+done
+expect "show with an index" 0 '{*"seq": 1,*"stage": "intent"*}|{*"seq": 2,*"stage": "outcome"*}|' "" show 01A00000000000000000000000 $t --index "$dir/index"
+expect "show by number with an index" 0 '{|  "seq": 3,|*"db-1"*}|' "" show 3 $t --index "$dir/index"
+expect "show what is not there, with an index" 1 "" "*no record has*'77'*" show 77 $t --index "$dir/index"
+expect "an index that is not there" 2 "" "*$dir/none: No such file*virtgate audit index*" search $t --index "$dir/none"
+expect "export is the record as it stands" 0 '={"code":"VG1102W",*"seq":6,*}|' "" export $t --code VG1102W
+expect "export in CEF" 0 '=CEF:0|virtgate|virtgate|*|VG2009W|domain.create|6|rt=* cn1=3 cn1Label=seq *suser=alice@EXAMPLE.COM *|' "" \
+	export --format cef $t --result denied --user alice*
+expect "export cannot be forged" 0 'CEF:0|*suser=eve\\\\x1b[[]31m\\\\u202e\\\\u009b\\\\x0a2026 forged *|' "" export --format cef $t --code VG1101I
+expect "export in RFC 5424" 0 '=<110>1 2026-11-23T19:52:12.123456Z * virtgate - domain.create [[]virtgate@32473 seq="2" *|' "" \
+	export --format rfc5424 $t --stage outcome --index "$dir/index"
+expect "export in OCSF" 0 '={*"class_uid":6003,*"type_uid":600303,*}|' "" export --format ocsf $t --stage outcome
+expect "a format that there is not" 2 "" "*--format: 'csv' is none*one of: jsonl cef ocsf rfc5424*" export --format csv $t
+expect "export of nothing" 1 "" "" export $t --user nobody
+expect "summary by user" 0 "= records *user|*2 *1 *1 *0 *2026-11-23T19:52 *2026-11-23T19:53 *alice@EXAMPLE.COM|*|*|" "" summary $t
+expect "summary by day" 0 "= records *day|* 4 * 1 * 2 * 0 *2026-11-23T19:52 *2026-11-23T19:56 *2026-11-23|" "" summary $t --by day --index "$dir/index"
+expect "summary as JSON" 0 '=[[]{"*"name":"domain:web-1"}]|' "" summary --json $t --by object --object domain:web-*
+expect "summary by what there is not" 2 "" "*--by: 'month'*one of: user object day event*" summary $t --by month
 expect "verify" 0 "whole: 6 records in 1 files, the last is 6 *|" "" verify "$dir/trail"
 expect "verify as JSON" 0 '{"whole"*:*true,"records"*6*}|' "" verify --json $t
 sed -i '3s/db-1/db-2/' "$dir/trail/audit-000001.jsonl"
@@ -104,6 +135,8 @@ expect "verify names the bad record" 1 "*/audit-000001.jsonl:3: record 3: change
 expect "verify names it as JSON" 1 '*"file":*"audit-000001.jsonl",*"line":*3,*"seq":*3*|' "" verify --json "$dir/trail"
 sed -i '5s/.*/garbage/' "$dir/trail/audit-000001.jsonl"
 expect "search goes on behind a line that is no record" 0 "=*19:52*|*19:53*|*19:56*|*19:54*|" "*1 lines are no records*verify*" search $t
+expect "an index that does not fit is not used" 0 "=*19:53*db-2*|" "*the index is not used, all of the trail is read: *does not fit the trail*" \
+	search $t --index "$dir/index" --object domain:db-*
 expect "verify of nothing there" 2 "" "*No such file*" verify "$dir/none"
 }
 

@@ -1,0 +1,243 @@
+/*
+ * audit_search.c: verbs that find records: audit search, show. They read the files themselves, so they work also when the gateway does not run;
+ * nothing here writes.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/cli/audit_match.h"
+#include "gateway/cli/audit_open.h"
+#include "gateway/cli/audit_source.h"
+#include "gateway/cli/audit_view.h"
+#include "gateway/core/audit_wire.h"
+
+/* With --limit, so many candidates for each record wanted are read at first; four times as many when that was not enough. */
+#define CANDIDATES_FOR_ONE 4u
+#define CANDIDATES_AT_LEAST 1000u
+
+/* What is not in the index yet; without one, all. */
+static int
+read_rest(struct audit_source *source, struct audit_view *view, struct vg_error *error)
+{
+	struct audit_reader *reader = audit_source_rest(source, error);
+	struct audit_line line;
+	int result = -1;
+
+	while (reader != NULL && (result = audit_reader_next(reader, &line, error)) == 1) {
+		if (line.whole)
+			audit_view_line(view, line.text, line.len);
+		else
+			view->no_records++;
+	}
+	audit_reader_close(reader);
+	return result;
+}
+
+/* Feeds the records of this operation that are in this stage. */
+static int
+feed_stage(struct audit_source *source, const char *op, enum audit_stage stage, struct audit_view *view, struct vg_error *error)
+{
+	struct audit_place places[8];
+	struct scan_line facts;
+	int num = audit_query_op(source->index, op, places, sizeof(places) / sizeof(places[0]), error);
+
+	for (int i = 0; i < num; i++) {
+		const char *line = audit_source_line(source, &places[i], error);
+
+		if (error->what[0] != '\0')
+			return -1;
+		if (line != NULL && scan_line(line, places[i].len, &facts) && facts.stage == (unsigned)stage && strcmp(facts.op, op) == 0)
+			audit_view_line(view, line, places[i].len);
+	}
+	return num < 0 ? -1 : 0;
+}
+
+/* A candidate; before an outcome its intent, which may have met no filter: the two are shown as one. */
+static int
+feed(struct audit_source *source, const struct audit_place *place, struct audit_view *view, struct vg_error *error)
+{
+	const char *line = audit_source_line(source, place, error);
+	struct scan_line facts;
+
+	if (line != NULL && !view->json && view->match.stage == NULL && scan_line(line, place->len, &facts) && facts.stage == AUDIT_STAGE_OUTCOME &&
+	    json_object_get(view->open, facts.op) == NULL) {
+		if (feed_stage(source, facts.op, AUDIT_STAGE_INTENT, view, error) < 0)
+			return -1;
+		line = audit_source_line(source, place, error);
+	}
+	if (line != NULL)
+		audit_view_line(view, line, place->len);
+	return error->what[0] == '\0' ? 0 : -1;
+}
+
+/* Outcomes that met no filter, of intents that did: their operations are by no means open. */
+static int
+settle_open(struct audit_source *source, struct audit_view *view, struct vg_error *error)
+{
+	json_t *open = json_copy(view->open), *intent;
+	const char *op;
+	int result = 0;
+
+	json_object_foreach(open, op, intent) {
+		result = feed_stage(source, op, AUDIT_STAGE_OUTCOME, view, error);
+		if (result < 0)
+			break;
+	}
+	json_decref(open);
+	return result;
+}
+
+static int
+view_again(struct audit_view *view)
+{
+	audit_view_free(view);
+	view->open = view->waiting = NULL;
+	view->shown = view->no_records = 0;
+	return audit_view_init(view);
+}
+
+/* Candidates number `from` and on, and what came after them. */
+static int
+read_found(struct audit_source *source, const struct audit_place *places, size_t from, size_t num, struct audit_view *view, struct vg_error *error)
+{
+	for (size_t i = from; i < num; i++)
+		if (feed(source, &places[i], view, error) < 0)
+			return -1;
+	return read_rest(source, view, error) < 0 ? -1 : settle_open(source, view, error);
+}
+
+/* By the index: the newest candidates first, where only some are wanted. */
+static int
+search_index(struct audit_source *source, struct audit_view *view, struct vg_error *error)
+{
+	const struct audit_query query = { .match = &view->match };
+	struct audit_place *places;
+	size_t num, chunk, from;
+	int result;
+
+	if (audit_source_find(source, &query, &places, &num, error) < 0)
+		return -1;
+	error->what[0] = '\0';
+	chunk = view->limit == 0 ? num : view->limit * CANDIDATES_FOR_ONE;
+	if (chunk < CANDIDATES_AT_LEAST)
+		chunk = CANDIDATES_AT_LEAST;
+	for (;; chunk *= 4) {
+		from = chunk < num ? num - chunk : 0;
+		result = view_again(view) < 0 ? vg_fail(error, "out of memory") : read_found(source, places, from, num, view, error);
+		if (result < 0 || from == 0 || view->shown >= view->limit)
+			break;
+	}
+	free(places);
+	return result;
+}
+
+static bool
+is_narrow(const struct audit_view *view)
+{
+	const struct audit_match *match = &view->match;
+
+	return view->limit > 0 || match->user != NULL || match->object != NULL || match->code != NULL || match->event != NULL ||
+	    match->call != NULL || match->result != NULL || match->stage != NULL || match->since[0] != '\0' || match->until[0] != '\0';
+}
+
+int
+verb_audit_search(const struct cli *cli)
+{
+	struct vg_error error = { "", "" };
+	struct audit_view view = { .json = cli->json };
+	struct audit_source source = { .dir = NULL };
+	int status = CLI_USAGE;
+
+	if (audit_match_read(&view.match, cli, &error) == -1 || audit_open_number(cli, "limit", 0, &view.limit, &error) == -1 ||
+	    audit_source_open(&source, cli, &error) == -1)
+		goto out;
+	if (!is_narrow(&view)) {
+		audit_index_close(source.index);
+		source.index = NULL;
+	}
+	if (audit_view_init(&view) == -1 ||
+	    (source.index != NULL ? search_index(&source, &view, &error) : read_rest(&source, &view, &error)) == -1)
+		goto out;
+	audit_view_flush(&view, true);
+	source.no_records = view.no_records;
+	audit_source_tell(&source);
+	status = view.shown > 0 ? CLI_DONE : CLI_NO;
+	if (status == CLI_NO)
+		fprintf(stderr, "virtgate: no record matches in %s\n", source.dir);
+out:
+	if (error.what[0] != '\0')
+		status = cli_fail(&error, CLI_USAGE);
+	audit_view_free(&view);
+	audit_source_close(&source);
+	return status;
+}
+
+/* ---- show ---- */
+
+static bool
+show(const struct cli *cli, const char *line, size_t len)
+{
+	json_t *record = json_loadb(line, len, 0, NULL);
+	bool meant = record != NULL && audit_has_id(record, cli->args[0]);
+
+	if (meant && cli->json)
+		printf("%.*s\n", (int)len, line);
+	else if (meant)
+		audit_view_record(record);
+	json_decref(record);
+	return meant;
+}
+
+/* How many; -1 with `error`. */
+static int
+show_by_index(const struct cli *cli, struct audit_source *source, struct vg_error *error)
+{
+	const char *id = cli->args[0];
+	struct audit_place places[32];
+	int num, shown = 0;
+
+	if (strlen(id) < 19 && strspn(id, "0123456789") == strlen(id))
+		num = audit_query_seq(source->index, strtoull(id, NULL, 10), places, error);
+	else
+		num = audit_query_op(source->index, id, places, sizeof(places) / sizeof(places[0]), error);
+	for (int i = 0; i < num; i++) {
+		const char *line = audit_source_line(source, &places[i], error);
+
+		if (error->what[0] != '\0')
+			return -1;
+		shown += line != NULL && show(cli, line, places[i].len);
+	}
+	return num < 0 ? -1 : shown;
+}
+
+int
+verb_audit_show(const struct cli *cli)
+{
+	struct vg_error error = { "", "" };
+	struct audit_source source;
+	struct audit_reader *reader = NULL;
+	struct audit_line line;
+	size_t found = 0;
+	int result = audit_source_open(&source, cli, &error);
+
+	if (result == 0 && source.index != NULL) {
+		result = show_by_index(cli, &source, &error);
+		found = result > 0 ? (size_t)result : 0;
+		if (result == 0) {	/* nothing is believed of an index, also not that there is nothing */
+			audit_index_close(source.index);
+			source.index = NULL;
+		}
+	}
+	reader = result >= 0 ? audit_source_rest(&source, &error) : NULL;
+	result = -1;
+	while (reader != NULL && (result = audit_reader_next(reader, &line, &error)) == 1)
+		found += line.whole && show(cli, line.text, line.len);
+	if (result == 0 && found == 0)
+		fprintf(stderr, "virtgate: no record has the operation id or number '%s'\n", cli->args[0]);
+	audit_reader_close(reader);
+	audit_source_close(&source);
+	if (result == -1)
+		return cli_fail(&error, CLI_USAGE);
+	return found > 0 ? CLI_DONE : CLI_NO;
+}
