@@ -161,8 +161,14 @@ forget_words(struct audit_index *index)
 static int
 open_database(struct audit_index *index, struct vg_error *error)
 {
-	int flags = index->writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+	int flags = index->writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+	/* Nobody else's to read: SQLite would go by the umask. Its journal gets the mode of the file. */
+	int fd = index->writes ? open(index->file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600) : -1;
 
+	if (index->writes && fd < 0)
+		return vg_fail(error, "%s: %s", index->file, strerror(errno));
+	if (fd >= 0)
+		close(fd);
 	if (sqlite3_open_v2(index->file, &index->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK)
 		return fail(index, error);
 	(void)sqlite3_busy_timeout(index->db, BUSY_MS);

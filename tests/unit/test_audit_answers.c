@@ -384,7 +384,7 @@ test_no_place_for_an_index(void **state)
 	(void)state;
 	answers_destroy(answers);
 	answers = answers_create(dir, "/nonexistent/index.db");
-	expect_refused("{\"verb\":\"audit.search\"}", "the trail has no index just now: /nonexistent/index.db: ");
+	expect_refused("{\"verb\":\"audit.search\"}", "the trail has no index just now: /nonexistent/index.db: No such file or directory");
 	/* verifying needs none */
 	json_decref(ask("{\"verb\":\"audit.state\"}"));
 }
