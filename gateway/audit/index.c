@@ -20,7 +20,9 @@
 #define NUM_CACHED	4096u		/* words; a power of two */
 #define COMMIT_SECONDS	2		/* at the latest, and whenever the end is reached */
 #define LOOK_EVERY	64u		/* records between looks at the clock */
-#define BUSY_MS		100
+/* How long to wait for the other: who writes can come back later, who reads cannot. */
+#define WRITER_BUSY_MS	100
+#define READER_BUSY_MS	5000
 
 static const char layout[] =
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -171,13 +173,16 @@ open_database(struct audit_index *index, struct vg_error *error)
 		close(fd);
 	if (sqlite3_open_v2(index->file, &index->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK)
 		return fail(index, error);
-	(void)sqlite3_busy_timeout(index->db, BUSY_MS);
+	(void)sqlite3_busy_timeout(index->db, index->writes ? WRITER_BUSY_MS : READER_BUSY_MS);
 	(void)sqlite3_db_config(index->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_db_config(index->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	(void)sqlite3_limit(index->db, SQLITE_LIMIT_LENGTH, 1 << 20);
-	/* Not the write-ahead log: who only reads could not read it without writing beside it. */
+	/*
+	 * Not the write-ahead log: who only reads could not read it without writing beside it. Nothing is written before a commit, so that only there
+	 * a reader can be in the way; commits are frequent, and what they hold fits into memory.
+	 */
 	if (sqlite3_exec(index->db, "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;"
-	    "PRAGMA cell_size_check = ON", NULL, NULL, NULL) != SQLITE_OK)
+	    "PRAGMA cache_spill = OFF; PRAGMA cell_size_check = ON", NULL, NULL, NULL) != SQLITE_OK)
 		return fail(index, error);
 	return 0;
 }

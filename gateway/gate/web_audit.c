@@ -52,7 +52,7 @@ web_audit(struct call *call, const json_t *request)
 
 	call->trail_ticket = trail_ask(call->session->gate->trail, request, on_answer, call);
 	if (call->trail_ticket == 0)
-		web_fail(call, "the audit reader is away: ask again");
+		web_fail(call, "the audit reader is away, or the question is too long: ask again");
 	else if (export)
 		record_export(call, request);
 }

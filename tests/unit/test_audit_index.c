@@ -214,6 +214,35 @@ test_goes_on_where_it_was(void **state)
 	audit_index_close(index);
 }
 
+/* Somebody reads and takes his time: what is new waits, and is there when he is done. */
+static void
+test_a_reader_in_the_way(void **state)
+{
+	struct audit_index *index = audit_index_open(file, dir, true, NULL), *other;
+	struct audit_match match = { .user = "user-7" };
+	sqlite3_stmt *slow = NULL;
+	sqlite3 *reader = NULL;
+	struct vg_error error;
+
+	(void)state;
+	assert_int_equal(sqlite3_open_v2(file, &reader, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(reader, "SELECT name FROM sqlite_schema", -1, &slow, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(slow), SQLITE_ROW);
+	for (int i = 0; i < 3; i++)
+		while (audit_index_update(index, 1, &error) == 1)
+			;
+	assert_false(audit_index_is_spoiled(index));
+	expect_same(index, match, 0, 0);	/* its writer sees it already */
+	sqlite3_finalize(slow);
+	sqlite3_close(reader);
+	assert_int_equal(audit_index_update(index, 1, &error), 0);
+	other = audit_index_open(file, dir, false, &error);
+	assert_non_null(other);
+	expect_same(other, match, 0, 0);
+	audit_index_close(other);
+	audit_index_close(index);
+}
+
 static void
 expect_rebuilt(const char *why)
 {
@@ -315,7 +344,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_finds_what_reading_finds), TEST(test_a_rare_user_costs_his_rows), TEST(test_operations_and_numbers),
-		TEST(test_goes_on_where_it_was), TEST(test_another_trail_is_noticed), TEST(test_a_damaged_file_is_thrown_away),
+		TEST(test_goes_on_where_it_was), TEST(test_a_reader_in_the_way), TEST(test_another_trail_is_noticed), TEST(test_a_damaged_file_is_thrown_away),
 		TEST(test_a_wrong_place_is_no_record),
 	};
 
