@@ -198,7 +198,7 @@ session_rejudge(struct session *session)
 static void
 refuse_open(struct session *session, int32_t code, const char *why)
 {
-	struct call *call = session->calls;	/* CONNECT_OPEN: nothing else can be in flight yet */
+	struct call *call = session->calls;	/* CONNECT_OPEN, the newest: only what the web front asked can have come before it */
 
 	if (call != NULL)
 		call_refuse(session, &call->header, code, RPC_ORIGIN_RPC, "%s", why);

@@ -489,6 +489,27 @@ test_a_question_waits_and_others_do_not(void **state)
 	close(reader);
 }
 
+/* A question that waits does not stand in the way of CONNECT_OPEN, which comes after it. */
+static void
+test_a_question_waits_while_the_connection_opens(void **state)
+{
+	static struct message answer;
+	int reader = harness_reader(), fd = web_connect("carol");
+	uint64_t ticket;
+
+	(void)state;
+	web_send(fd, 7, "{\"verb\":\"audit.search\"}");
+	json_decref(take_question(reader, &ticket));
+	client_open(fd);
+	assert_true(may(fd, 8, "web-1", NULL, "domain:read"));
+	send_answer(reader, ticket, ANSWER_LAST, "{}");
+	assert_true(client_receive(fd, &answer));
+	assert_int_equal(answer.header.serial, 7);
+	json_decref(web_json(&answer));
+	close(fd);
+	close(reader);
+}
+
 static void
 test_who_leaves_is_forgotten(void **state)
 {
@@ -631,7 +652,8 @@ main(void)
 		TEST(test_may_is_what_the_call_would_say), TEST(test_I66_may_of_what_does_not_belong_together),
 		TEST(test_may_needs_an_open_connection), TEST(test_can_says_what_the_command_line_says),
 		TEST(test_can_about_others_takes_policy_read), TEST(test_sessions_and_kill), TEST(test_the_trail_takes_audit_read),
-		TEST(test_a_question_waits_and_others_do_not), TEST(test_who_leaves_is_forgotten), TEST(test_a_reader_that_is_away),
+		TEST(test_a_question_waits_and_others_do_not), TEST(test_a_question_waits_while_the_connection_opens),
+		TEST(test_who_leaves_is_forgotten), TEST(test_a_reader_that_is_away),
 		TEST(test_I11_right_that_ends_before_the_answer), TEST(test_an_export_is_on_record_once), TEST(test_the_real_reader_answers),
 	};
 
