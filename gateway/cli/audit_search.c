@@ -2,6 +2,7 @@
  * audit_search.c: verbs that find records: audit search, show. They read the files themselves, so they work also when the gateway does not run;
  * nothing here writes.
  */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,40 +176,16 @@ out:
 
 /* ---- show ---- */
 
-static bool
-show(const struct cli *cli, const char *line, size_t len)
-{
-	json_t *record = json_loadb(line, len, 0, NULL);
-	bool meant = record != NULL && audit_has_id(record, cli->args[0]);
-
-	if (meant && cli->json)
-		printf("%.*s\n", (int)len, line);
-	else if (meant)
-		audit_view_record(record);
-	json_decref(record);
-	return meant;
-}
-
-/* How many; -1 with `error`. */
 static int
-show_by_index(const struct cli *cli, struct audit_source *source, struct vg_error *error)
+show(const char *line, size_t len, json_t *record, void *arg)
 {
-	const char *id = cli->args[0];
-	struct audit_place places[32];
-	int num, shown = 0;
+	const struct cli *cli = arg;
 
-	if (strlen(id) < 19 && strspn(id, "0123456789") == strlen(id))
-		num = audit_query_seq(source->index, strtoull(id, NULL, 10), places, error);
+	if (cli->json)
+		printf("%.*s\n", (int)len, line);
 	else
-		num = audit_query_op(source->index, id, places, sizeof(places) / sizeof(places[0]), error);
-	for (int i = 0; i < num; i++) {
-		const char *line = audit_source_line(source, &places[i], error);
-
-		if (error->what[0] != '\0')
-			return -1;
-		shown += line != NULL && show(cli, line, places[i].len);
-	}
-	return num < 0 ? -1 : shown;
+		audit_view_record(record);
+	return 0;
 }
 
 int
@@ -216,28 +193,14 @@ verb_audit_show(const struct cli *cli)
 {
 	struct vg_error error = { "", "" };
 	struct audit_source source;
-	struct audit_reader *reader = NULL;
-	struct audit_line line;
-	size_t found = 0;
-	int result = audit_source_open(&source, cli, &error);
+	int found = audit_source_open(&source, cli, &error);
 
-	if (result == 0 && source.index != NULL) {
-		result = show_by_index(cli, &source, &error);
-		found = result > 0 ? (size_t)result : 0;
-		if (result == 0) {	/* nothing is believed of an index, also not that there is nothing */
-			audit_index_close(source.index);
-			source.index = NULL;
-		}
-	}
-	reader = result >= 0 ? audit_source_rest(&source, &error) : NULL;
-	result = -1;
-	while (reader != NULL && (result = audit_reader_next(reader, &line, &error)) == 1)
-		found += line.whole && show(cli, line.text, line.len);
-	if (result == 0 && found == 0)
+	if (found == 0)
+		found = audit_source_id(&source, cli->args[0], show, (void *)(uintptr_t)cli, &error);
+	if (found == 0)
 		fprintf(stderr, "virtgate: no record has the operation id or number '%s'\n", cli->args[0]);
-	audit_reader_close(reader);
 	audit_source_close(&source);
-	if (result == -1)
+	if (found < 0)
 		return cli_fail(&error, CLI_USAGE);
 	return found > 0 ? CLI_DONE : CLI_NO;
 }

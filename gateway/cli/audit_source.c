@@ -192,3 +192,60 @@ out:
 	free(places);
 	return result;
 }
+
+/* 1 when it is one of them and `each` took it, 0 when it is not, -1. */
+static int
+give_id(const char *id, const char *line, size_t len, audit_each_cb *each, void *arg)
+{
+	json_t *record = json_loadb(line, len, 0, NULL);
+	int result = record == NULL || !audit_has_id(record, id) ? 0 : each(line, len, record, arg) == 0 ? 1 : -1;
+
+	json_decref(record);
+	return result;
+}
+
+static int
+by_index(struct audit_source *source, const char *id, audit_each_cb *each, void *arg, struct vg_error *error)
+{
+	struct audit_place places[32];
+	int num, found = 0;
+
+	if (strlen(id) < 19 && strspn(id, "0123456789") == strlen(id))
+		num = audit_query_seq(source->index, strtoull(id, NULL, 10), places, error);
+	else
+		num = audit_query_op(source->index, id, places, sizeof(places) / sizeof(places[0]), error);
+	for (int i = 0; i < num; i++) {
+		const char *line = audit_source_line(source, &places[i], error);
+		int given = line == NULL ? 0 : give_id(id, line, places[i].len, each, arg);
+
+		if (given < 0 || error->what[0] != '\0')
+			return -1;
+		found += given;
+	}
+	return num < 0 ? -1 : found;
+}
+
+int
+audit_source_id(struct audit_source *source, const char *id, audit_each_cb *each, void *arg, struct vg_error *error)
+{
+	struct audit_reader *reader;
+	struct audit_line line;
+	int found = source->index == NULL ? 0 : by_index(source, id, each, arg, error), result = -1;
+
+	if (found < 0)
+		return -1;
+	if (found == 0) {	/* nothing is believed of an index, also not that there is nothing */
+		audit_index_close(source->index);
+		source->index = NULL;
+	}
+	reader = audit_source_rest(source, error);
+	while (reader != NULL && (result = audit_reader_next(reader, &line, error)) == 1) {
+		int given = line.whole ? give_id(id, line.text, line.len, each, arg) : 0;
+
+		if (given < 0)
+			break;
+		found += given;
+	}
+	audit_reader_close(reader);
+	return result == 0 ? found : -1;
+}

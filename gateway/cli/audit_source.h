@@ -32,5 +32,7 @@ struct audit_reader *audit_source_rest(struct audit_source *source, struct vg_er
 /* Every record that matches, oldest first. -1 with `error`, also when `each` does not return 0. */
 typedef int audit_each_cb(const char *line, size_t len, json_t *record, void *arg);
 int audit_source_each(struct audit_source *source, const struct audit_match *match, audit_each_cb *each, void *arg, struct vg_error *error);
+/* Every record with this operation id or number, oldest first. How many; -1 with `error`, also when `each` does not return 0. */
+int audit_source_id(struct audit_source *source, const char *id, audit_each_cb *each, void *arg, struct vg_error *error);
 
 #endif

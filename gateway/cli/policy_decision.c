@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "gateway/cli/audit_match.h"
-#include "gateway/cli/audit_open.h"
+#include "gateway/cli/audit_source.h"
 #include "gateway/cli/audit_view.h"
 #include "gateway/cli/calls.h"
 #include "gateway/cli/policy_args.h"
@@ -26,25 +26,17 @@ struct now {
 
 /* ---- the record ---- */
 
-/* The first record of that operation or number that has a decision. New reference; NULL with `error` or, without one, not found. */
-static json_t *
-find_record(const char *dir, const char *id, struct vg_error *error)
+/* Of the records of an operation the first that has a decision. */
+static int
+take_decision(const char *line, size_t len, json_t *record, void *arg)
 {
-	struct audit_reader *reader = audit_open(dir, 0, error);
-	json_t *found = NULL;
-	struct audit_line line;
+	json_t **found = arg;
 
-	if (reader == NULL)
-		return NULL;
-	while (found == NULL && audit_reader_next(reader, &line, error) == 1) {
-		json_t *record = line.whole ? json_loadb(line.text, line.len, 0, NULL) : NULL;
-
-		if (record != NULL && audit_has_id(record, id) && json_is_object(json_object_get(record, "decision")))
-			found = json_incref(record);
-		json_decref(record);
-	}
-	audit_reader_close(reader);
-	return found;
+	(void)line;
+	(void)len;
+	if (*found == NULL && json_is_object(json_object_get(record, "decision")))
+		*found = json_incref(record);
+	return 0;
 }
 
 /* What was asked and did not simply pass; where all of it passed, all of it. */
@@ -198,15 +190,15 @@ policy_explain_decision(const struct cli *cli, const char *id)
 	struct vg_error error = { 0 };
 	json_t *record = NULL;
 	struct policy *policy = NULL;
-	char *dir = audit_open_dir(cli, &error);
+	struct audit_source source;
 	int status = CLI_USAGE;
 
-	if (dir != NULL)
-		record = find_record(dir, id, &error);
+	if (audit_source_open(&source, cli, &error) == 0)
+		(void)audit_source_id(&source, id, take_decision, &record, &error);
 	if (error.what[0] != '\0') {
 		status = cli_fail(&error, CLI_USAGE);
 	} else if (record == NULL) {
-		vg_fail(&error, "no record of %s with a decision has the id or number '%s'", dir, id);
+		vg_fail(&error, "no record of %s with a decision has the id or number '%s'", source.dir, id);
 		vg_hint(&error, "the refusal that the client saw ends in (decision ID); `virtgate audit search --result denied` finds others");
 		status = cli_fail(&error, CLI_NO);
 	} else if ((policy = policy_load_configured(cli, &status)) != NULL) {
@@ -214,6 +206,6 @@ policy_explain_decision(const struct cli *cli, const char *id)
 	}
 	policy_destroy(policy);
 	json_decref(record);
-	free(dir);
+	audit_source_close(&source);
 	return status;
 }

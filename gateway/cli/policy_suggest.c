@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "gateway/cli/audit_match.h"
-#include "gateway/cli/audit_open.h"
+#include "gateway/cli/audit_source.h"
 #include "gateway/cli/audit_view.h"
 #include "gateway/cli/policy_also.h"
 #include "gateway/cli/policy_load.h"
@@ -536,31 +536,25 @@ load_today(const struct cli *cli, struct suggestion *suggestion, struct policy *
 }
 
 static int
+take_want(const char *line, size_t len, json_t *record, void *arg)
+{
+	(void)line;
+	(void)len;
+	wants_add(arg, record);
+	return 0;
+}
+
+static int
 read_trail(const struct cli *cli, struct suggestion *suggestion, struct vg_error *error)
 {
 	struct audit_match match = { 0 };
-	struct audit_reader *reader = NULL;
-	struct audit_line line;
-	char *dir = audit_open_dir(cli, error);
+	struct audit_source source = { .dir = NULL };
 	int result = -1;
 
-	if (dir == NULL || audit_match_read(&match, cli, error) == -1)
-		goto out;
-	reader = audit_open(dir, 0, error);
-	if (reader == NULL)
-		goto out;
-	while ((result = audit_reader_next(reader, &line, error)) == 1) {
-		json_t *record = line.whole ? json_loadb(line.text, line.len, 0, NULL) : NULL;
-
-		if (!json_is_object(record))
-			suggestion->wants.no_records++;
-		else if (audit_match(&match, record))
-			wants_add(&suggestion->wants, record);
-		json_decref(record);
-	}
-out:
-	audit_reader_close(reader);
-	free(dir);
+	if (audit_match_read(&match, cli, error) == 0 && audit_source_open(&source, cli, error) == 0)
+		result = audit_source_each(&source, &match, take_want, &suggestion->wants, error);
+	suggestion->wants.no_records = source.no_records;
+	audit_source_close(&source);
 	return result;
 }
 
