@@ -10,6 +10,7 @@ gateway/policy  include
 gateway/admission include
 web             include
 certs           include
+gateway/posture include gateway/core certs
 gateway/core    include proto gateway/policy
 gateway/front   include proto gateway/policy gateway/core
 gateway/gate    include proto gateway/policy gateway/admission gateway/core
