@@ -30,6 +30,10 @@ enum admission_kind {
 	ADMISSION_DEVICE,	/* one element of <devices>, as attach and update take it */
 	ADMISSION_SNAPSHOT,	/* <domainsnapshot> */
 	ADMISSION_VOLUME,	/* <volume> */
+	ADMISSION_DISK,		/* <disk> that a copy is written to */
+	ADMISSION_CHECKPOINT,	/* <domaincheckpoint> */
+	ADMISSION_BACKUP,	/* <domainbackup> */
+	ADMISSION_SECRET,	/* <secret> */
 	ADMISSION_NUM_KINDS
 };
 

@@ -73,7 +73,8 @@ static int
 claim_of_disk(struct admission_document *document, xmlNodePtr disk, struct vg_error *error)
 {
 	xmlChar *device = attribute(disk, "device");
-	bool writes = !has_child(disk, "readonly") && (device == NULL || (strcmp((const char *)device, "cdrom") != 0));
+	/* A copy is written, whatever the document says. */
+	bool writes = document->kind == ADMISSION_DISK || (!has_child(disk, "readonly") && (device == NULL || (strcmp((const char *)device, "cdrom") != 0)));
 	int r = 0;
 
 	for (xmlNodePtr node = disk->children != NULL ? disk->children : NULL; node != NULL && r == 0; node = document_next(node, disk, false)) {
@@ -123,12 +124,40 @@ claim_of_volume(struct admission_document *document, const xmlNode *volume, stru
 	return 0;
 }
 
+/* What a backup is written to. */
+static int
+claim_of_backup(struct admission_document *document, xmlNodePtr root, struct vg_error *error)
+{
+	for (xmlNodePtr node = root; node != NULL; node = document_next(node, root, false)) {
+		if (!is_named(node, "target") && !is_named(node, "scratch"))
+			continue;
+		if (add_claim(document, CLAIM_DISK, node, attribute(node, "file"), NULL, true, error) < 0 ||
+		    add_claim(document, CLAIM_DISK, node, attribute(node, "dev"), NULL, true, error) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A volume's secret belongs to whoever may write the volume: there is one for each. */
+static int
+claim_of_secret(struct admission_document *document, xmlNodePtr root, struct vg_error *error)
+{
+	for (xmlNodePtr node = root; node != NULL; node = document_next(node, root, false))
+		if (is_named(node, "volume") && add_claim(document, CLAIM_DISK, node, xmlNodeGetContent(node), NULL, true, error) < 0)
+			return -1;
+	return 0;
+}
+
 int
 claims_collect(struct admission_document *document, struct vg_error *error)
 {
 	xmlNodePtr root = xmlDocGetRootElement(document->doc);
 
 	if (document->kind == ADMISSION_VOLUME && claim_of_volume(document, root, error) < 0)
+		return -1;
+	if (document->kind == ADMISSION_BACKUP && claim_of_backup(document, root, error) < 0)
+		return -1;
+	if (document->kind == ADMISSION_SECRET && claim_of_secret(document, root, error) < 0)
 		return -1;
 	for (xmlNodePtr devices = root->children; devices != NULL; devices = devices->next) {
 		for (xmlNodePtr device = is_named(devices, "devices") ? devices->children : NULL; device != NULL; device = device->next) {

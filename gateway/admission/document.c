@@ -13,7 +13,15 @@
 #include "virtgate/xml_cost.h"
 
 static const char *const top_names[ADMISSION_NUM_KINDS] = { [ADMISSION_DOMAIN] = "domain", [ADMISSION_SNAPSHOT] = "domainsnapshot",
-	[ADMISSION_VOLUME] = "volume" };
+	[ADMISSION_VOLUME] = "volume", [ADMISSION_DISK] = "disk", [ADMISSION_CHECKPOINT] = "domaincheckpoint", [ADMISSION_BACKUP] = "domainbackup",
+	[ADMISSION_SECRET] = "secret" };
+
+/* Does it stand in <domain><devices> while it is judged? */
+static bool
+is_wrapped(enum admission_kind kind)
+{
+	return kind == ADMISSION_DEVICE || kind == ADMISSION_DISK;
+}
 
 xmlNodePtr
 document_next(xmlNodePtr node, const xmlNode *root, bool skip)
@@ -39,7 +47,7 @@ document_path(const struct admission_document *document, xmlNodePtr node)
 	static const char wrapping[] = "/domain/devices";
 	xmlChar *path = xmlGetNodePath(node), *shorter;
 
-	if (path == NULL || document->kind != ADMISSION_DEVICE || strncmp((const char *)path, wrapping, sizeof(wrapping) - 1) != 0)
+	if (path == NULL || !is_wrapped(document->kind) || strncmp((const char *)path, wrapping, sizeof(wrapping) - 1) != 0)
 		return path;
 	shorter = xmlStrdup(path + sizeof(wrapping) - 1);
 	xmlFree(path);
@@ -169,7 +177,7 @@ admission_parse(enum admission_kind kind, const char *xml, size_t len, struct vg
 	document->kind = kind;
 	if (read_document(document, parser, xml, len, error) < 0 || tidy(document->top, error) < 0)
 		goto out;
-	if (kind == ADMISSION_DEVICE && wrap_device(document) < 0) {
+	if (is_wrapped(kind) && wrap_device(document) < 0) {
 		(void)vg_fail(error, "out of memory");
 		goto out;
 	}

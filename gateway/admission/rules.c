@@ -13,7 +13,8 @@
 /* Steps that one rule may take in one document: some hundred times what the largest honest one needs. */
 #define MAX_STEPS 2000000u
 
-enum { W = 1 << ADMISSION_DOMAIN, D = W | 1 << ADMISSION_DEVICE, S = 1 << ADMISSION_SNAPSHOT, V = 1 << ADMISSION_VOLUME };
+enum { W = 1 << ADMISSION_DOMAIN, D = W | 1 << ADMISSION_DEVICE | 1 << ADMISSION_DISK, S = 1 << ADMISSION_SNAPSHOT, V = 1 << ADMISSION_VOLUME,
+	C = 1 << ADMISSION_CHECKPOINT, T = 1 << ADMISSION_DISK, K = 1 << ADMISSION_BACKUP, X = 1 << ADMISSION_SECRET };
 
 static const struct rule {
 	const char *id;

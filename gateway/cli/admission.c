@@ -64,7 +64,8 @@ static enum admission_kind
 guess_kind(const char *text)
 {
 	static const struct { const char *start; enum admission_kind kind; } tops[] = { { "<domainsnapshot", ADMISSION_SNAPSHOT },
-		{ "<domain", ADMISSION_DOMAIN }, { "<volume", ADMISSION_VOLUME } };
+		{ "<domaincheckpoint", ADMISSION_CHECKPOINT }, { "<domainbackup", ADMISSION_BACKUP }, { "<domain", ADMISSION_DOMAIN },
+		{ "<volume", ADMISSION_VOLUME }, { "<secret", ADMISSION_SECRET } };
 	const char *at = text;
 
 	/* Prologue and comments stand before it. */

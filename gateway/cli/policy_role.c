@@ -95,22 +95,23 @@ print_rules(const struct rpc_proc *proc, const char *between)
 	static const char *const texts[] = { [RULE_HOST] = "takes connect:write as well", [RULE_SAVE_FILE] = "files in save_dirs",
 		[RULE_DUMP_FILE] = "new files in save_dirs", [RULE_IMAGE_FILE] = "images in save_dirs, of domains that it is bound to",
 		[RULE_OWN_DISK] = "the domain's own disks", [RULE_MIGRATION_URI] = "to migration_uris",
-		[RULE_NEW_NAME] = "under the new name too", [RULE_DOMAIN_XML] = "admission, unless bound on \"*\"",
-		[RULE_DEVICE_XML] = "admission, unless bound on \"*\"", [RULE_SNAPSHOT_XML] = "admission, unless bound on \"*\"",
-		[RULE_VOLUME_XML] = "admission, unless bound on \"*\"" };
+		[RULE_NEW_NAME] = "under the new name too" };
 	const struct argument *argument;
 	unsigned told = 0;
 
 	for (size_t i = 0; (argument = argument_at(i)) != NULL; i++) {
-		const char *text = argument->rule < sizeof(texts) / sizeof(texts[0]) ? texts[argument->rule] : NULL;
+		const char *text = argument_rule_is_document(argument->rule) ? "admission, unless bound on \"*\"" :
+		    argument->rule < sizeof(texts) / sizeof(texts[0]) ? texts[argument->rule] : NULL;
 
-		if (strcmp(argument->proc, proc->name) != 0 || (told >> argument->rule & 1) != 0)
+		const enum argument_rule rule = argument_rule_is_document(argument->rule) ? RULE_DOMAIN_XML : argument->rule;
+
+		if (strcmp(argument->proc, proc->name) != 0 || (told >> rule & 1) != 0)
 			continue;
 		if (argument->rule == RULE_EVERYTHING && !call_needs_everything(proc) && argument->path != NULL) {
 			printf("%swith %s only bound on \"*\"", between, argument->path);
 			between = "; ";
 		} else if (text != NULL) {
-			told |= 1u << argument->rule;
+			told |= 1u << rule;
 			printf("%s%s", between, text);
 			between = "; ";
 		}

@@ -194,16 +194,17 @@ replace(struct call *call, struct judgement *judgement, struct admission_documen
 {
 	size_t n = judgement->num_patches, len;
 	const char *text = admission_text(document, &len);
+	uint8_t *encoded = text == NULL || n == sizeof(judgement->patches) / sizeof(judgement->patches[0]) ||
+	    call->num_documents == sizeof(call->documents) / sizeof(call->documents[0]) ? NULL : malloc(len + 8);
 	struct xdr_out out;
 
-	free(call->document);
-	call->document = text == NULL || n == sizeof(judgement->patches) / sizeof(judgement->patches[0]) ? NULL : malloc(len + 8);
-	if (call->document == NULL)
+	if (encoded == NULL)
 		return decide_refuse(judgement, "document", "the document is too large");
-	xdr_out_init(&out, call->document, len + 8);
+	call->documents[call->num_documents++] = encoded;
+	xdr_out_init(&out, encoded, len + 8);
 	xdr_put_string(&out, text);
 	judgement->patches[n].span = span;
-	judgement->patches[n].data = call->document;
+	judgement->patches[n].data = encoded;
 	judgement->patches[n].len = out.len;
 	judgement->num_patches++;
 	return out.failed ? decide_refuse(judgement, "document", "the document is too large") : DECIDE_ALLOW;
@@ -235,7 +236,9 @@ static enum admission_kind
 kind_of(enum argument_rule rule)
 {
 	static const struct { enum argument_rule rule; enum admission_kind kind; } kinds[] = { { RULE_DOMAIN_XML, ADMISSION_DOMAIN },
-		{ RULE_DEVICE_XML, ADMISSION_DEVICE }, { RULE_SNAPSHOT_XML, ADMISSION_SNAPSHOT }, { RULE_VOLUME_XML, ADMISSION_VOLUME } };
+		{ RULE_DEVICE_XML, ADMISSION_DEVICE }, { RULE_SNAPSHOT_XML, ADMISSION_SNAPSHOT }, { RULE_VOLUME_XML, ADMISSION_VOLUME },
+		{ RULE_DISK_XML, ADMISSION_DISK }, { RULE_CHECKPOINT_XML, ADMISSION_CHECKPOINT }, { RULE_BACKUP_XML, ADMISSION_BACKUP },
+		{ RULE_SECRET_XML, ADMISSION_SECRET }, { RULE_OWN_DOMAIN_XML, ADMISSION_DOMAIN } };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (kinds[i].rule == rule)
@@ -272,6 +275,39 @@ judge_document(struct asked *asked, unsigned *index, bool builtin, bool *by_row,
 	return verdict;
 }
 
+void
+admit_note(struct call *call, const struct policy_row *row, const char *rule, bool watches)
+{
+	const struct asked asked = { .call = call, .row = row, .softened = watches };
+	const struct admission_finding finding = { .rule = rule, .path = "" };
+
+	note_for_record(&asked, &finding);
+}
+
+void
+admit_forget(struct call *call)
+{
+	json_decref(call->findings);
+	call->findings = NULL;
+	call->warned = 0;
+	for (unsigned i = 0; i < call->num_documents; i++)
+		free(call->documents[i]);
+	call->num_documents = 0;
+}
+
+/* A definition that comes with another of the domain's things must not be one of somebody else. */
+static bool
+is_of(const struct vg_object *domain, struct xdr_span span)
+{
+	struct xml_identity identity;
+	struct vg_error error;
+	struct xdr_span xml;
+
+	return xdr_span_string(span, &xml) && xml_identify((const char *)xml.data, xml.len, VG_CLASS_domain, &identity, &error) == 0 &&
+	    domain->name != NULL && strcmp(domain->name, identity.name) == 0 &&
+	    (!identity.has_uuid || (domain->has_uuid && memcmp(domain->uuid, identity.uuid, VG_UUID_LEN) == 0));
+}
+
 enum decide_verdict
 admit_document(struct call *call, struct judgement *judgement, unsigned *index, enum argument_rule rule, struct xdr_span span,
     enum admit_standing standing, bool *by_row)
@@ -280,11 +316,11 @@ admit_document(struct call *call, struct judgement *judgement, unsigned *index, 
 	struct asked asked = { .call = call, .judgement = judgement, .softened = policy_only_watches(session->gate->policy) };
 	bool builtin;
 
-	json_decref(call->findings);
-	call->findings = NULL;
-	call->warned = 0;
 	policy_admission(session->gate->policy, &session->identity, &judgement->about.object, gate_now(session->gate), take_row, &asked);
 	builtin = standing == ADMIT_TENANT && !asked.freed;
 	*by_row = false;
+	if (rule == RULE_OWN_DOMAIN_XML && (builtin || asked.num_rows > 0) && !is_of(&judgement->about.object, span))
+		return decide_refuse(judgement, "document", "name and UUID of the document must be those of domain '%.200s'",
+		    judgement->about.object.name == NULL ? "" : judgement->about.object.name);
 	return builtin || asked.num_rows > 0 ? judge_document(&asked, index, builtin, by_row, kind_of(rule), span) : DECIDE_ALLOW;
 }

@@ -314,6 +314,11 @@ check_one(struct call *call, struct judgement *judgement, unsigned *index, const
 	case RULE_DEVICE_XML:
 	case RULE_SNAPSHOT_XML:
 	case RULE_VOLUME_XML:
+	case RULE_DISK_XML:
+	case RULE_CHECKPOINT_XML:
+	case RULE_BACKUP_XML:
+	case RULE_SECRET_XML:
+	case RULE_OWN_DOMAIN_XML:
 		return check_document(call, judgement, index, argument->rule, span);
 	}
 	return check_everything(call, judgement);
@@ -328,6 +333,7 @@ argument_check(struct call *call, struct judgement *judgement, unsigned *index, 
 
 	if (!argument_needed(call->proc))
 		return DECIDE_ALLOW;
+	admit_forget(call);
 	if (has_parameters(call->proc))
 		verdict = check_parameters(call, judgement, body, len);
 	for (size_t i = 0; (argument = argument_at(i)) != NULL && verdict == DECIDE_ALLOW; i++) {

@@ -32,11 +32,18 @@ enum admit_standing {
 	ADMIT_TENANT		/* does not: profile baseline, and the policy on what the document uses */
 };
 
+/* Notes for the record that a row refuses an argument, or would; `watches`: the gateway only watches. */
+void admit_note(struct call *call, const struct policy_row *row, const char *rule, bool watches);
+/* Forgets what an earlier judgement of the call found and wrote. */
+void admit_forget(struct call *call);
 /*
  * admit.c: what is forwarded is the document as it was judged. What was found is in call->findings, for the record. `by_row`: a row of the
  * policy refused, not what holds without one.
  */
 enum decide_verdict admit_document(struct call *call, struct judgement *judgement, unsigned *index, enum argument_rule rule, struct xdr_span span,
     enum admit_standing standing, bool *by_row);
+
+/* limit.c: bounds that rows of the policy set, on plain arguments of a call. */
+enum decide_verdict limit_check(struct call *call, struct judgement *judgement, const uint8_t *body, size_t len);
 
 #endif

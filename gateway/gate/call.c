@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/core/log.h"
+#include "gateway/gate/argument.h"
 #include "gateway/gate/difference.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/outside.h"
@@ -81,12 +82,11 @@ call_destroy(struct call *call)
 		free(call->lookups[i].text);
 	}
 	free(call->lookups);
-	free(call->document);
+	admit_forget(call);
 	difference_destroy(call->difference);
 	free(call->granted);
 	free(call->stream_error);
 	json_decref(call->record);
-	json_decref(call->findings);
 	free(call->domain_name);
 	free(call->pool_name);
 	free(call->own_name);

@@ -333,6 +333,7 @@ decide(struct call *call, const uint8_t *body, size_t len, struct judgement *jud
 	}
 	if (check_needs(call, judgement, body, len, &secretive) != DECIDE_ALLOW ||
 	    (secretive && secrets_absent(call, judgement, &index, body, len) != DECIDE_ALLOW) || argument_check(call, judgement, &index, body, len) != DECIDE_ALLOW ||
+	    limit_check(call, judgement, body, len) != DECIDE_ALLOW ||
 	    is_off(call, judgement, body, len) || console_xml_comes_back(call, judgement, body, len))
 		return;
 	ask_for_results(call, judgement, body, len);

@@ -214,7 +214,8 @@ struct call {
 	struct looked_up *lookups;
 	unsigned num_lookups;
 	enum vg_class looking_up;	/* class of the one that lookup_ticket stands for */
-	uint8_t *document;		/* owned: as admitted and encoded, in place of the client's */
+	uint8_t *documents[2];		/* owned: as admitted and encoded, in place of the client's */
+	unsigned num_documents;
 	json_t *findings;		/* owned: what admission found in its document, for the record; NULL: nothing */
 	unsigned warned;		/* of them, those that are let through with a warning */
 	uint64_t lookup_ticket, audit_ticket;

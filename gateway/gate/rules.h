@@ -20,7 +20,9 @@ enum argument_rule {
 	RULE_MIGRATION_URI,	/* one of migration_uris */
 	RULE_LISTEN_ADDRESS,	/* a host of one of migration_uris */
 	RULE_NEW_NAME,		/* of the domain: the same permissions are needed under it */
-	RULE_DOMAIN_XML, RULE_DEVICE_XML, RULE_SNAPSHOT_XML, RULE_VOLUME_XML	/* admission, for those who do not hold everything */
+	/* Admission, for those who do not hold everything, and those about whom the policy has a row. */
+	RULE_DOMAIN_XML, RULE_DEVICE_XML, RULE_SNAPSHOT_XML, RULE_VOLUME_XML, RULE_DISK_XML, RULE_CHECKPOINT_XML, RULE_BACKUP_XML, RULE_SECRET_XML,
+	RULE_OWN_DOMAIN_XML	/* and its name and UUID must be those of the call's domain */
 };
 
 struct argument {
@@ -28,6 +30,12 @@ struct argument {
 	enum argument_rule rule;
 	const char *why;
 };
+
+static inline bool
+argument_rule_is_document(enum argument_rule rule)
+{
+	return rule >= RULE_DOMAIN_XML;
+}
 
 /* Every row of argument.def, until NULL. */
 const struct argument *argument_at(size_t index);

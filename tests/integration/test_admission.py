@@ -170,6 +170,59 @@ def test_I39_anothers_image_looks_like_none(alice, saves, libvirtd, guests):
     assert libvirtd.state("hr-q", uri=uri) == "shut off"
 
 
+def test_I36_the_guests_own_documents_on_every_road(alice, web, saves, libvirtd, place):
+    """What comes with a save, a restore, a saved image or a managed save is a definition too, and must be of the same guest."""
+    uri, image = libvirtd.qemu_uri, f"{saves}/road"
+    good = alice("dumpxml", web, "--inactive").stdout
+    bad = good.replace("</devices>", "<serial type='file'><source path='/etc/cron.d/x'/></serial></devices>")
+    other = good.replace(">web-own<", ">hr-q<")
+    assert alice("start", web).returncode == 0
+    for xml, why in ((bad, "admission rule 'chardev'"), (other, "must be those of domain 'web-own'")):
+        refused(alice("save", web, image, "--xml", "FILE", xml=xml), why)
+    done = alice("save", web, image, "--xml", "FILE", xml=good)
+    assert done.returncode == 0, done.stderr
+    for xml, why in ((bad, "admission rule 'chardev'"), (other, "must be those of domain 'web-own'")):
+        refused(alice("save-image-define", image, "FILE", xml=xml), why)
+        refused(alice("restore", image, "--xml", "FILE", xml=xml), why)
+    done = alice("save-image-define", image, "FILE", xml=good)
+    assert done.returncode == 0, done.stderr
+    done = alice("restore", image, "--xml", "FILE", xml=good)
+    assert done.returncode == 0, done.stderr
+    assert libvirtd.state(web, uri=uri) == "running"
+    assert alice("managedsave", web).returncode == 0
+    refused(alice("managedsave-define", web, "FILE", xml=bad), "admission rule 'chardev'")
+    done = alice("managedsave-define", web, "FILE", xml=good)
+    assert done.returncode == 0, done.stderr
+    assert alice("managedsave-remove", web).returncode == 0
+
+
+def test_copies_backups_and_checkpoints_go_to_her_volumes(alice, web, place):
+    def disk(path, driver="<driver type='raw'/>"):
+        return f"<disk type='file'>{driver}<source file='{path}'/></disk>"
+
+    def backup(path):
+        return (f"<domainbackup><disks><disk name='vda' type='file'><driver type='raw'/><target file='{path}'/></disk></disks></domainbackup>")
+
+    assert alice("start", web).returncode == 0
+    for path in (f"{place['other']}/disk.img", "/etc/cron.d/x"):
+        refused(alice("blockcopy", web, "vda", "--xml", "FILE", xml=disk(path)), "which the document uses")
+        refused(alice("backup-begin", web, "FILE", xml=backup(path)), "which the document uses")
+    refused(alice("blockcopy", web, "vda", "--reuse-external", "--xml", "FILE", xml=disk(f"{place['tenant']}/disk.img", "")), "rule 'copy-format'")
+    refused(alice("backup-begin", web, "FILE", xml="<domainbackup mode='pull'><server transport='tcp' name='0.0.0.0' port='10809'/></domainbackup>"),
+            "rule 'backup-pull'")
+    refused(alice("checkpoint-create", web, "FILE", "--redefine", xml=f"<domaincheckpoint><name>c</name>{document('web-own')}</domaincheckpoint>"),
+            "rule 'checkpoint-element' at /domaincheckpoint/domain")
+    done = alice("blockcopy", web, "vda", "--xml", "FILE", "--wait", "--finish", xml=disk(f"{place['tenant']}/copy.img"))
+    refused(done, "which the document uses")        # it must be there: a name that nobody has is nobody's
+    assert alice("vol-create-as", "tenant", "copy.img", "4M", "--format", "raw").returncode == 0
+    done = alice("blockcopy", web, "vda", "--reuse-external", "--transient-job", "--xml", "FILE", "--wait", "--finish", xml=disk(f"{place['tenant']}/copy.img"))
+    assert done.returncode == 0, done.stderr
+    done = alice("backup-begin", web, "FILE", "--reuse-external", xml=backup(f"{place['tenant']}/copy.img"))
+    assert done.returncode == 0, done.stderr
+    assert alice("destroy", web).returncode == 0
+    assert alice("vol-delete", "copy.img", "tenant").returncode == 0
+
+
 def test_I44_migration_goes_where_the_settings_say(alice, web, gateway):
     assert alice("start", web).returncode == 0
     for arguments in (("--p2p", "--live", web, "qemu+tcp://evil.example.com/system"), ("--p2p", "--live", web, "qemu+ssh://kvm2.example.com/system")):
@@ -269,6 +322,24 @@ def test_a_restricted_tenant_keeps_to_his_row(define):
                       (secure().replace(" secure='yes'", ""), "secure-boot"), (secure().replace("2.0", "1.2"), "vtpm"),
                       (secure(devices="<hostdev mode='subsystem' type='usb'/>"), "host-device")):
         refused(define("alice", xml), f"admission rule '{rule}' at /domain", "row 'tenants'")
+
+
+def test_plain_arguments_keep_to_the_row_too(by_rows, scratch):
+    """Processors, memory and autostart by the calls of their own, which bring no document."""
+    assert by_rows.virsh("alice", "define", scratch.write("row.xml", secure())).returncode == 0
+    try:
+        for words, rule in ((("setvcpus", "web-r", "3", "--config", "--maximum"), "vcpu-bound"), (("setmaxmem", "web-r", "2G", "--config"), "memory-bound"),
+                            (("setmem", "web-r", "2G", "--config"), "memory-bound"), (("autostart", "web-r"), "autostart")):
+            refused(by_rows.virsh("alice", *words), f"admission rule '{rule}', row 'tenants'")
+            done = by_rows.virsh("bob", *words)
+            assert "access denied" not in done.stderr, done.stderr
+        for words in (("setvcpus", "web-r", "2", "--config", "--maximum"), ("autostart", "web-r", "--disable"), ("setmaxmem", "web-r", "1G", "--config")):
+            done = by_rows.virsh("alice", *words)
+            assert "access denied" not in done.stderr, done.stderr
+        record = by_rows.wait_audit(call="domain_set_autostart", result__status="denied")[-1]
+        assert record["admission"] == [{"rule": "autostart", "path": "", "line": 0, "row": "tenants", "mode": "enforce"}]
+    finally:
+        by_rows.virsh("admin", "undefine", "web-r")
 
 
 def test_rows_free_bind_and_warn(define, by_rows):

@@ -80,7 +80,7 @@ static const char *const unsafe[] = { "domain_migrate_finish*", "domain_migrate_
 	"domain_checkpoint_create_xml", "node_device_update", "network_update", "storage_vol_create_xml_from", "storage_vol_resize", NULL };
 
 /* The same when their optional arguments are there. */
-static const char *const unsafe_optional[] = { "domain_migrate_begin3", "domain_managed_save_define_xml", NULL };
+static const char *const unsafe_optional[] = { "domain_migrate_begin3", NULL };
 
 /* By name or by what is inside a document: it is web-1 then. */
 static const char *const documents[] = { "domain_create_xml", "domain_define_xml*", "storage_vol_create_xml*", NULL };
