@@ -1,10 +1,11 @@
 /*
  * export_rfc5424.c: syslog as RFC 5424 has it, one message a line:
  *
- *	<PRI>1 TIME HOST virtgate - EVENT [virtgate@32473 seq="41" …] TEXT
+ *	<PRI>1 TIME HOST virtgate - CODE [virtgate@32473 seq="41" …] TEXT
  *
  * Facility 13, "log audit". The number behind the '@' is the one that RFC 5612 keeps for examples: virtgate has none of its own. In values
- * '"', '\' and ']' are escaped (section 6.3.3).
+ * '"', '\' and ']' are escaped (section 6.3.3). The syslog of audit_sinks (sink_format.c) has the whole record in place of the text, to be verified;
+ * this one has fields, to be searched. What both have goes by the same names.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 static const struct {
 	const char *name, *first, *second;
 } params[] = {
-	{ "op", "op", NULL }, { "stage", "stage", NULL }, { "code", "code", NULL }, { "user", "user", "name" }, { "sasl", "user", "sasl" },
+	{ "op", "op", NULL }, { "stage", "stage", NULL }, { "event", "event", NULL }, { "user", "user", "name" }, { "sasl", "user", "sasl" },
 	{ "x509", "user", "x509" }, { "unix", "user", "unix" }, { "address", "source", "address" }, { "via", "source", "via" },
 	{ "session", "session", NULL }, { "call", "call", NULL }, { "class", "object", "class" }, { "object", "object", "name" },
 	{ "uuid", "object", "uuid" }, { "verdict", "decision", "verdict" }, { "binding", "decision", "binding" }, { "rule", "decision", "rule" },
@@ -50,7 +51,7 @@ put_head(struct buf *out, json_t *record)
 	if (export_plain(out, text) < 0 || put_name(out, time, 32) < 0 || export_plain(out, " ") < 0 || put_name(out, host, 255) < 0 ||
 	    export_plain(out, " virtgate - ") < 0)
 		return -1;
-	return put_name(out, audit_member(record, "event", NULL), 32);
+	return put_name(out, audit_member(record, "code", NULL), 32);
 }
 
 int

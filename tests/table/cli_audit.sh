@@ -119,7 +119,7 @@ expect "export is the record as it stands" 0 '={"code":"VG1102W",*"seq":6,*}|' "
 expect "export in CEF" 0 '=CEF:0|virtgate|virtgate|*|VG2009W|domain.create|6|rt=* cn1=3 cn1Label=seq *suser=alice@EXAMPLE.COM *|' "" \
 	export --format cef $t --result denied --user alice*
 expect "export cannot be forged" 0 'CEF:0|*suser=eve\\\\x1b[[]31m\\\\u202e\\\\u009b\\\\x0a2026 forged *|' "" export --format cef $t --code VG1101I
-expect "export in RFC 5424" 0 '=<110>1 2026-11-23T19:52:12.123456Z * virtgate - domain.create [[]virtgate@32473 seq="2" *|' "" \
+expect "export in RFC 5424" 0 '=<110>1 2026-11-23T19:52:12.123456Z * virtgate - VG2009I [[]virtgate@32473 seq="2" *|' "" \
 	export --format rfc5424 $t --stage outcome --index "$dir/index"
 expect "export in OCSF" 0 '={*"class_uid":6003,*"type_uid":600303,*}|' "" export --format ocsf $t --stage outcome
 expect "a format that there is not" 2 "" "*--format: 'csv' is none*one of: jsonl cef ocsf rfc5424*" export --format csv $t
