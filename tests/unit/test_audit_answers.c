@@ -312,7 +312,8 @@ test_search_goes_on_while_it_is_verified(void **state)
 	assert_true(answers_work(answers, 0));
 	assert_int_equal(check.num, 1);
 	assert_int_equal(answers_ask(answers, 2, find, strlen(find), take, &search), 0);
-	assert_true(answers_work(answers, 0));
+	for (int turn = 0; turn < 3 && search.num == 0; turn++)
+		assert_true(answers_work(answers, 0));
 	assert_int_equal(search.num, 1);	/* answered, and the verification is not over */
 	work();
 	json_decref(check.json);
