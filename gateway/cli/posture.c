@@ -173,7 +173,10 @@ verb_posture(const struct cli *cli)
 		free(host);
 		return cli_fail(&error, CLI_USAGE);
 	}
-	status = look_at_all(cli, host);
+	if (cli_option(cli, "audit-rules", 0) == NULL)
+		status = look_at_all(cli, host);
+	else
+		status = posture_audit_rules(host, stdout, &error) < 0 ? cli_fail(&error, CLI_USAGE) : CLI_DONE;
 	posture_host_close(host);
 	free(host);
 	return status;

@@ -120,3 +120,24 @@ posture_guest_count(const struct posture_guest *guest, const char *xpath)
 	xmlXPathFreeContext(context);
 	return num;
 }
+
+void
+posture_guest_values(const struct posture_guest *guest, const char *xpath, void (*each)(const char *value, void *arg), void *arg)
+{
+	xmlXPathContextPtr context = xmlXPathNewContext(guest->doc);
+	xmlXPathObjectPtr found = NULL;
+
+	if (context != NULL) {
+		context->node = guest->domain;
+		found = xmlXPathEvalExpression((const xmlChar *)xpath, context);
+	}
+	for (int i = 0; found != NULL && found->nodesetval != NULL && i < found->nodesetval->nodeNr; i++) {
+		xmlChar *value = xmlNodeGetContent(found->nodesetval->nodeTab[i]);
+
+		if (value != NULL)
+			each((const char *)value, arg);
+		xmlFree(value);
+	}
+	xmlXPathFreeObject(found);
+	xmlXPathFreeContext(context);
+}

@@ -90,6 +90,8 @@ const struct posture_process *posture_process(const struct posture_host *host, c
 
 /* How many nodes of the guest's <domain> the XPath finds. */
 size_t posture_guest_count(const struct posture_guest *guest, const char *xpath);
+/* `each` for the text of each of them. */
+void posture_guest_values(const struct posture_guest *guest, const char *xpath, void (*each)(const char *value, void *arg), void *arg);
 
 /* ---- the parts, for host.c ---- */
 int posture_read_proc(struct posture_host *host);

@@ -131,6 +131,8 @@ posture_look(const struct posture_host *host, const struct posture_check *check,
 	/* Of the guests that were seen all may be well. */
 	if (result->level == POSTURE_PASS && (check->needs & POSTURE_NEEDS_GUESTS) != 0 && host->guests_unseen[0] != '\0')
 		posture_say(result, POSTURE_SKIP, "could not see: %s", host->guests_unseen);
+	else if (result->what[0] == '\0' && (check->needs & POSTURE_NEEDS_GUESTS) != 0 && host->num_guests == 0)
+		posture_say(result, POSTURE_PASS, "no guest runs");
 	if (result->what[0] == '\0')
 		posture_say(result, POSTURE_PASS, "%s", check->title);
 }

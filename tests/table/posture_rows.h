@@ -41,6 +41,14 @@ struct posture_row {
 #define QEMU_CONF(text) { "/etc/libvirt/qemu.conf 600", text }
 #define GATEWAY(text) { "/etc/virtgate/virtgated.conf", text }
 
+#define NIC(kind, more) "<interface type='" kind "'><mac address='52:54:00:00:00:01'/>" more "</interface>"
+#define DISK(path) "<disk type='file' device='disk'><source file='" path "'/><target dev='vda'/></disk>"
+#define VLANS { "/proc/net/vlan/config", "VLAN Dev name    | VLAN ID\nName-Type: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD\n" \
+	"eth0.10        | 10  | eth0\neth0.20        | 20  | eth0\n" }
+#define MOUNTS "20 1 0:22 / / rw - overlay overlay rw\n21 20 254:1 / /img rw,relatime shared:1 - ext4 /dev/mapper/vg-img rw\n" \
+	"22 20 0:40 / /net rw - nfs4 server:/x rw\n"
+#define TRIE(address) "Local:\n  +-- 127.0.0.0/8 2 0 2\n     |-- 127.0.0.1\n        /32 host LOCAL\n     |-- " address "\n        /32 host LOCAL\n"
+
 static const struct posture_file posture_every_host[] = {
 	{ "/etc/libvirt/", NULL },
 	{ "/proc/net/tcp", TCP_HEAD },
@@ -136,6 +144,80 @@ static const struct posture_row posture_rows[] = {
 	{ "guest-raw-arguments", POSTURE_PASS, "", { RUNS("a", "", LABEL) } },
 	{ "guest-raw-arguments", POSTURE_WARN, "a", { RUNS("a", "",
 	    "<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:arg value='-s'/></q:commandline>") } },
+
+	/* ---- networks of guests ---- */
+	{ "bridge-filter", POSTURE_PASS, "", { { "/sys/class/net/br0/bridge/", NULL }, { "/proc/sys/net/bridge/bridge-nf-call-iptables", "0\n" } } },
+	{ "bridge-filter", POSTURE_PASS, "", { { "/proc/sys/net/bridge/bridge-nf-call-iptables", "1\n" } } },
+	{ "bridge-filter", POSTURE_WARN, "bridge-nf-call-ip6tables", { { "/sys/class/net/br0/bridge/", NULL },
+	    { "/proc/sys/net/bridge/bridge-nf-call-ip6tables", "1\n" } } },
+	{ "bridge-vlans", POSTURE_PASS, "", { VLANS, { "/sys/class/net/br0/bridge/", NULL }, { "/sys/class/net/br0/brif/eth0.10/", NULL },
+	    { "/sys/class/net/br0/brif/vnet3/", NULL }, { "/sys/class/net/eth0/device/", NULL } } },
+	{ "bridge-vlans", POSTURE_PASS, "", { VLANS, { "/sys/class/net/br0/bridge/vlan_filtering", "1\n" }, { "/sys/class/net/br0/brif/eth0.10/", NULL },
+	    { "/sys/class/net/br0/brif/eth0.20/", NULL } } },
+	{ "bridge-vlans", POSTURE_FAIL, "br0 (VLAN 10 and VLAN 20)", { VLANS, { "/sys/class/net/br0/bridge/vlan_filtering", "0\n" },
+	    { "/sys/class/net/br0/brif/eth0.10/", NULL }, { "/sys/class/net/br0/brif/eth0.20/", NULL } } },
+	{ "bridge-vlans", POSTURE_FAIL, "untagged, 0 and VLAN 20", { VLANS, { "/sys/class/net/br0/bridge/", NULL }, { "/sys/class/net/eth0/device/", NULL },
+	    { "/sys/class/net/br0/brif/eth0/", NULL }, { "/sys/class/net/br0/brif/eth0.20/", NULL } } },
+	{ "guest-network-filter", POSTURE_PASS, "", { RUNS("a", NIC("network", "<filterref filter='clean-traffic'/>"), "") } },
+	{ "guest-network-filter", POSTURE_PASS, "", { RUNS("a", NIC("user", ""), "") } },
+	{ "guest-network-filter", POSTURE_WARN, "a", { RUNS("a", NIC("bridge", ""), "") } },
+	{ "guest-fixed-mac", POSTURE_PASS, "", { RUNS("a", NIC("network", ""), "") } },
+	{ "guest-fixed-mac", POSTURE_WARN, "a", { RUNS("a", "<interface type='network'/>", "") } },
+	{ "guest-fixed-mac", POSTURE_WARN, "a", { RUNS("a", "<interface type='direct' trustGuestRxFilters='yes'><mac address='52:54:00:00:00:01'/></interface>", "") } },
+	{ "guest-past-bridge", POSTURE_PASS, "", { RUNS("a", NIC("network", ""), "") } },
+	{ "guest-past-bridge", POSTURE_WARN, "b", { RUNS("a", NIC("network", ""), ""), RUNS("b", NIC("direct", ""), "") } },
+	{ "firewall", POSTURE_PASS, "nftables", { { "/etc/systemd/system/sysinit.target.wants/nftables.service", "->/lib/systemd/system/nftables.service" } } },
+	{ "firewall", POSTURE_PASS, "ufw", { { "/etc/ufw/ufw.conf", "# ufw\nENABLED=yes\n" } } },
+	{ "firewall", POSTURE_WARN, "no firewall", { { "/etc/ufw/ufw.conf", "# ENABLED=yes\nENABLED=no\n" } } },
+
+	/* ---- images ---- */
+	{ "image-mode", POSTURE_PASS, "", { RUNS("a", DISK("/img/a"), ""), { "/img/a 600", "" } } },
+	{ "image-mode", POSTURE_PASS, "", { RUNS("a", DISK("/img/a"), ""), { "/img/a 666", "" }, { "/img/ 711", NULL }, { "/img/ 710", NULL } } },
+	{ "image-mode", POSTURE_PASS, "", { RUNS("a", "<disk type='file' device='cdrom'><source file='/img/a'/><readonly/></disk>", ""), { "/img/a 644", "" } } },
+	{ "image-mode", POSTURE_WARN, "a: /img/a (mode 0644)", { RUNS("a", DISK("/img/a"), ""), { "/img/a 644", "" } } },
+	{ "image-mode", POSTURE_FAIL, "change", { RUNS("a", DISK("/img/a"), ""), { "/img/a 646", "" } } },
+	{ "image-encryption", POSTURE_PASS, "", { RUNS("a", "<disk type='file' device='disk'><source file='/img/a'><encryption format='luks'/></source></disk>", "") } },
+	{ "image-encryption", POSTURE_PASS, "", { RUNS("a", DISK("/img/a"), ""), { "/proc/self/mountinfo", MOUNTS }, { "/sys/dev/block/254:1/dm/uuid", "LVM-x\n" },
+	    { "/sys/dev/block/254:1/slaves/dm-0/dm/uuid", "CRYPT-LUKS2-x\n" } } },
+	{ "image-encryption", POSTURE_WARN, "a: /img/a", { RUNS("a", DISK("/img/a"), ""), { "/proc/self/mountinfo", MOUNTS }, { "/sys/dev/block/254:1/dm/uuid", "LVM-x\n" } } },
+	{ "image-encryption", POSTURE_SKIP, "could not see", { RUNS("a", DISK("/net/a"), ""), { "/proc/self/mountinfo", MOUNTS } } },
+	{ "swtpm", POSTURE_PASS, "", { { "/usr/bin/swtpm", "" } } },
+	{ "swtpm", POSTURE_WARN, "not installed", { { NULL, NULL } } },
+	{ "page-sharing", POSTURE_PASS, "", { { "/sys/kernel/mm/ksm/run", "0\n" } } },
+	{ "page-sharing", POSTURE_WARN, "KSM", { { "/sys/kernel/mm/ksm/run", "1\n" } } },
+	{ "cpu-vulnerabilities", POSTURE_PASS, "", { { "/sys/devices/system/cpu/vulnerabilities/l1tf", "Not affected\n" },
+	    { "/sys/devices/system/cpu/vulnerabilities/mds", "Mitigation: Clear CPU buffers; SMT vulnerable\n" } } },
+	{ "cpu-vulnerabilities", POSTURE_WARN, "mds: Vulnerable", { { "/sys/devices/system/cpu/vulnerabilities/mds", "Vulnerable\n" } } },
+
+	/* ---- the host's own audit ---- */
+	{ "audit-daemon", POSTURE_PASS, "", { { "/proc/33/comm", "auditd\n" }, { "/proc/33/status", STATUS("0", SOME_CAPS, "0", "0") } } },
+	{ "audit-daemon", POSTURE_WARN, "auditd", { { NULL, NULL } } },
+	{ "audit-level", POSTURE_PASS, "", { LIBVIRTD("audit_level = 2\n") } },
+	{ "audit-level", POSTURE_FAIL, "audit_level", { LIBVIRTD("audit_level = 0\n") } },
+	{ "audit-rules", POSTURE_PASS, "", { GATEWAY(""), { "/etc/audit/rules.d/a.rules", "-w /etc/pki/libvirt/private/ -p r\n" },
+	    { "/etc/audit/rules.d/b.rules", "-a always,exit -F path=/etc/virtgate/policy.json -F perm=wa\n-a always,exit -F dir=/var/log/virtgate -F perm=wa\n" } } },
+	{ "audit-rules", POSTURE_WARN, "/etc/virtgate/policy.json", { GATEWAY(""), { "/etc/audit/audit.rules",
+	    "-w /etc/pki/libvirt -p r\n#-w /etc/virtgate/policy.json\n-w /etc/virtgate/policy -p w\n-w /var/log\n" } } },
+	{ "audit-rules", POSTURE_SKIP, "could not see", { { NULL, NULL } } },
+
+	/* ---- the gateway itself ---- */
+	{ "gateway-address", POSTURE_PASS, "192.0.2.7", { GATEWAY("listen_addr = \"192.0.2.7\"\n") } },
+	{ "gateway-address", POSTURE_PASS, "the only network", { GATEWAY(""), { "/proc/net/fib_trie", TRIE("192.0.2.7") } } },
+	{ "gateway-address", POSTURE_WARN, "192.168.122.1", { GATEWAY(""), { "/proc/net/fib_trie", TRIE("192.0.2.7") TRIE("192.168.122.1") TRIE("192.0.2.7") } } },
+	{ "gateway-certificates", POSTURE_PASS, "no way in", { GATEWAY("listen_tls = 0\nlisten_tcp = 1\n") } },
+	{ "gateway-certificates", POSTURE_FAIL, "/etc/pki/libvirt/servercert.pem: no server certificate", { GATEWAY("") } },
+	{ "gateway-certificates", POSTURE_FAIL, "every user of this machine can read the private key", { GATEWAY(""), { "/etc/pki/libvirt/private/serverkey.pem 644", "" } } },
+	{ "ca-key", POSTURE_PASS, "", { { NULL, NULL } } },
+	{ "ca-key", POSTURE_WARN, "cakey.pem", { { "/etc/pki/CA/private/cakey.pem 600", "" } } },
+	{ "gateway-files", POSTURE_PASS, "", { GATEWAY(""), { "/etc/virtgate/policy.json 644", "" }, { "/var/log/virtgate/ 700", NULL } } },
+	{ "gateway-files", POSTURE_FAIL, "/etc/virtgate/policy.json (mode 0664)", { GATEWAY(""), { "/etc/virtgate/policy.json 664", "" } } },
+	{ "gateway-files", POSTURE_FAIL, "/etc/virtgate (mode 0777)", { GATEWAY(""), { "/etc/virtgate/ 777", NULL } } },
+	{ "gateway-files", POSTURE_FAIL, "/var/log/virtgate (mode 0755)", { GATEWAY(""), { "/var/log/virtgate/ 755", NULL } } },
+	{ "gateway-processes", POSTURE_PASS, "", { { "/proc/44/comm", "virtgated-front\n" }, { "/proc/44/status", STATUS("990", NO_CAPS, "0", "1") },
+	    { "/proc/43/comm", "virtgated-paren\n" }, { "/proc/43/status", STATUS("0", SOME_CAPS, "0", "0") } } },
+	{ "gateway-processes", POSTURE_FAIL, "virtgated-gate, pid 44, root, with capabilities, may gain", { { "/proc/44/comm", "virtgated-gate\n" },
+	    { "/proc/44/status", STATUS("0", SOME_CAPS, "0", "0") } } },
+	{ "gateway-processes", POSTURE_SKIP, "does not run", { { NULL, NULL } } },
 };
 
 #endif

@@ -1,0 +1,114 @@
+"""`virtgate posture` on a real host: a private libvirtd, a QEMU guest that shows its screen without a password, the kernel's audit rules."""
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from lab.libvirtd import boot_disk, have_qemu
+from lab.process import clean_environment
+
+pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a libvirtd of its own"),
+              pytest.mark.skipif(not have_qemu(), reason="qemu-system-x86_64 is not installed")]
+
+NAME = "open-q"
+GUEST = """<domain type='qemu'><name>{name}</name><uuid>44444444-0000-4000-8000-0000000000ee</uuid><memory unit='MiB'>32</memory><vcpu>1</vcpu>
+<os><type arch='x86_64'>hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
+<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{disk}'/><target dev='vda' bus='virtio'/></disk>
+<interface type='user'><mac address='52:54:00:00:00:99'/></interface>
+<graphics type='vnc' port='-1' autoport='yes' listen='{address}'/></devices></domain>"""
+
+
+def virsh(libvirtd, *arguments, stdin=None):
+    done = subprocess.run(["virsh", "-q", "-c", libvirtd.direct("qemu:///system"), *arguments], input=stdin, capture_output=True, text=True, check=False,
+                          timeout=60, env=clean_environment())
+    assert done.returncode == 0, done.stderr
+
+
+def posture(build, root, *arguments, config="/nonexistent"):
+    return subprocess.run([f"{build}/virtgate", "posture", "--root", root, "--config", config, *arguments], capture_output=True, text=True,
+                          check=False, timeout=60)
+
+
+def levels(result):
+    return {check["id"]: check for check in json.loads(result.stdout)["checks"]}
+
+
+def test_guest_on_the_network(libvirtd, scratch, build):
+    root = f"/proc/{libvirtd.daemon.process.pid}/root"
+    disk = f"{scratch.directory('posture-disk')}/disk.img"
+    with open(disk, "wb") as file:
+        file.write(boot_disk())
+    os.chmod(disk, 0o646)
+    before = levels(posture(build, root, "--json"))
+    assert NAME not in str(before["console-network"]["names"])
+    # what the private qemu.conf of tests says
+    assert before["qemu-user"]["level"] == before["qemu-security-driver"]["level"] == before["qemu-namespaces"]["level"] == "FAIL"
+    assert before["qemu-ownership"]["level"] == "WARN"
+    virsh(libvirtd, "create", "/dev/stdin", stdin=GUEST.format(name=NAME, disk=disk, address="0.0.0.0"))
+    try:
+        result = posture(build, root, "--json")
+        now = levels(result)
+        assert result.returncode == 1
+        assert now["console-network"]["level"] == "FAIL" and NAME in str(now["console-network"]["names"])
+        assert "no password" in " ".join(now["console-network"]["names"])
+        assert now["image-mode"]["level"] == "FAIL" and disk in str(now["image-mode"]["names"])
+        # the process itself was seen: root, as qemu.conf wants it, and under QEMU's own filter of system calls
+        assert any(name.startswith("pid ") for name in now["qemu-user"]["names"])
+        assert now["qemu-seccomp"]["level"] == "PASS", now["qemu-seccomp"]
+        shown = posture(build, root, "console-network")
+        assert shown.returncode == 1 and "FAIL  console-network: " in shown.stdout and NAME in shown.stdout
+        fixes = posture(build, root, "--fix-hints", "image-mode")
+        assert f"\nchmod o-rwx '{disk}'\n" in fixes.stdout and os.stat(disk).st_mode & 0o777 == 0o646
+        nobody = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", f"{build}/virtgate", "posture", "--json"],
+                                capture_output=True, text=True, check=False, timeout=60)
+        assert "checks" in json.loads(nobody.stdout), nobody.stderr
+    finally:
+        virsh(libvirtd, "destroy", NAME)
+    after = levels(posture(build, root, "--json"))
+    assert NAME not in str(after["console-network"]["names"])
+
+
+def test_guest_on_this_host_only(libvirtd, scratch, build):
+    root = f"/proc/{libvirtd.daemon.process.pid}/root"
+    disk = f"{scratch.directory('posture-disk')}/local.img"
+    with open(disk, "wb") as file:
+        file.write(boot_disk())
+    virsh(libvirtd, "create", "/dev/stdin", stdin=GUEST.format(name=NAME, disk=disk, address="127.0.0.1"))
+    try:
+        now = levels(posture(build, root, "--json"))
+        assert NAME not in str(now["console-network"]["names"])
+        assert now["console-local"]["level"] == "WARN" and NAME in str(now["console-local"]["names"])
+    finally:
+        virsh(libvirtd, "destroy", NAME)
+
+
+@pytest.mark.skipif(shutil.which("auditctl") is None, reason="auditctl is not installed")
+def test_audit_rules_load(scratch, build):
+    """The kernel itself takes the rules. They are removed again, and the audit system is not switched on."""
+    place = scratch.directory("posture-audit")
+    for name in ("pki", "log", "state"):
+        os.makedirs(f"{place}/{name}", exist_ok=True)
+    config = f"{place}/virtgated.conf"
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(f'key_file = "{place}/pki/key.pem"\ncert_file = "{place}/pki/cert.pem"\nca_file = "{place}/pki/ca.pem"\n'
+                   f'policy_file = "{place}/policy.json"\naudit_dir = "{place}/log"\nstate_dir = "{place}/state"\n')
+    printed = posture(build, "/", "--audit-rules", config=config)
+    assert printed.returncode == 0, printed.stderr
+    rules = [line for line in printed.stdout.splitlines() if line and not line.startswith("#")]
+    keys = sorted({line.rsplit("-k ", 1)[1] for line in rules})
+    assert keys == ["virtgate-images", "virtgate-key", "virtgate-libvirt", "virtgate-policy", "virtgate-qemu", "virtgate-trail"] or \
+        keys == ["virtgate-key", "virtgate-libvirt", "virtgate-policy", "virtgate-qemu", "virtgate-trail"]
+    if subprocess.run(["auditctl", "-s"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("the kernel has no audit system for us")
+    with open(f"{place}/virtgate.rules", "w", encoding="utf-8") as file:
+        file.write(printed.stdout)
+    try:
+        loaded = subprocess.run(["auditctl", "-R", f"{place}/virtgate.rules"], capture_output=True, text=True, check=False)
+        assert loaded.returncode == 0 and "rror" not in loaded.stderr, loaded.stderr
+        listed = subprocess.run(["auditctl", "-l"], capture_output=True, text=True, check=True).stdout.splitlines()
+        assert len([line for line in listed if "virtgate-" in line]) == len(rules), listed
+    finally:
+        for key in keys:
+            subprocess.run(["auditctl", "-D", "-k", key], capture_output=True, check=False)
