@@ -89,6 +89,8 @@ audit_head_read(const char *dir, uint64_t *seq, char hash[AUDIT_HASH_LEN + 1])
 	if (got != 20 + 1 + AUDIT_HASH_LEN + 1)
 		return false;
 	text[got] = '\0';
+	if (strspn(text, "0123456789") != 20 || text[got - 1] != '\n')
+		return false;
 	*seq = strtoull(text, &end, 10);
 	/* A number that no trail reaches: somebody wrote it, and lines behind it would not be read again. */
 	if (*seq >= 100000000000000000u)

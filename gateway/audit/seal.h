@@ -23,16 +23,21 @@ struct seal {
 	bool has_last;
 	struct checkpoint last;		/* that was read from the trail at the start, or is being written */
 	struct checkpoint listed;	/* the last of AUDIT_KEYS_FILE */
+	struct checkpoint unlisted;	/* could not be added to it */
+	bool has_unlisted;
 };
 
 /* Takes `key_fd`; -1: the trail is not signed. Checkpoints that end an epoch are listed in `dir` too. `due` is called when a minute is over. */
-int seal_open(struct seal *seal, struct event_base *base, int key_fd, const char *dir, event_callback_fn due, void *arg,
-    struct vg_error *error);
+int seal_open(struct seal *seal, struct event_base *base, int key_fd, unsigned epoch_seconds, const char *dir,
+    event_callback_fn due, void *arg, struct vg_error *error);
 void seal_close(struct seal *seal);
 /* A line of the trail as it is read at the start. */
 void seal_take_line(struct seal *seal, const struct scan_line *facts, const char *line, size_t len);
 /* All lines were read. False with `what`: key and trail do not belong together. */
 bool seal_settle(struct seal *seal, const struct chain *chain, char *what, size_t size);
+
+/* Has the trail never heard of the root? A start that was stopped early may have made it. */
+bool seal_root_untold(const struct seal *seal);
 
 /* Is it time for one, at the end of this chain? */
 bool seal_wanted(struct seal *seal, const struct chain *chain);

@@ -31,6 +31,7 @@ struct signer {
 	int fd;
 	uint64_t epoch;
 	int64_t began;
+	unsigned epoch_seconds;
 	char root[CHECKPOINT_KEY_LEN + 1];
 	struct key key, next;
 	bool is_new;
@@ -183,7 +184,7 @@ load(struct signer *signer)
 }
 
 struct signer *
-signer_open(int fd, struct vg_error *error)
+signer_open(int fd, unsigned epoch_seconds, struct vg_error *error)
 {
 	struct signer *signer = calloc(1, sizeof(*signer));
 	int found;
@@ -194,6 +195,7 @@ signer_open(int fd, struct vg_error *error)
 		return NULL;
 	}
 	signer->fd = fd;
+	signer->epoch_seconds = epoch_seconds;
 	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
 		vg_fail(error, "state_dir: another virtgated signs its trail with the key there");
 		vg_hint(error, "give this one a state_dir of its own, or end the other");
@@ -238,6 +240,12 @@ bool
 signer_is_new(const struct signer *signer)
 {
 	return signer->is_new;
+}
+
+bool
+signer_is_root(const struct signer *signer)
+{
+	return signer->epoch == 0;
 }
 
 /* ---- epochs ---- */
@@ -332,7 +340,7 @@ signer_sign(struct signer *signer, uint64_t seq, const char *hash, char text[CHE
 
 	memcpy(checkpoint.hash, hash, sizeof(checkpoint.hash));
 	memcpy(checkpoint.key, signer->key.public, sizeof(checkpoint.key));
-	signer->evolves = age < 0 || age >= SIGNER_EPOCH_SECONDS;
+	signer->evolves = age < 0 || age >= signer->epoch_seconds;
 	if (signer->evolves)
 		memcpy(checkpoint.next, signer->next.public, sizeof(checkpoint.next));
 	if (sign(&signer->key, text, checkpoint_print(&checkpoint, text), checkpoint.signature) == -1)

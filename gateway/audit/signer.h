@@ -24,12 +24,12 @@
 
 #include "gateway/audit/checkpoint.h"
 
-#define SIGNER_EPOCH_SECONDS (15 * 60)
+#define SIGNER_EPOCH_SECONDS (15u * 60u)
 
 struct signer;
 
 /* Takes `fd`, which may be of an empty file: then a root is made. NULL with `error`. */
-struct signer *signer_open(int fd, struct vg_error *error);
+struct signer *signer_open(int fd, unsigned epoch_seconds, struct vg_error *error);
 void signer_close(struct signer *signer);
 
 /*
@@ -40,8 +40,9 @@ void signer_close(struct signer *signer);
 bool signer_settle(struct signer *signer, const struct checkpoint *last, bool empty, char *what, size_t size);
 
 const char *signer_root(const struct signer *signer);
-/* Was the root made since the program started? It should be told, and kept in another place. */
+/* Was the root made since the program started, or is it still its turn? Before the first checkpoint it must be told. */
 bool signer_is_new(const struct signer *signer);
+bool signer_is_root(const struct signer *signer);
 
 /* May it sign? Not while the key of the epoch that was begun last is not safe on disk; tries again to make it so. */
 bool signer_ready(struct signer *signer);

@@ -26,6 +26,7 @@ const struct store_calls store_real_calls = { write, fdatasync };
 struct store {
 	const struct store_calls *calls;
 	int dir_fd, lock_fd, head_fd;
+	bool head_is_new;		/* it was not there: its first content is synced */
 	uint64_t segment_bytes;
 	unsigned segment;		/* the number used last, 0: none yet */
 	int fd;				/* of that segment; -1: the next append begins a new one */
@@ -117,15 +118,18 @@ write_all(struct store *store, const char *data, size_t len)
 	return 0;
 }
 
-/* Beside the trail, without a sync of its own: it is only ever behind. What was cut from the end shows by it. */
+/* Beside the trail, without a sync of its own but the first: it is only ever behind. What was cut from the end shows by it. */
 static void
 note_head(struct store *store, const struct chain *chain)
 {
 	char text[20 + 1 + AUDIT_HASH_LEN + 2];
 	int len = snprintf(text, sizeof(text), "%020llu %s\n", (unsigned long long)chain->seq, chain->hash);
 
-	if (pwrite(store->head_fd, text, (size_t)len, 0) != len)
+	if (pwrite(store->head_fd, text, (size_t)len, 0) != len ||
+	    (store->head_is_new && (fsync(store->head_fd) == -1 || fsync(store->dir_fd) == -1)))
 		log_warn("audit trail: %s: %s", AUDIT_HEAD_FILE, strerror(errno));
+	else
+		store->head_is_new = false;
 }
 
 int
@@ -374,8 +378,10 @@ store_open(const char *dir, const struct store_calls *calls, uint64_t segment_by
 	chain_init(&tail.durable);
 	if (open_files(store, dir, error) == -1)
 		goto fail;
-	if (!audit_head_read(dir, &tail.durable.seq, tail.durable.hash))
+	if (!audit_head_read(dir, &tail.durable.seq, tail.durable.hash)) {
 		tail.durable.seq = 0;
+		store->head_is_new = true;
+	}
 	if (walk_tail(dir, &tail, record, arg, found, error) == -1 || open_last(store, &tail, found, error) == -1)
 		goto fail;
 	if (tail.durable.seq > tail.chain.seq) {
@@ -390,6 +396,8 @@ store_open(const char *dir, const struct store_calls *calls, uint64_t segment_by
 		goto fail;
 	}
 	*chain = tail.chain;
+	if (store->head_is_new && chain->seq > 0)
+		note_head(store, chain);
 	return store;
 fail:
 	store_close(store);

@@ -87,6 +87,7 @@ verify_keys_read(struct verify_keys *keys, const char *dir, uint64_t first_seq, 
 {
 	char path[4096], *line = NULL;
 	struct checkpoint checkpoint;
+	uint64_t last_seq = 0;
 	size_t room = 0;
 	ssize_t len;
 	FILE *file;
@@ -95,9 +96,10 @@ verify_keys_read(struct verify_keys *keys, const char *dir, uint64_t first_seq, 
 	if (snprintf(path, sizeof(path), "%s/%s", dir, AUDIT_KEYS_FILE) >= (int)sizeof(path) || (file = fopen(path, "re")) == NULL)
 		return true;
 	while (good && (len = getline(&line, &room, file)) > 0) {
-		/* A line that a crash cut off is there again, whole. */
-		if (line[len - 1] != '\n' || !checkpoint_parse(line, (size_t)len - 1, &checkpoint))
+		/* A line that a crash cut off is there again, whole; one whose sync failed may be there twice. */
+		if (line[len - 1] != '\n' || !checkpoint_parse(line, (size_t)len - 1, &checkpoint) || checkpoint.seq <= last_seq)
 			continue;
+		last_seq = checkpoint.seq;
 		if (checkpoint.seq + 1 >= first_seq)
 			break;
 		good = follow(keys, &checkpoint, why, size);

@@ -477,7 +477,7 @@ tell_found(struct writer *writer, const struct store_found *found)
 		log_error("audit trail: %s", what);
 		add_own(writer, AUDIT_DAMAGED, "args", json_pack("{s:s}", "what", what));
 	}
-	if (writer->seal.signer != NULL && signer_is_new(writer->seal.signer)) {
+	if (seal_root_untold(&writer->seal)) {
 		add_own(writer, AUDIT_KEY, "args", json_pack("{s:s}", "root", signer_root(writer->seal.signer)));
 		writer->seal.due = true;
 	}
@@ -511,7 +511,8 @@ writer_create(struct event_base *base, const struct writer_options *options, str
 		vg_fail(error, "the event loop does not take the audit writer's events");
 		goto fail;
 	}
-	if (seal_open(&writer->seal, base, options->key_fd, options->dir, on_checkpoint_due, writer, error) == -1)
+	if (seal_open(&writer->seal, base, options->key_fd, options->epoch_seconds, options->dir, on_checkpoint_due, writer,
+	    error) == -1)
 		goto fail;
 	writer->store = store_open(options->dir, options->calls, options->segment_bytes, &writer->chain, take_old_record,
 	    writer, &found, error);
@@ -575,6 +576,6 @@ writer_root(const struct writer *writer, bool *is_new)
 {
 	if (writer->seal.signer == NULL)
 		return NULL;
-	*is_new = signer_is_new(writer->seal.signer);
+	*is_new = seal_root_untold(&writer->seal);
 	return signer_root(writer->seal.signer);
 }

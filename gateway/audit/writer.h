@@ -14,6 +14,7 @@
 #include <event2/event.h>
 
 #include "gateway/audit/retention.h"
+#include "gateway/audit/signer.h"
 #include "gateway/audit/store.h"
 #include "gateway/core/link.h"
 #include "virtgate/result.h"
@@ -30,8 +31,9 @@ struct writer_options {
 	struct retention retention;
 	int key_fd;			/* of the key that signs checkpoints (signer.h), which the writer takes; -1: none */
 	unsigned retry_ms;		/* first wait before a new segment is tried; doubles up to 16 times that */
+	unsigned epoch_seconds;		/* how long a key signs */
 };
-#define WRITER_DEFAULTS(dir_) { (dir_), &store_real_calls, STORE_SEGMENT_BYTES, { 0, 0 }, -1, 250 }
+#define WRITER_DEFAULTS(dir_) { (dir_), &store_real_calls, STORE_SEGMENT_BYTES, { 0, 0 }, -1, 250, SIGNER_EPOCH_SECONDS }
 
 /* `base` needs event_base_priority_init(base, WRITER_PRIORITIES). NULL with `error`. */
 struct writer *writer_create(struct event_base *base, const struct writer_options *options, struct vg_error *error);

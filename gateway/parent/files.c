@@ -102,6 +102,18 @@ is_own_file(int fd)
 	    (st.st_mode & 077) == 0;
 }
 
+static int
+sync_directory(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status;
+
+	if (fd < 0)
+		return -1;
+	status = fsync(fd);
+	close(fd);
+	return status;
+}
+
 int
 files_open_audit_key(const struct settings *settings, int *opened, struct vg_error *error)
 {
@@ -118,6 +130,10 @@ files_open_audit_key(const struct settings *settings, int *opened, struct vg_err
 		(void)vg_fail(error, "%s: state_dir: %s is not a file that only %s can read", settings->file, path,
 		    geteuid() == 0 ? "root" : "the gateway's user");
 		return vg_hint(error, "it holds the key that signs the audit trail; others may have read it. Without it a new key is made");
+	}
+	if (sync_directory(settings->state_dir) < 0) {	/* it may be new: its name must be as durable as what it signs */
+		close(fd);
+		return vg_fail(error, "%s: state_dir: %s: %s", settings->file, settings->state_dir, strerror(errno));
 	}
 	*opened = fd;
 	return 0;

@@ -1,11 +1,15 @@
 /*
- * I58, I76: the audit process is killed with SIGKILL at random moments under load, started again, and reconnected, as the
- * parent does it. Afterwards nothing that was called durable is missing, nothing is there twice, every intent has its
- * one outcome, and the chain is whole.
+ * I58, I76: the audit process is killed with SIGKILL at random moments under load, and at every system call of a start, a
+ * change and a stop; started again, and reconnected, as the parent does it. Afterwards nothing that was called durable is
+ * missing, nothing is there twice, every intent has its one outcome, and the trail is whole, with keys that change at
+ * each checkpoint, segments that are removed, and signatures. The same on a disk that loses what was not synced, and on one
+ * whose calls fail now and then besides.
  *
- * test_audit_crash [KILLS]: 300 unless told otherwise; `make crash-audit` does thousands.
+ * test_audit_crash [KILLS [STEP]]: 80 kills each and every 24th system call unless told otherwise; `make crash` does thousands.
  */
 #include <setjmp.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,27 +29,44 @@
 #include "gateway/core/link.h"
 #include "gateway/core/log.h"
 #include "tests/unit/audit_fixture.h"
+#include "tests/unit/lost_disk.h"
 
 #define CHANGES_AT_A_TIME 24
 
-static unsigned num_kills = 300;
+#define EXIT_CANNOT_START 9
+#define FAULTS 150		/* one call of so many fails, where calls fail */
+
+static unsigned num_kills = 80, step = 24;
+
+enum disk { DISK_SOUND, DISK_LOSES, DISK_LOSES_AND_FAILS };
 
 /* ---- the process that is killed ---- */
 
 __attribute__((noreturn))
 static void
-be_writer(const char *dir, int fd)
+be_writer(const char *dir, const char *shadow, enum disk disk, bool traced, int fd)
 {
-	struct writer_options options = { dir, &store_real_calls, 200000, { 0, 0 }, -1, 5 };
+	struct writer_options options = WRITER_DEFAULTS(dir);
 	struct vg_error error = { "", "" };
 	struct event_base *base = fixture_base();
 	struct writer *writer;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	srandom((unsigned)getpid());
+	if (disk != DISK_SOUND)
+		lost_disk_begin(dir, shadow, disk == DISK_LOSES_AND_FAILS ? FAULTS : 0);
+	if (traced && (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == -1 || raise(SIGSTOP) != 0))
+		_exit(EXIT_CANNOT_START);
+	options.segment_bytes = 200000;
+	options.retention.bytes = 2000000;
+	options.retry_ms = 5;
+	options.epoch_seconds = 0;
+	options.key_fd = open(fixture_path(dir, "key"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	writer = writer_create(base, &options, &error);
 	if (writer == NULL || writer_add(writer, fd, PROCESS_GATE) == -1) {
-		fprintf(stderr, "writer: %s\n", error.what);
-		_exit(9);
+		if (disk != DISK_LOSES_AND_FAILS)
+			fprintf(stderr, "writer: %s\n", error.what);
+		_exit(EXIT_CANNOT_START);
 	}
 	(void)event_base_dispatch(base);
 	writer_destroy(writer);
@@ -53,7 +76,10 @@ be_writer(const char *dir, int fd)
 /* ---- the gate's side ---- */
 
 struct crash {
-	char *dir;
+	char *dir, *shadow;
+	enum disk disk;
+	bool traced;			/* the next writer */
+	bool single;			/* one change is enough */
 	struct event_base *base;
 	struct audit_client *client;
 	struct event *kill_timer;
@@ -63,6 +89,8 @@ struct crash {
 	json_t *durable_intents;	/* op: true */
 	json_t *durable_outcomes;
 	unsigned running;
+	double slowest_start;		/* from the kill to the first record that was answered */
+	double killed_at;		/* 0: it was answered since */
 };
 
 struct change {
@@ -81,21 +109,46 @@ start_writer(struct crash *crash)
 	assert_true(crash->pid != -1);
 	if (crash->pid == 0) {
 		close(fds[1]);
-		be_writer(crash->dir, fds[0]);
+		be_writer(crash->dir, crash->shadow, crash->disk, crash->traced, fds[0]);
 	}
 	close(fds[0]);
 	audit_client_connect(crash->client, fds[1]);
 }
 
+static double
+now(void)
+{
+	struct timespec time;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* A record was answered: how long after the kill? */
+static void
+note_answer(struct crash *crash)
+{
+	double took = now() - crash->killed_at;
+
+	if (crash->killed_at > 0 && took > crash->slowest_start)
+		crash->slowest_start = took;
+	crash->killed_at = 0;
+}
+
 static void
 end_writer(struct crash *crash, int number, int expected_signal)
 {
+	bool may_not_start = crash->disk == DISK_LOSES_AND_FAILS;
 	int status;
 
 	assert_int_equal(kill(crash->pid, number), 0);
 	assert_int_equal(waitpid(crash->pid, &status, 0), crash->pid);
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != expected_signal)
+	crash->killed_at = now();
+	if (!(WIFSIGNALED(status) && WTERMSIG(status) == expected_signal) &&
+	    !(may_not_start && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CANNOT_START))
 		fail_msg("the writer ended by itself: status %d", status);
+	if (crash->disk != DISK_SOUND)
+		lost_disk_crash(crash->dir, crash->shadow);
 }
 
 static void
@@ -140,7 +193,10 @@ on_outcome(bool durable, void *arg)
 	struct change *change = arg;
 
 	assert_true(durable);
+	note_answer(change->crash);
 	(void)json_object_set_new(change->crash->durable_outcomes, change->op, json_true());
+	if (change->crash->single)
+		change->crash->stopping = true;
 	if (change->crash->kill_after_outcome)
 		kill_soon(change->crash);
 	begin_change(change);
@@ -164,6 +220,7 @@ on_intent(bool durable, void *arg)
 		try_again(change);
 		return;
 	}
+	note_answer(change->crash);
 	(void)json_object_set_new(change->crash->durable_intents, change->op, json_true());
 	record = fixture_record("outcome", change->op);
 	audit_add_result(record, "ok", 0, "");
@@ -190,28 +247,60 @@ on_again(evutil_socket_t fd, short what, void *arg)
 	begin_change(arg);
 }
 
+/* Where calls fail, a writer may not have started, or ended: the parent would start another. */
+static void
+revive(struct crash *crash)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	if (crash->disk != DISK_LOSES_AND_FAILS || waitid(P_PID, (id_t)crash->pid, &info, WEXITED | WNOHANG | WNOWAIT) == -1 ||
+	    info.si_pid == 0)
+		return;
+	end_writer(crash, SIGKILL, SIGKILL);
+	start_writer(crash);
+}
+
 static bool
 all_done(void *arg)
 {
-	const struct crash *crash = arg;
+	struct crash *crash = arg;
 
+	revive(crash);
 	return crash->running == 0 && audit_client_pending(crash->client) == 0;
 }
 
 static bool
 enough_kills(void *arg)
 {
-	return ((const struct crash *)arg)->stopping;
+	struct crash *crash = arg;
+
+	revive(crash);
+	return crash->stopping;
 }
 
 /* ---- what must hold ---- */
+
+/* The youngest id among the records up to the first intents: an outcome there may be of an intent that was removed. */
+static const char *
+first_op(json_t *records)
+{
+	const char *youngest = "";
+
+	for (size_t i = 0; i < json_array_size(records) && i < 4 * CHANGES_AT_A_TIME; i++) {
+		const char *op = json_string_value(json_object_get(json_array_get(records, i), "op"));
+
+		if (strcmp(op, youngest) > 0)
+			youngest = op;
+	}
+	return youngest;
+}
 
 static void
 check_trail(struct crash *crash)
 {
 	struct audit_verdict verdict = fixture_verify(crash->dir);
 	json_t *records = fixture_records(crash->dir), *record, *intents = json_object(), *outcomes = json_object();
-	const char *op;
+	const char *op, *first;
 	void *next;
 	size_t i;
 
@@ -229,36 +318,55 @@ check_trail(struct crash *crash)
 			fail_msg("%s %s is there twice", stage, op);
 		(void)json_object_set_new(seen, op, json_true());
 	}
+	/* Ids rise: what is below the first that is left was removed, as the settings ask for. */
+	first = verdict.removed > 0 ? first_op(records) : "";
 	json_object_foreach_safe(crash->durable_intents, next, op, record)
-		if (json_object_get(intents, op) == NULL)
+		if (strcmp(op, first) > 0 && json_object_get(intents, op) == NULL)
 			fail_msg("intent %s was durable and is missing", op);
 	json_object_foreach_safe(crash->durable_outcomes, next, op, record)
-		if (json_object_get(outcomes, op) == NULL)
+		if (strcmp(op, first) > 0 && json_object_get(outcomes, op) == NULL)
 			fail_msg("outcome %s was durable and is missing", op);
 	json_object_foreach_safe(intents, next, op, record)
 		if (json_object_get(outcomes, op) == NULL)
 			fail_msg("intent %s has no outcome", op);
-	print_message("%u kills: %llu records in %llu segments, %zu changes went through\n", crash->kills,
-	    (unsigned long long)verdict.records, (unsigned long long)verdict.segments, json_object_size(crash->durable_outcomes));
-	assert_true(json_object_size(crash->durable_outcomes) >= crash->kills / 2);
+	assert_int_equal(verdict.open_intents, 0);
+	assert_true(verdict.signed_seq > 0);
 	json_decref(records);
 	json_decref(intents);
 	json_decref(outcomes);
 }
 
 static void
-test_I58_I76_kills_lose_and_repeat_nothing(void **state)
+crash_begin(struct crash *crash, enum disk disk)
 {
-	struct crash crash = { .dir = fixture_dir(), .base = fixture_base() };
+	*crash = (struct crash){ .disk = disk, .dir = fixture_dir(), .shadow = fixture_dir(), .base = fixture_base() };
+	crash->client = audit_client_create(crash->base);
+	crash->kill_timer = event_new(crash->base, -1, 0, on_kill, crash);
+	crash->durable_intents = json_object();
+	crash->durable_outcomes = json_object();
+	assert_non_null(crash->kill_timer);
+}
+
+static void
+crash_end(struct crash *crash)
+{
+	audit_client_destroy(crash->client);
+	event_free(crash->kill_timer);
+	event_base_free(crash->base);
+	json_decref(crash->durable_intents);
+	json_decref(crash->durable_outcomes);
+	fixture_remove(crash->dir);
+	fixture_remove(crash->shadow);
+}
+
+static void
+kill_under_load(enum disk disk, const char *what)
+{
+	struct crash crash;
 	struct change changes[CHANGES_AT_A_TIME];
 	unsigned last = 0;
 
-	(void)state;
-	crash.client = audit_client_create(crash.base);
-	crash.kill_timer = event_new(crash.base, -1, 0, on_kill, &crash);
-	crash.durable_intents = json_object();
-	crash.durable_outcomes = json_object();
-	assert_non_null(crash.kill_timer);
+	crash_begin(&crash, disk);
 	start_writer(&crash);
 	for (int i = 0; i < CHANGES_AT_A_TIME; i++) {
 		changes[i].crash = &crash;
@@ -274,14 +382,109 @@ test_I58_I76_kills_lose_and_repeat_nothing(void **state)
 	assert_true(fixture_until_true(crash.base, all_done, &crash));
 	end_writer(&crash, SIGKILL, SIGKILL);
 	check_trail(&crash);
-	audit_client_destroy(crash.client);
+	print_message("%u kills, %s: %zu changes went through, the slowest first answer after %.0f ms\n", crash.kills, what,
+	    json_object_size(crash.durable_outcomes), crash.slowest_start * 1000);
 	for (int i = 0; i < CHANGES_AT_A_TIME; i++)
 		event_free(changes[i].again);
-	event_free(crash.kill_timer);
-	event_base_free(crash.base);
-	json_decref(crash.durable_intents);
-	json_decref(crash.durable_outcomes);
-	fixture_remove(crash.dir);
+	crash_end(&crash);
+}
+
+static void
+test_I58_I76_kills_lose_and_repeat_nothing(void **state)
+{
+	(void)state;
+	kill_under_load(DISK_SOUND, "the disk keeps all");
+}
+
+static void
+test_I55_I58_kills_on_a_disk_that_loses_what_was_not_synced(void **state)
+{
+	(void)state;
+	kill_under_load(DISK_LOSES, "what was not synced is lost");
+}
+
+static void
+test_I56_I57_kills_on_a_disk_that_fails_besides(void **state)
+{
+	(void)state;
+	kill_under_load(DISK_LOSES_AND_FAILS, "and calls fail with ENOSPC, EIO or half done");
+}
+
+/* ---- every system call ---- */
+
+/*
+ * Lets the writer run, and kills it at the stop `at`: each system call stops twice, before and behind it. True when it was
+ * killed; false when the change was over before.
+ */
+static bool
+run_until_stop(struct crash *crash, unsigned at)
+{
+	unsigned stops = 0;
+	int status;
+
+	while (!all_done(crash)) {
+		(void)event_base_loop(crash->base, EVLOOP_NONBLOCK);
+		if (waitpid(crash->pid, &status, WNOHANG) != crash->pid)
+			continue;
+		if (!WIFSTOPPED(status))
+			fail_msg("the writer ended by itself: status %d", status);
+		if (++stops == at)
+			return true;
+		if (ptrace(PTRACE_SYSCALL, crash->pid, NULL, NULL) == -1)
+			fail_msg("ptrace: %s", strerror(errno));
+	}
+	return false;
+}
+
+/* One change, killed at the stop `at`; the next writer has to bring it to its end. False: there are not so many stops. */
+static bool
+kill_at_stop(enum disk disk, unsigned at)
+{
+	struct crash crash;
+	struct change change = { .crash = &crash };
+	bool killed;
+
+	crash_begin(&crash, disk);
+	change.again = event_new(crash.base, -1, 0, on_again, &change);
+	crash.running = 1;
+	crash.single = crash.traced = true;
+	start_writer(&crash);
+	begin_change(&change);
+	killed = run_until_stop(&crash, at);
+	crash.traced = false;
+	end_writer(&crash, SIGKILL, SIGKILL);
+	start_writer(&crash);
+	assert_true(fixture_until_true(crash.base, all_done, &crash));
+	end_writer(&crash, SIGKILL, SIGKILL);
+	check_trail(&crash);
+	event_free(change.again);
+	crash_end(&crash);
+	return killed;
+}
+
+static void
+kill_at_every_stop(enum disk disk, const char *what)
+{
+	unsigned points = 0;
+
+	for (unsigned at = 2; kill_at_stop(disk, at); at += step)	/* the first stop is our own */
+		points++;
+	assert_true(points * step > 100);
+	print_message("%u points in the system calls of a start and a change, %s\n", points, what);
+}
+
+static void
+test_I76_every_system_call(void **state)
+{
+	(void)state;
+	kill_at_every_stop(DISK_SOUND, "the disk keeps all");
+}
+
+static void
+test_I55_I76_every_system_call_on_a_disk_that_loses(void **state)
+{
+	(void)state;
+	kill_at_every_stop(DISK_LOSES, "what was not synced is lost");
 }
 
 int
@@ -289,11 +492,17 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_I58_I76_kills_lose_and_repeat_nothing),
+		cmocka_unit_test(test_I55_I58_kills_on_a_disk_that_loses_what_was_not_synced),
+		cmocka_unit_test(test_I56_I57_kills_on_a_disk_that_fails_besides),
+		cmocka_unit_test(test_I76_every_system_call),
+		cmocka_unit_test(test_I55_I76_every_system_call_on_a_disk_that_loses),
 	};
 	static const char *const null_log[] = { "1:file:/dev/null" };
 
 	if (argc > 1)
 		num_kills = (unsigned)atoi(argv[1]);
+	if (argc > 2)
+		step = (unsigned)atoi(argv[2]);
 	srandom((unsigned)getpid());
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)log_setup(LOG_LEVEL_ERROR, null_log, 1);

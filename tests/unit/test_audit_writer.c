@@ -99,7 +99,9 @@ setup(void **state)
 	memset(&disk, 0, sizeof(disk));
 	gateway->dir = fixture_dir();
 	gateway->base = fixture_base();
-	gateway->options = (struct writer_options){ gateway->dir, &disk_calls, STORE_SEGMENT_BYTES, { 0, 0 }, -1, 5 };
+	gateway->options = (struct writer_options)WRITER_DEFAULTS(gateway->dir);
+	gateway->options.calls = &disk_calls;
+	gateway->options.retry_ms = 5;
 	gateway->client = audit_client_create(gateway->base);
 	assert_non_null(gateway->client);
 	start_writer(gateway);
