@@ -1,8 +1,6 @@
 /*
  * check_libvirt.c: ways to libvirt that do not lead through the gateway. Keys and defaults: libvirt's src/remote/libvirtd.conf.in.
  */
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +8,7 @@
 
 #define LIBVIRT_TCP_PORT 16509	/* src/remote/remote_driver.h */
 #define LIBVIRT_TLS_PORT 16514
+#define POLKIT_GROUP "libvirt"	/* src/remote/libvirtd.rules, as Debian and Fedora install it */
 #define MAX_ACCOUNTS (4u * 1024u * 1024u)
 
 static bool
@@ -60,7 +59,7 @@ check_libvirt_listen(const struct posture_host *host, struct posture_result *res
 	const struct posture_conf *const files[] = { &host->libvirtd, &host->virtproxyd };
 
 	for (size_t i = 0; i < 2; i++) {
-		/* listen_tls is 1 unless said otherwise, but counts only for a daemon with --listen, which listen_tcp does not need to be. */
+		/* listen_tls is 1 unless said otherwise; both count only for a daemon that is started with --listen. */
 		if (posture_conf_number(files[i], "listen_tcp", 0) != 0) {
 			posture_say(result, POSTURE_WARN, "listen_tcp is set");
 			posture_name(result, "%s", files[i]->path);
@@ -83,19 +82,17 @@ libvirt_listens(const struct posture_host *host)
 void
 check_libvirt_auth(const struct posture_host *host, struct posture_result *result)
 {
-	static const char *const network[] = { "auth_tcp" };
+	const struct posture_conf *const files[] = { &host->libvirtd, &host->virtproxyd };
+	bool open = libvirt_listens(host);
 	struct stat st;
 
-	for (size_t i = 0; i < sizeof(network) / sizeof(network[0]); i++) {
-		const struct posture_conf *const files[] = { &host->libvirtd, &host->virtproxyd };
-
-		for (size_t file = 0; file < 2; file++) {
-			if (strcmp(posture_conf_text(files[file], network[i], ""), "none") != 0)
-				continue;
-			posture_say(result, libvirt_listens(host) ? POSTURE_FAIL : POSTURE_WARN, "%s = \"none\": a port for everybody, without a password%s",
-			    network[i], libvirt_listens(host) ? "" : ", once it is opened");
-			posture_name(result, "%s", files[file]->path);
-		}
+	/* auth_tls is "none" by default: there the certificate counts (see libvirt-dn-list). */
+	for (size_t i = 0; i < 2; i++) {
+		if (strcmp(posture_conf_text(files[i], "auth_tcp", "sasl"), "none") != 0)
+			continue;
+		posture_say(result, open ? POSTURE_FAIL : POSTURE_WARN, "auth_tcp = \"none\": a port for everybody, without a password%s", open ? "" :
+		    ", once it is opened");
+		posture_name(result, "%s", files[i]->path);
 	}
 	/* With "none" the mode of the socket is all that is asked. */
 	if (strcmp(posture_conf_text(&host->libvirtd, "auth_unix_rw", "polkit"), "none") != 0)
@@ -124,87 +121,83 @@ note_members(struct posture_result *result, const char *gateway, const char *gro
 	}
 }
 
-/* Which group may use the socket: of the socket itself, else as libvirt's configuration says, else the distribution's. */
-static int
-socket_group(const struct posture_host *host, const char *groups, char *name, size_t size)
+/* The name of a group by its number; "" when it is not there. */
+static void
+group_name(const char *groups, unsigned long gid, char *name, size_t size)
 {
-	const char *told = posture_conf_text(&host->libvirtd, "unix_sock_group", NULL);
-	char *copy, *rest, *line;
-	struct stat st;
-	bool have = posture_stat(host, "/run/libvirt/libvirt-sock", &st) == 0;
+	name[0] = '\0';
+	for (const char *line = groups; line != NULL && *line != '\0'; line = strchr(line, '\n'), line += line != NULL) {
+		const char *colon = strchr(line, ':'), *number = colon == NULL ? NULL : strchr(colon + 1, ':');
 
-	if (!have && told != NULL) {
-		(void)snprintf(name, size, "%s", told);
-		return 0;
-	}
-	(void)snprintf(name, size, "libvirt");
-	if (!have)
-		return 0;
-	rest = copy = strdup(groups);
-	if (copy == NULL)
-		return -1;
-	while ((line = strsep(&rest, "\n")) != NULL) {
-		char *fields = line, *first = strsep(&fields, ":");
-		unsigned long gid;
-
-		(void)strsep(&fields, ":");
-		if (fields == NULL)
+		if (number == NULL || strtoul(number + 1, NULL, 10) != gid)
 			continue;
-		gid = strtoul(fields, NULL, 10);
-		if (gid == st.st_gid) {
-			(void)snprintf(name, size, "%s", first);
-			break;
-		}
+		(void)snprintf(name, size, "%.*s", (int)(colon - line), line);
+		return;
 	}
-	free(copy);
-	return 0;
 }
 
+/* Everybody whose group it is: those that /etc/group lists, and those of /etc/passwd whose first group it is. */
+static void
+note_group(struct posture_result *result, const char *groups, const char *users, const char *gateway, const char *group)
+{
+	unsigned long gid = 0;
+	size_t len = strlen(group);
+
+	for (const char *line = groups; line != NULL && *line != '\0'; line = strchr(line, '\n'), line += line != NULL) {
+		char *end, members[4096];
+		const char *number;
+
+		if (strncmp(line, group, len) != 0 || line[len] != ':' || (number = strchr(line + len + 1, ':')) == NULL)
+			continue;
+		gid = strtoul(number + 1, &end, 10);
+		if (*end != ':')
+			return;
+		(void)snprintf(members, sizeof(members), "%.*s", (int)strcspn(end + 1, "\n"), end + 1);
+		note_members(result, gateway, group, members);
+	}
+	for (const char *line = users; gid != 0 && line != NULL && *line != '\0'; line = strchr(line, '\n'), line += line != NULL) {
+		const char *field = line;
+		char name[256];
+
+		for (int i = 0; i < 3 && field != NULL; i++)
+			field = strchr(field, ':') == NULL ? NULL : strchr(field, ':') + 1;
+		if (field == NULL || strtoul(field, NULL, 10) != gid)
+			continue;
+		(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(line, ":"), line);
+		note_members(result, gateway, group, name);
+	}
+}
+
+/*
+ * Two groups may count: that of the socket, when it has the right to write; and with polkit, which then is asked for everybody, the group
+ * that the distribution's rules name.
+ */
 void
 check_libvirt_group(const struct posture_host *host, struct posture_result *result)
 {
 	const char *gateway = host->settings == NULL ? "virtgate" : host->settings->user;
+	const char *told = posture_conf_text(&host->libvirtd, "unix_sock_group", "libvirt");
+	bool polkit = strcmp(posture_conf_text(&host->libvirtd, "auth_unix_rw", "polkit"), "polkit") == 0;
 	size_t len;
 	char group[64], *groups = posture_read(host, "/etc/group", MAX_ACCOUNTS, &len), *users = posture_read(host, "/etc/passwd", MAX_ACCOUNTS, &len);
-	char *line, *rest = groups;
-	unsigned long gid = 0;
-	bool found = false;
+	struct stat st;
+	bool there = posture_stat(host, "/run/libvirt/libvirt-sock", &st) == 0;
 
 	if (groups == NULL || users == NULL) {
 		posture_say(result, POSTURE_SKIP, "could not see: /etc/group and /etc/passwd");
 		goto out;
 	}
-	if (host->libvirtd.state == CONF_UNSEEN) {
-		struct stat st;
-
-		if (posture_stat(host, "/run/libvirt/libvirt-sock", &st) < 0) {
-			posture_say(result, POSTURE_SKIP, "could not see: %s", host->libvirtd.unseen);
-			goto out;
-		}
-	}
-	if (socket_group(host, groups, group, sizeof(group)) < 0)
+	if (host->libvirtd.state == CONF_UNSEEN && !there) {
+		posture_say(result, POSTURE_SKIP, "could not see: %s", host->libvirtd.unseen);
 		goto out;
-	while ((line = strsep(&rest, "\n")) != NULL) {
-		char *fields = line, *name = strsep(&fields, ":");
-
-		(void)strsep(&fields, ":");
-		if (fields == NULL || strcmp(name, group) != 0)
-			continue;
-		found = true;
-		gid = strtoul(fields, &fields, 10);
-		if (*fields == ':')
-			note_members(result, gateway, group, fields + 1);
 	}
-	for (rest = users; found && gid != 0 && (line = strsep(&rest, "\n")) != NULL;) {
-		char *fields = line, *name = strsep(&fields, ":");
-
-		for (int i = 0; i < 2 && fields != NULL; i++)
-			(void)strsep(&fields, ":");
-		if (fields != NULL && strtoul(fields, NULL, 10) == gid)
-			note_members(result, gateway, group, name);
-	}
-	if (!found)
-		posture_say(result, POSTURE_PASS, "no group may use libvirt's socket ('%s' is not in /etc/group)", group);
+	(void)snprintf(group, sizeof(group), "%s", told);
+	if (there)
+		group_name(groups, st.st_gid, group, sizeof(group));
+	if (!there || ((st.st_mode & S_IWGRP) != 0 && st.st_gid != 0))
+		note_group(result, groups, users, gateway, group);
+	if (polkit && strcmp(group, POLKIT_GROUP) != 0)
+		note_group(result, groups, users, gateway, POLKIT_GROUP);
 out:
 	free(groups);
 	free(users);

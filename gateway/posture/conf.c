@@ -10,18 +10,24 @@ struct cursor {
 	unsigned line;
 };
 
-/* Blanks; over ends of lines and comments too, if `lines`. */
+/* Blanks; ends of lines too, if `lines`. Inside lists virconf knows no comments. */
 static void
 skip(struct cursor *cursor, bool lines)
 {
 	for (;; cursor->at++) {
-		if (*cursor->at == '#' && lines)
-			cursor->at += strcspn(cursor->at, "\n");
-		if (*cursor->at == '\n' && lines)
-			cursor->line++;
-		else if (*cursor->at != ' ' && *cursor->at != '\t' && *cursor->at != '\r')
+		if ((*cursor->at == '\n' || *cursor->at == '\r') && lines)
+			cursor->line += *cursor->at == '\n';
+		else if (*cursor->at != ' ' && *cursor->at != '\t')
 			return;
 	}
+}
+
+/* To the next entry: over empty lines and comments. */
+static void
+skip_to_entry(struct cursor *cursor)
+{
+	for (skip(cursor, true); *cursor->at == '#'; skip(cursor, true))
+		cursor->at += strcspn(cursor->at, "\n");
 }
 
 /* A text in quotes of any kind, or a number. NULL: neither. */
@@ -44,7 +50,7 @@ take_value(struct cursor *cursor)
 		const char quote = *from++;
 
 		/* No escapes, and a text ends on its line. */
-		end = from + strcspn(from, quote == '"' ? "\"\n" : "'\n");
+		end = from + strcspn(from, quote == '"' ? "\"\r\n" : "'\r\n");
 		if (*end != quote)
 			return NULL;
 		cursor->at = end + 1;
@@ -106,9 +112,9 @@ take_entry(struct cursor *cursor, struct posture_conf *conf)
 	conf->entries = entries;
 	entry = &entries[conf->num++];
 	*entry = (struct posture_conf_entry){ 0 };
-	while (isalnum((unsigned char)cursor->at[len]) || (cursor->at[len] != '\0' && strchr("_.-", cursor->at[len]) != NULL))
+	while (isalnum((unsigned char)cursor->at[len]) || cursor->at[len] == '_')
 		len++;
-	if (len == 0 || (entry->key = strndup(cursor->at, len)) == NULL)
+	if (!isalpha((unsigned char)cursor->at[0]) || (entry->key = strndup(cursor->at, len)) == NULL)
 		return -1;
 	cursor->at += len;
 	skip(cursor, false);
@@ -119,7 +125,11 @@ take_entry(struct cursor *cursor, struct posture_conf *conf)
 	if (*cursor->at == '[' ? take_list(cursor, entry) < 0 : add_item(entry, take_value(cursor)) < 0)
 		return -1;
 	skip(cursor, false);
-	return *cursor->at == '\0' || *cursor->at == '\n' || *cursor->at == '#' ? 0 : -1;
+	if (*cursor->at == ';') {
+		cursor->at++;
+		return 0;
+	}
+	return strchr("\r\n#", *cursor->at) != NULL ? 0 : -1;	/* or at the end */
 }
 
 int
@@ -127,7 +137,7 @@ posture_conf_parse(struct posture_conf *conf, const char *text)
 {
 	struct cursor cursor = { .at = text, .line = 1 };
 
-	for (skip(&cursor, true); *cursor.at != '\0'; skip(&cursor, true)) {
+	for (skip_to_entry(&cursor); *cursor.at != '\0'; skip_to_entry(&cursor)) {
 		if (take_entry(&cursor, conf) == 0)
 			continue;
 		posture_conf_clear(conf);
@@ -156,7 +166,7 @@ posture_conf_clear(struct posture_conf *conf)
 const struct posture_conf_entry *
 posture_conf_find(const struct posture_conf *conf, const char *key)
 {
-	for (size_t i = conf->num; i-- > 0;)
+	for (size_t i = 0; i < conf->num; i++)
 		if (strcmp(conf->entries[i].key, key) == 0)
 			return &conf->entries[i];
 	return NULL;

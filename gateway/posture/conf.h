@@ -31,7 +31,7 @@ struct posture_conf {
 int posture_conf_parse(struct posture_conf *conf, const char *text);
 void posture_conf_clear(struct posture_conf *conf);
 
-/* The last of that key, as libvirt takes it; NULL when it is not there. */
+/* The first of that key, which is the one that libvirt takes; NULL when it is not there. */
 const struct posture_conf_entry *posture_conf_find(const struct posture_conf *conf, const char *key);
 /* Its value, or `otherwise`. */
 const char *posture_conf_text(const struct posture_conf *conf, const char *key, const char *otherwise);

@@ -151,7 +151,10 @@ posture_host_open(struct posture_host *host, const char *root, const char *confi
 		return vg_fail(error, "%s: %s", root, strerror(ENAMETOOLONG));
 	(void)snprintf(host->root, sizeof(host->root), "%s", strcmp(root, "/") == 0 ? "" : root);
 	read_settings(host, config);
+	/* Where the daemons are separate, virtqemud does what libvirtd did. */
 	read_conf(host, &host->libvirtd, "/etc/libvirt/libvirtd.conf");
+	if (host->libvirtd.state == CONF_ABSENT)
+		read_conf(host, &host->libvirtd, "/etc/libvirt/virtqemud.conf");
 	read_conf(host, &host->virtproxyd, "/etc/libvirt/virtproxyd.conf");
 	read_conf(host, &host->qemu, "/etc/libvirt/qemu.conf");
 	if (posture_read_proc(host) < 0 || posture_read_guests(host) < 0) {

@@ -59,7 +59,7 @@ struct posture_host {
 	struct settings *settings;	/* NULL: settings_unseen */
 	char settings_unseen[POSTURE_WHY_SIZE];
 
-	struct posture_conf libvirtd, virtproxyd, qemu;
+	struct posture_conf libvirtd, virtproxyd, qemu;	/* libvirtd: or virtqemud where the daemons are separate */
 
 	struct posture_guest *guests;
 	size_t num_guests;

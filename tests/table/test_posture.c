@@ -158,10 +158,10 @@ test_conf(void **state)
 {
 	static const struct { const char *text, *value; bool good; } files[] = {
 		{ "a = 1\n", "1", true }, { "a=-1", "-1", true }, { "a = \"x # y\"  # z\n", "x # y", true }, { "a = 'q\"q'\n", "q\"q", true },
-		{ "a = \"\"\"one\ntwo\"\"\"\n", "one\ntwo", true }, { "# only\n\n", NULL, true }, { "a = [ \"1\", # first\n \"2\", ]\n", "1", true },
-		{ "a = []\n", NULL, true }, { "a = 1\na = 2\n", "2", true }, { "#a = 1\n", NULL, true },
+		{ "a = \"\"\"one\ntwo\"\"\"\n", "one\ntwo", true }, { "# only\n\n", NULL, true }, { "a = [ \"1\",\n \"2\", ]\n", "1", true },
+		{ "a = []\n", NULL, true }, { "a = 1\na = 2\n", "1", true }, { "b = 2; a = 1\r\n", "1", true }, { "a = 1;", "1", true }, { "#a = 1\n", NULL, true },
 		{ "a = \"x\n", NULL, false }, { "a =\n", NULL, false }, { "a 1\n", NULL, false }, { "a = 1 2\n", NULL, false }, { "a = [ \"1\"\n", NULL, false },
-		{ "= 1\n", NULL, false }, { "a = yes\n", NULL, false },
+		{ "= 1\n", NULL, false }, { "a = yes\n", NULL, false }, { "a = [ \"1\", # first\n \"2\" ]\n", NULL, false }, { "1a = 1\n", NULL, false }, { "a-b = 1\n", NULL, false },
 	};
 
 	(void)state;
