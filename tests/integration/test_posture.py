@@ -2,16 +2,18 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 
 import pytest
 
-from lab.libvirtd import boot_disk, have_qemu
+from lab.libvirtd import Libvirtd, boot_disk, have_qemu
 from lab.process import clean_environment
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a libvirtd of its own"),
               pytest.mark.skipif(not have_qemu(), reason="qemu-system-x86_64 is not installed")]
 
+TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 NAME = "open-q"
 GUEST = """<domain type='qemu'><name>{name}</name><uuid>44444444-0000-4000-8000-0000000000ee</uuid><memory unit='MiB'>32</memory><vcpu>1</vcpu>
 <os><type arch='x86_64'>hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
@@ -70,18 +72,61 @@ def test_guest_on_the_network(libvirtd, scratch, build):
     assert NAME not in str(after["console-network"]["names"])
 
 
-def test_guest_on_this_host_only(libvirtd, scratch, build):
+@pytest.mark.parametrize("password", ["", " passwd='pl4nted'"])
+def test_guest_on_this_host_only(libvirtd, scratch, build, password):
     root = f"/proc/{libvirtd.daemon.process.pid}/root"
     disk = f"{scratch.directory('posture-disk')}/local.img"
     with open(disk, "wb") as file:
         file.write(boot_disk())
-    virsh(libvirtd, "create", "/dev/stdin", stdin=GUEST.format(name=NAME, disk=disk, address="127.0.0.1"))
+    virsh(libvirtd, "create", "/dev/stdin", stdin=GUEST.format(name=NAME, disk=disk, address="127.0.0.1").replace(" autoport", password + " autoport"))
     try:
-        now = levels(posture(build, root, "--json"))
+        result = posture(build, root, "--json")
+        now = levels(result)
         assert NAME not in str(now["console-network"]["names"])
-        assert now["console-local"]["level"] == "WARN" and NAME in str(now["console-local"]["names"])
+        assert (NAME in str(now["console-local"]["names"])) == (password == "")
+        assert "pl4nted" not in result.stdout
     finally:
         virsh(libvirtd, "destroy", NAME)
+
+
+class ListeningLibvirtd(Libvirtd):
+    """One with a TCP port of its own, for everybody, and its configuration where it is looked for."""
+    seeds = {}
+
+    def _configuration(self, extra=""):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        command = super()._configuration(f'{extra}listen_tls = 0\nlisten_tcp = 1\nauth_tcp = "none"\nlisten_addr = "127.0.0.1"\n'
+                                         f'tcp_port = "{self.port}"\n')
+        shutil.copy(f"{self.dir}/libvirtd.conf", f"{self.dir}/etc/libvirtd.conf")
+        return command + ["--listen"]
+
+
+def test_libvirtd_that_listens(scratch, build):
+    libvirtd = ListeningLibvirtd(scratch, "posture-listening", cache=os.path.join(TOP, "build", "qemu-cache")).start()
+    root = f"/proc/{libvirtd.daemon.process.pid}/root"
+    now = levels(posture(build, root, "--json"))
+    assert now["libvirt-network"]["level"] == "WARN" and f"libvirtd 127.0.0.1 port {libvirtd.port}" in now["libvirt-network"]["names"]
+    assert now["libvirt-auth"]["level"] == "FAIL" and now["libvirt-listen-settings"]["level"] == "WARN"
+    libvirtd.stop()
+    assert f"port {libvirtd.port}" not in str(levels(posture(build, "/", "--json"))["libvirt-network"]["names"])
+
+
+def test_gateway_that_runs(make_gateway, build):
+    gateway = make_gateway("posture-gateway")
+    config = f"{gateway.dir}/virtgated.conf"
+    now = levels(posture(build, "/", "--json", config=config))
+    # root made them other users without capabilities; the kernel says so
+    assert now["gateway-processes"]["level"] == "PASS", now["gateway-processes"]
+    assert now["gateway-address"]["level"] == "PASS" and "127.0.0.1" in now["gateway-address"]["what"]
+    assert now["gateway-certificates"]["level"] != "FAIL", now["gateway-certificates"]
+    assert now["libvirt-network"]["level"] == "PASS", now["libvirt-network"]
+    os.chmod(gateway.policy_file, 0o666)
+    worse = levels(posture(build, "/", "--json", config=config))
+    assert worse["gateway-files"]["level"] == "FAIL" and f"{gateway.policy_file} (mode 0666)" in worse["gateway-files"]["names"]
+    rules = posture(build, "/", "--audit-rules", config=config).stdout
+    assert f"-F exe!={build}/virtgated " in rules and f"path={gateway.settings['key_file']} -F perm=rwa" in rules
 
 
 @pytest.mark.skipif(shutil.which("auditctl") is None, reason="auditctl is not installed")
