@@ -68,6 +68,8 @@ check_image_mode(const struct posture_host *host, struct posture_result *result)
 		struct image_walk walk = { host, &host->guests[i], result };
 
 		posture_guest_values(&host->guests[i], WRITABLE_DISKS "/@file | " WRITABLE_DISKS "/@dev", judge_mode, &walk);
+		if (posture_guest_count(&host->guests[i], WRITABLE_DISKS "[@pool]") > 0)
+			posture_say(result, POSTURE_SKIP, "could not see: where volumes of pools lie that running guests have as disks");
 	}
 }
 
@@ -177,15 +179,18 @@ check_image_encrypted(const struct posture_host *host, struct posture_result *re
 {
 	/* In the source since libvirt 4.5, beside it before; the live description has both places in use. */
 	static const char plain[] = "./devices/disk[(@device='disk' or not(@device)) and not(readonly) and not(encryption)]/source[not(encryption)]";
-	char xpath[sizeof(plain) * 2 + 32];
+	char xpath[sizeof(plain) * 2 + 32], elsewhere[sizeof(plain) + 32];
 	size_t len;
 	char *mounts = posture_read(host, "/proc/self/mountinfo", 16 * 1024 * 1024, &len);
 
 	(void)snprintf(xpath, sizeof(xpath), "%s/@file | %s/@dev", plain, plain);
+	(void)snprintf(elsewhere, sizeof(elsewhere), "%s[not(@file) and not(@dev)]", plain);
 	for (size_t i = 0; i < host->num_guests; i++) {
 		struct crypt_walk walk = { host, &host->guests[i], result, mounts != NULL ? mounts : "" };
 
 		posture_guest_values(&host->guests[i], xpath, judge_encryption, &walk);
+		if (posture_guest_count(&host->guests[i], elsewhere) > 0)
+			posture_say(result, POSTURE_SKIP, "could not see: what disks of running guests lie on that are volumes of pools, or on the network");
 	}
 	free(mounts);
 }

@@ -227,7 +227,7 @@ check_firewall(const struct posture_host *host, struct posture_result *result)
 	};
 	size_t len;
 	char *ufw = posture_read(host, "/etc/ufw/ufw.conf", 65536, &len);
-	bool ufw_on = ufw != NULL && strstr(ufw, "\nENABLED=yes") != NULL;
+	bool ufw_on = ufw != NULL && (strncmp(ufw, "ENABLED=yes", 11) == 0 || strstr(ufw, "\nENABLED=yes") != NULL);
 
 	free(ufw);
 	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {

@@ -54,16 +54,16 @@ add_process(struct posture_host *host, long pid)
 	process->seccomp = strtol(status_field(text, "Seccomp"), NULL, 10);
 	process->no_new_privileges = strtol(status_field(text, "NoNewPrivs"), NULL, 10) == 1;
 	free(text);
+	host->num_processes++;
+	if (strncmp(process->comm, "qemu", 4) != 0)
+		return 0;
 	/* libvirt starts QEMU with -name guest=…; comm alone would take a QEMU that somebody runs by hand, which is none of ours. */
 	(void)snprintf(path, sizeof(path), "/proc/%ld/cmdline", pid);
 	text = posture_read(host, path, 1024 * 1024, &len);
-	if (text != NULL && strncmp(process->comm, "qemu", 4) == 0) {
-		for (size_t at = strlen(text) + 1; at + 6 < len; at += strlen(text + at) + 1)
-			if (strncmp(text + at, "guest=", 6) == 0)
-				process->is_qemu = true;
-	}
+	for (size_t at = 0; text != NULL && at < len; at += strlen(text + at) + 1)
+		if (strncmp(text + at, "guest=", 6) == 0)
+			process->is_qemu = true;
 	free(text);
-	host->num_processes++;
 	return 0;
 }
 

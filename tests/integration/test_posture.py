@@ -65,7 +65,10 @@ def test_guest_on_the_network(libvirtd, scratch, build):
         assert f"\nchmod o-rwx '{disk}'\n" in fixes.stdout and os.stat(disk).st_mode & 0o777 == 0o646
         nobody = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", f"{build}/virtgate", "posture", "--json"],
                                 capture_output=True, text=True, check=False, timeout=60)
-        assert "checks" in json.loads(nobody.stdout), nobody.stderr
+        seen = levels(nobody)
+        assert len(seen) == len(now), nobody.stderr
+        if os.path.exists("/etc/libvirt/qemu.conf") and not os.stat("/etc/libvirt/qemu.conf").st_mode & 0o004:
+            assert seen["qemu-user"]["level"] == "SKIP" and "/etc/libvirt/qemu.conf: Permission denied" in seen["qemu-user"]["what"]
     finally:
         virsh(libvirtd, "destroy", NAME)
     after = levels(posture(build, root, "--json"))
@@ -125,6 +128,14 @@ def test_gateway_that_runs(make_gateway, build):
     os.chmod(gateway.policy_file, 0o666)
     worse = levels(posture(build, "/", "--json", config=config))
     assert worse["gateway-files"]["level"] == "FAIL" and f"{gateway.policy_file} (mode 0666)" in worse["gateway-files"]["names"]
+    key = gateway.settings["key_file"]
+    before = os.stat(key).st_mode & 0o777
+    os.chmod(key, 0o644)
+    try:
+        worse = levels(posture(build, "/", "--json", config=config))["gateway-certificates"]
+        assert worse["level"] == "FAIL" and any(name.startswith(f"{key}: every user") for name in worse["names"]), worse
+    finally:
+        os.chmod(key, before)
     rules = posture(build, "/", "--audit-rules", config=config).stdout
     assert f"-F exe!={build}/virtgated " in rules and f"path={gateway.settings['key_file']} -F perm=rwa" in rules
 

@@ -43,6 +43,7 @@ struct posture_row {
 
 #define NIC(kind, more) "<interface type='" kind "'><mac address='52:54:00:00:00:01'/>" more "</interface>"
 #define DISK(path) "<disk type='file' device='disk'><source file='" path "'/><target dev='vda'/></disk>"
+#define POOL_DISK "<disk type='volume' device='disk'><source pool='default' volume='a.qcow2'/><target dev='vda'/></disk>"
 #define VLANS { "/proc/net/vlan/config", "VLAN Dev name    | VLAN ID\nName-Type: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD\n" \
 	"eth0.10        | 10  | eth0\neth0.20        | 20  | eth0\n" }
 #define MOUNTS "20 1 0:22 / / rw - overlay overlay rw\n21 20 254:1 / /img rw,relatime shared:1 - ext4 /dev/mapper/vg-img rw\n" \
@@ -184,6 +185,9 @@ static const struct posture_row posture_rows[] = {
 	{ "image-encryption", POSTURE_PASS, "", { RUNS("a", DISK("/img/a"), ""), { "/proc/self/mountinfo", MOUNTS }, { "/sys/dev/block/254:1/dm/uuid", "LVM-x\n" },
 	    { "/sys/dev/block/254:1/slaves/dm-0/dm/uuid", "CRYPT-LUKS2-x\n" } } },
 	{ "image-encryption", POSTURE_WARN, "a: /img/a", { RUNS("a", DISK("/img/a"), ""), { "/proc/self/mountinfo", MOUNTS }, { "/sys/dev/block/254:1/dm/uuid", "LVM-x\n" } } },
+	{ "image-mode", POSTURE_SKIP, "volumes of pools", { RUNS("a", POOL_DISK, "") } },
+	{ "image-encryption", POSTURE_SKIP, "volumes of pools", { RUNS("a", POOL_DISK, "") } },
+	{ "image-encryption", POSTURE_SKIP, "on the network", { RUNS("a", "<disk type='network' device='disk'><source protocol='rbd' name='p/i'/></disk>", "") } },
 	{ "image-encryption", POSTURE_SKIP, "could not see", { RUNS("a", DISK("/net/a"), ""), { "/proc/self/mountinfo", MOUNTS } } },
 	{ "swtpm", POSTURE_PASS, "", { { "/usr/bin/swtpm", "" } } },
 	{ "swtpm", POSTURE_WARN, "not installed", { { NULL, NULL } } },
