@@ -110,13 +110,15 @@ judge_file(const struct posture_host *host, uid_t root_user, const struct own_fi
 	if ((st.st_mode & file->forbidden) != 0) {
 		posture_say(result, POSTURE_FAIL, "files of the gateway are open to others: %s", file->why);
 		posture_name(result, "%s (mode %04o)", file->path, (unsigned)st.st_mode & 07777u);
-		posture_fix(result, "chmod %s '%s'", file->forbidden == S_IRWXO ? "o-rwx" : "go-w", file->path);
+		if (posture_quotable(file->path))
+			posture_fix(result, "chmod %s '%s'", file->forbidden == S_IRWXO ? "o-rwx" : "go-w", file->path);
 	}
 	/* The trail belongs to the user who writes it; what decides and steers, to nobody but root. */
 	if (file->forbidden == (S_IWGRP | S_IWOTH) && st.st_uid != root_user) {
 		posture_say(result, POSTURE_WARN, "files that steer the gateway belong to somebody else than root");
 		posture_name(result, "%s (user %u)", file->path, (unsigned)st.st_uid);
-		posture_fix(result, "chown root '%s'", file->path);
+		if (posture_quotable(file->path))
+			posture_fix(result, "chown root '%s'", file->path);
 	}
 }
 

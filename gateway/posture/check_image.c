@@ -56,8 +56,7 @@ judge_mode(const char *path, void *arg)
 	posture_say(result, (st.st_mode & S_IWOTH) != 0 ? POSTURE_FAIL : POSTURE_WARN, "every user of this host can %s disks of running guests",
 	    (st.st_mode & S_IWOTH) != 0 ? "change" : "read");
 	posture_name(result, "%s: %s (mode %04o)", walk->guest->name, path, (unsigned)st.st_mode & 07777u);
-	/* A quote in a path would end the command early. */
-	if (strchr(path, '\'') == NULL)
+	if (posture_quotable(path))
 		posture_fix(result, "chmod o-rwx '%s'", path);
 }
 

@@ -61,9 +61,10 @@ __attribute__((format(printf, 3, 4)))
 void posture_say(struct posture_result *result, enum posture_level level, const char *format, ...);
 __attribute__((format(printf, 2, 3)))
 void posture_name(struct posture_result *result, const char *format, ...);
-/* One more line of commands. */
+/* One more line of commands. What comes from others than root goes in only when it is posture_quotable: nothing ends its quotes or its line. */
 __attribute__((format(printf, 2, 3)))
 void posture_fix(struct posture_result *result, const char *format, ...);
+bool posture_quotable(const char *text);
 
 /* Rules of the Linux audit system for the paths of this host, ready for /etc/audit/rules.d (audit_rules.c). -1: nothing was written. */
 int posture_audit_rules(const struct posture_host *host, FILE *out, struct vg_error *error);

@@ -84,6 +84,15 @@ posture_name(struct posture_result *result, const char *format, ...)
 	va_end(args);
 }
 
+bool
+posture_quotable(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f || *text == '\'')
+			return false;
+	return true;
+}
+
 void
 posture_fix(struct posture_result *result, const char *format, ...)
 {
