@@ -80,6 +80,18 @@ typedef void admission_finding_cb(const struct admission_finding *finding, void 
 int admission_judge(const struct admission_document *document, enum vg_profile profile, const struct vg_limits *limits,
     admission_finding_cb *each, void *arg);
 
+/*
+ * A site's own rules, from the policy. -1 with error text and the index of the rule in `which`: its class is none, or its XPath is no
+ * XPath. admission_classes: those there are, for people.
+ */
+struct admission_rules;
+extern const char admission_classes[];
+struct admission_rules *admission_compile(const struct vg_rule *const *rules, size_t num, size_t *which, struct vg_error *error);
+void admission_rules_destroy(struct admission_rules *rules);
+/* The rule that stands at rule->index of what was compiled. As admission_judge; a rule of another class finds nothing. */
+int admission_judge_own(const struct admission_document *document, const struct admission_rules *rules, const struct vg_rule *rule,
+    admission_finding_cb *each, void *arg);
+
 /* What the policy must grant; borrowed from the document. More than ADMISSION_MAX_CLAIMS do not parse. */
 const struct admission_claim *admission_claims(const struct admission_document *document, size_t *num);
 

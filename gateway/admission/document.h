@@ -24,6 +24,12 @@ int claims_collect(struct admission_document *document, struct vg_error *error);
 xmlNodePtr document_next(xmlNodePtr node, const xmlNode *root, bool skip);
 /* Is it <metadata> of a domain: other software's data, which libvirt keeps as it is? */
 bool document_is_metadata(const xmlNode *node);
+/* Tells one finding at a node. */
+struct admission_words {
+	const char *rule, *message, *hint;
+};
+void document_tell(const struct admission_document *document, const struct admission_words *words, xmlNodePtr node, admission_finding_cb *each,
+    void *arg);
 /* XPath of a node as the caller knows it. Caller frees with xmlFree; NULL when memory is out. */
 xmlChar *document_path(const struct admission_document *document, xmlNodePtr node);
 

@@ -56,13 +56,14 @@ admission_stop(void)
 	}
 }
 
-static void
-tell(const struct admission_document *document, const struct rule *rule, xmlNodePtr node, admission_finding_cb *each, void *arg)
+void
+document_tell(const struct admission_document *document, const struct admission_words *words, xmlNodePtr node, admission_finding_cb *each,
+    void *arg)
 {
 	xmlNodePtr element = node->type == XML_ATTRIBUTE_NODE ? node->parent : node;
 	xmlChar *path = document_path(document, node);
-	const struct admission_finding finding = { .rule = rule->id, .line = xmlGetLineNo(element),
-		.path = path == NULL ? "" : (const char *)path, .message = rule->message, .hint = rule->hint };
+	const struct admission_finding finding = { .rule = words->rule, .line = xmlGetLineNo(element),
+		.path = path == NULL ? "" : (const char *)path, .message = words->message, .hint = words->hint };
 
 	if (each != NULL)
 		each(&finding, arg);
@@ -82,6 +83,7 @@ admission_judge(const struct admission_document *document, enum vg_profile profi
 		return -1;
 	}
 	for (size_t i = 0; i < NUM_RULES && num >= 0; i++) {
+		const struct admission_words words = { rules[i].id, rules[i].message, rules[i].hint };
 		xmlXPathObjectPtr found;
 
 		if (rules[i].profile > profile || (rules[i].kinds & 1u << document->kind) == 0)
@@ -93,7 +95,7 @@ admission_judge(const struct admission_document *document, enum vg_profile profi
 			num = -1;
 		} else if (found->nodesetval != NULL) {
 			for (int k = 0; k < found->nodesetval->nodeNr; k++)
-				tell(document, &rules[i], found->nodesetval->nodeTab[k], each, arg);
+				document_tell(document, &words, found->nodesetval->nodeTab[k], each, arg);
 			num += found->nodesetval->nodeNr;
 		}
 		xmlXPathFreeObject(found);

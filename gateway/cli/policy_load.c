@@ -9,7 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <libxml/parser.h>
+
 #include "gateway/core/settings.h"
+#include "gateway/gate/own_rules.h"
 
 char *
 policy_load_text(const char *file, size_t *len, struct vg_error *error)
@@ -72,6 +75,23 @@ policy_load_name(const struct cli *cli, struct vg_error *error)
 	return file;
 }
 
+/* The XPath of own rules, which the policy's own reader does not read. */
+static bool
+has_good_rules(const struct policy *policy, const char *file, struct mistakes *mistakes)
+{
+	struct admission_rules *rules = NULL;
+	struct vg_error error;
+
+	if (policy_rule_at(policy, 0) == NULL)
+		return true;
+	xmlInitParser();
+	rules = own_rules_compile(policy, file, &error);
+	if (rules == NULL)
+		take_mistake(&error, mistakes);
+	admission_rules_destroy(rules);
+	return rules != NULL;
+}
+
 struct policy *
 policy_load(const char *file, json_t **json, struct mistakes *mistakes, int *status)
 {
@@ -85,6 +105,10 @@ policy_load(const char *file, json_t **json, struct mistakes *mistakes, int *sta
 		return NULL;
 	}
 	policy = policy_parse(text, len, file, take_mistake, mistakes);
+	if (policy != NULL && !has_good_rules(policy, file, mistakes)) {
+		policy_destroy(policy);
+		policy = NULL;
+	}
 	if (policy != NULL && json != NULL && (*json = json_loadb(text, len, 0, NULL)) == NULL) {
 		vg_fail(&error, "out of memory");
 		cli_fail(&error, CLI_USAGE);

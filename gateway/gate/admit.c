@@ -9,7 +9,7 @@
 #include "gateway/admission/admission.h"
 #include "gateway/gate/argument.h"
 
-#define ADMIT_MAX_ROWS	64	/* POLICY_MAX_ADMISSION: all of a policy's */
+#define ADMIT_MAX_ROWS	1088	/* POLICY_MAX_ADMISSION and POLICY_MAX_RULES: all of a policy's */
 #define ADMIT_MAX_NOTES	16	/* findings in one record */
 
 /* ---- what belongs to somebody ---- */
@@ -179,12 +179,13 @@ note_finding(const struct admission_finding *finding, void *arg)
 {
 	struct asked *asked = arg;
 	const struct policy_row *row = asked->row;
+	bool named = row != NULL && row->rule == NULL;	/* a site's own rule is its row */
 
 	note_for_record(asked, finding);
 	if (asked->judgement->verdict == DECIDE_DENY || !refuses(asked, row))
 		return;
 	(void)decide_refuse(asked->judgement, finding->rule, "admission rule '%s' at %.150s (line %ld)%s%.128s%s: %s%s%s", finding->rule,
-	    finding->path, finding->line, row == NULL ? "" : ", row '", row == NULL ? "" : row->id, row == NULL ? "" : "'", finding->message,
+	    finding->path, finding->line, named ? ", row '" : "", named ? row->id : "", named ? "'" : "", finding->message,
 	    finding->hint[0] == '\0' ? "" : "; ", finding->hint);
 }
 
@@ -226,10 +227,14 @@ static void
 judge_by(struct asked *asked, const struct policy_row *row, const struct admission_document *document, const struct vg_error *error)
 {
 	asked->row = row;
-	if (document == NULL)
+	if (document == NULL) {
 		note_unreadable(asked, error->what, error->hint);
-	else if (admission_judge(document, row == NULL ? VG_PROFILE_BASELINE : row->profile, row == NULL ? NULL : &row->limits, note_finding, asked) < 0)
+	} else if (row != NULL && row->rule != NULL) {
+		if (admission_judge_own(document, asked->call->session->gate->rules, row->rule, note_finding, asked) < 0)
+			note_unreadable(asked, "a rule of this site takes too long on this document", "");
+	} else if (admission_judge(document, row == NULL ? VG_PROFILE_BASELINE : row->profile, row == NULL ? NULL : &row->limits, note_finding, asked) < 0) {
 		note_unreadable(asked, "the document is too large to be judged", "");
+	}
 }
 
 static enum admission_kind
@@ -255,7 +260,7 @@ judge_document(struct asked *asked, unsigned *index, bool builtin, bool *by_row,
 	enum decide_verdict verdict = DECIDE_ALLOW;
 	struct vg_error error = { 0 };
 	struct xdr_span xml;
-	bool counts = builtin;
+	bool claims = builtin, counts = builtin;
 
 	if (!xdr_span_string(span, &xml))
 		return decide_refuse(judgement, "document", "the document does not decode");
@@ -263,13 +268,17 @@ judge_document(struct asked *asked, unsigned *index, bool builtin, bool *by_row,
 	for (size_t i = 0; i < asked->num_rows; i++) {
 		judge_by(asked, asked->rows[i], document, &error);
 		counts = counts || refuses(asked, asked->rows[i]);
+		/* A site's own rule says nothing of what belongs to whom. */
+		claims = claims || (refuses(asked, asked->rows[i]) && asked->rows[i]->rule == NULL);
 	}
 	*by_row = judgement->verdict == DECIDE_DENY;
 	if (builtin)
 		judge_by(asked, NULL, document, &error);
 	if (judgement->verdict == DECIDE_DENY)
 		verdict = DECIDE_DENY;
-	else if (counts && (verdict = check_claims(asked->call, judgement, index, document)) == DECIDE_ALLOW)
+	else if (claims)
+		verdict = check_claims(asked->call, judgement, index, document);
+	if (verdict == DECIDE_ALLOW && counts)
 		verdict = replace(asked->call, judgement, document, span);
 	admission_destroy(document);
 	return verdict;

@@ -13,6 +13,7 @@
 #include <libxml/parser.h>
 
 #include "gateway/admission/admission.h"
+#include "gateway/gate/own_rules.h"
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
 #include "gateway/gate/changes.h"
@@ -68,9 +69,9 @@ tell_mode(const struct gate *gate)
 		    gate->settings->policy_file);
 }
 
-/* NULL with `error` when the file does not make a policy. `name` is for messages. */
+/* NULL with `error` when the file does not make a policy. `name` is for messages; `rules`: the policy's own, compiled. */
 static struct policy *
-read_policy(int fd, const char *name, struct vg_error *error)
+read_policy(int fd, const char *name, struct admission_rules **rules, struct vg_error *error)
 {
 	struct policy *policy;
 	size_t len;
@@ -86,6 +87,12 @@ read_policy(int fd, const char *name, struct vg_error *error)
 	free(text);
 	if (policy == NULL && error->what[0] == '\0')
 		vg_fail(error, "%s: not a policy", name);
+	*rules = policy == NULL ? NULL : own_rules_compile(policy, name, error);
+	if (policy != NULL && *rules == NULL) {
+		log_error("%s%s%s", error->what, error->hint[0] == '\0' ? "" : "; ", error->hint);
+		policy_destroy(policy);
+		policy = NULL;
+	}
 	return policy;
 }
 
@@ -198,6 +205,7 @@ take_files(struct gate *gate, const int files[PROCESS_NUM_FILES], struct vg_erro
 {
 	struct settings *settings;
 	struct policy *policy, *before;
+	struct admission_rules *rules;
 	char kept[256];
 	size_t len;
 	char *text = files[FILE_SETTINGS] < 0 ? NULL : process_read_file(files[FILE_SETTINGS], &len);
@@ -208,7 +216,7 @@ take_files(struct gate *gate, const int files[PROCESS_NUM_FILES], struct vg_erro
 	free(text);
 	if (settings == NULL)
 		return -1;
-	policy = read_policy(files[FILE_POLICY], settings->policy_file, error);
+	policy = read_policy(files[FILE_POLICY], settings->policy_file, &rules, error);
 	if (policy == NULL) {
 		settings_destroy(settings);
 		return -1;
@@ -219,6 +227,8 @@ take_files(struct gate *gate, const int files[PROCESS_NUM_FILES], struct vg_erro
 	gate->settings = gate->process->settings = settings;
 	before = gate->policy;
 	gate->policy = policy;
+	admission_rules_destroy(gate->rules);
+	gate->rules = rules;
 	gate->num_policies++;
 	changes_tell(gate->changes, before);
 	tell_mode(gate);
@@ -389,7 +399,7 @@ gate_main(struct process *process)
 		log_fatal("cannot start: %s", strerror(errno));
 	if (admission_start(&error) < 0)
 		fail(&gate, error.what);
-	gate.policy = read_policy(process->files[FILE_POLICY], gate.settings->policy_file, &error);
+	gate.policy = read_policy(process->files[FILE_POLICY], gate.settings->policy_file, &gate.rules, &error);
 	if (gate.policy == NULL)
 		fail(&gate, error.what);
 	tell_mode(&gate);
@@ -414,6 +424,7 @@ gate_main(struct process *process)
 	event_base_dispatch(gate.base);
 
 	changes_destroy(gate.changes);
+	admission_rules_destroy(gate.rules);
 	admission_stop();
 	control_destroy(gate.control);
 	console_ports_destroy(gate.console_ports);

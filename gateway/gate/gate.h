@@ -27,6 +27,7 @@
 #include "proto/rpc.h"
 #include "virtgate/identity.h"
 
+struct admission_rules;
 struct inventory;
 struct session;
 struct call;
@@ -57,6 +58,7 @@ struct gate {
 	struct process *process;
 	struct settings *settings;
 	struct policy *policy;
+	struct admission_rules *rules;	/* the policy's own, compiled */
 	uint64_t num_policies;		/* how many there were: which one a decision was made by */
 	struct audit_client *audit;
 	struct link *parent;

@@ -12,6 +12,7 @@
 
 #include "gateway/core/sandbox.h"
 #include "gateway/front/front.h"
+#include "gateway/gate/own_rules.h"
 #include "gateway/parent/parent.h"
 #include "gateway/policy/policy.h"
 
@@ -47,6 +48,8 @@ static void
 check_policy(const struct settings *settings, int fd, struct report *report)
 {
 	struct vg_error error = { .what = "", .hint = "" };
+	struct admission_rules *rules = NULL;
+	struct policy *policy;
 	size_t len;
 	char *text = process_read_file(fd, &len);
 
@@ -55,7 +58,11 @@ check_policy(const struct settings *settings, int fd, struct report *report)
 		on_error(&error, report);
 		return;
 	}
-	policy_destroy(policy_parse(text, len, settings->policy_file, on_error, report));
+	policy = policy_parse(text, len, settings->policy_file, on_error, report);
+	if (policy != NULL && (rules = own_rules_compile(policy, settings->policy_file, &error)) == NULL)
+		on_error(&error, report);
+	admission_rules_destroy(rules);
+	policy_destroy(policy);
 	free(text);
 }
 

@@ -38,11 +38,17 @@ policy_admission(const struct policy *policy, const struct vg_identity *identity
 	/* No permission is asked for: the class is the object's. */
 	request.class = object->class;
 	request.host = class_is_host(object->class);
-	for (size_t i = 0; i < policy->num_admission; i++) {
-		const struct admission *row = &policy->admission[i];
+	for (size_t i = 0; i < policy->num_admission + policy->num_rules; i++) {
+		const struct admission *row = i < policy->num_admission ? &policy->admission[i] : &policy->rules[i - policy->num_admission];
 
 		if ((row->everybody || binding_is_about(&row->who, &request, row->row.profile != VG_PROFILE_PRIVILEGED) == APPLIES) &&
 		    !is_excepted(policy, row, &request))
 			each(&row->row, arg);
 	}
+}
+
+const struct vg_rule *
+policy_rule_at(const struct policy *policy, size_t index)
+{
+	return index < policy->num_rules ? policy->rules[index].row.rule : NULL;
 }

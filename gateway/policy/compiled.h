@@ -86,7 +86,7 @@ struct binding {
 	const struct role *role;
 };
 
-/* A row of "admission". Of `who` and `except` only the people are set. */
+/* A row of "admission" or of "rules". Of `who` and `except` only the people are set. */
 struct admission {
 	struct policy_row row;
 	bool everybody;			/* it says no `who` */
@@ -101,6 +101,8 @@ struct policy {
 	size_t num_bindings;
 	const struct admission *admission;
 	size_t num_admission;
+	const struct admission *rules;
+	size_t num_rules;
 	bool permissive;		/* the gateway only watches */
 	const struct role *roles;	/* all, the last one first; the built-in ones are the last */
 	uint64_t serial;		/* no other policy of this process has it */

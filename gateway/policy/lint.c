@@ -396,6 +396,11 @@ check_unused(struct lint *lint)
 		mark_strings(groups, json_object_get(value, "except"), "group:");
 		mark_strings(groups, json_object_get(value, "who"), "group:");
 	}
+	json_array_foreach(json_object_get(lint->root, "rules"), i, value) {
+		mark_strings(roles, json_object_get(value, "except"), "role:");
+		mark_strings(groups, json_object_get(value, "except"), "group:");
+		mark_strings(groups, json_object_get(value, "who"), "group:");
+	}
 	warn_unused(lint, "groups", "group", groups);
 	warn_unused(lint, "sets", "set", sets);
 	warn_unused(lint, "roles", "role", roles);

@@ -14,6 +14,8 @@
 #define POLICY_MAX_BYTES	(16u * 1024u * 1024u)
 #define POLICY_MAX_ITEMS	4096u	/* bindings; also groups, sets, roles */
 #define POLICY_MAX_ADMISSION	64u	/* rows; all that apply are asked for every document */
+#define POLICY_MAX_RULES	1024u
+#define POLICY_MAX_XPATH	4096u
 #define POLICY_MAX_PROBLEMS	1000u	/* told; finding a line costs a walk through the text */
 #define POLICY_MAX_FLAT		1000000u	/* people and patterns of all bindings, groups and sets replaced by their members */
 #define POLICY_MAX_NAME		128u
@@ -92,6 +94,7 @@ void parse_sets(struct parse *parse, const struct at *at, json_t *sets);
 void parse_roles(struct parse *parse, const struct at *at, json_t *roles);
 void parse_bindings(struct parse *parse, const struct at *at, json_t *bindings);
 void parse_admission(struct parse *parse, const struct at *at, json_t *admission);
+void parse_rules(struct parse *parse, const struct at *at, json_t *rules);
 
 /* Below `bindings` and `admission`. */
 /* The member "id", checked and not one of those that were seen before (an object whose keys are the ids). NULL: told. */

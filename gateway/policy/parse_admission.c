@@ -1,5 +1,5 @@
 /*
- * parse_admission.c: "admission": whose documents are judged by which profile, and within which bounds.
+ * parse_admission.c: "admission": whose documents are judged by which profile, and within which bounds; "rules": a site's own rules.
  */
 #include <string.h>
 
@@ -166,6 +166,85 @@ parse_row(struct parse *parse, const struct at *at, json_t *object, json_t *seen
 	parse_people(parse, at, object, "except", row);
 	parse_limits(parse, at, object, &row->row);
 }
+
+/* ---- own rules ---- */
+
+/* `text` or "": the message and the hint. */
+static const char *
+parse_words(struct parse *parse, const struct at *at, const json_t *object, const char *key)
+{
+	const char *text = json_object_get(object, key) != NULL ? get_string(parse, at, object, key, true) : NULL;
+	struct at here = { .up = at, .key = key };
+
+	if (text != NULL && strlen(text) > 200)
+		problem(parse, &here, NULL, "'%s' is longer than 200 bytes", key);
+	return text == NULL ? "" : parse_text(parse, text, strlen(text));
+}
+
+static void
+parse_rule(struct parse *parse, const struct at *at, json_t *object, json_t *seen, struct admission *row, struct vg_rule *rule)
+{
+	static const char *const modes[] = { "enforce", "warn", "audit" };
+	const char *must, *must_not, *class;
+	int choice;
+
+	if (!is_object(parse, at, object, "a rule", "id class must must_not message hint mode who except description"))
+		return;
+	row->row.rule = rule;
+	row->row.profile = VG_PROFILE_BASELINE;
+	row->row.id = rule->id = parse_id(parse, at, object, seen, "a rule");
+	class = get_string(parse, at, object, "class", true);
+	must = json_object_get(object, "must") != NULL ? get_string(parse, at, object, "must", true) : NULL;
+	must_not = json_object_get(object, "must_not") != NULL ? get_string(parse, at, object, "must_not", true) : NULL;
+	if ((json_object_get(object, "must") == NULL) == (json_object_get(object, "must_not") == NULL))
+		problem(parse, at, "the XPath of what must not be there, or one that must hold", "a rule has either 'must_not' or 'must'");
+	rule->must = must != NULL;
+	must = must != NULL ? must : must_not;
+	if (must != NULL && strlen(must) > POLICY_MAX_XPATH)
+		problem(parse, at, NULL, "the XPath is longer than %u bytes", POLICY_MAX_XPATH);
+	rule->class = class == NULL ? "" : parse_text(parse, class, strlen(class));
+	rule->xpath = must == NULL ? "" : parse_text(parse, must, strlen(must));
+	rule->message = parse_words(parse, at, object, "message");
+	rule->hint = parse_words(parse, at, object, "hint");
+	rule->line = locate(parse->text, parse->len, at);
+	choice = get_choice(parse, at, object, "mode", modes, 3);
+	row->row.mode = choice < 0 ? ADMISSION_ENFORCE : (enum admission_mode)choice;
+	row->everybody = json_object_get(object, "who") == NULL;
+	if (!row->everybody)
+		parse_people(parse, at, object, "who", row);
+	parse_people(parse, at, object, "except", row);
+}
+
+void
+parse_rules(struct parse *parse, const struct at *at, json_t *array)
+{
+	json_t *seen = json_object();
+	size_t num = array != NULL ? parse_array_size(parse, at, array) : 0;
+	struct admission *rows;
+	struct vg_rule *rules;
+
+	if (num > POLICY_MAX_RULES) {
+		problem(parse, at, NULL, "'rules' has more than %u elements", POLICY_MAX_RULES);
+		num = 0;
+	}
+	rows = parse_alloc(parse, num, sizeof(*rows));
+	rules = parse_alloc(parse, num, sizeof(*rules));
+	if (seen == NULL || rows == NULL || rules == NULL) {
+		parse->out_of_memory = true;
+		num = 0;
+	}
+	for (size_t i = 0; i < num; i++) {
+		struct at element = { .up = at, .index = i };
+
+		rules[i].index = i;
+		parse_rule(parse, &element, json_array_get(array, i), seen, &rows[i], &rules[i]);
+	}
+	parse->policy->rules = rows;
+	parse->policy->num_rules = num;
+	json_decref(seen);
+}
+
+/* ---- rows ---- */
 
 void
 parse_admission(struct parse *parse, const struct at *at, json_t *array)

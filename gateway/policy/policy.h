@@ -119,7 +119,7 @@ typedef void policy_binding_cb(const char *id, void *arg);
 void policy_bindings_of(const struct policy *policy, const struct vg_identity *identity, time_t now, policy_binding_cb *each, void *arg);
 
 /*
- * Which rows of "admission" judge a document that this identity sends about this object (never NULL), in order of the file; with
+ * Which rows of "admission", then of "rules", judge a document that this identity sends about this object (never NULL), in order of the file; with
  * them the rows of profile privileged that are about him, which free him from what holds without any row. A row is about everybody or
  * whom its `who` names; not about whom `except` names, nor about who has a role that it names bound on the object, now and in mode enforce.
  */
@@ -131,7 +131,8 @@ enum admission_mode {
 
 struct policy_row {
 	const char *id;
-	enum vg_profile profile;
+	const struct vg_rule *rule;	/* a row of "rules"; NULL: of "admission" */
+	enum vg_profile profile;	/* of a rule: baseline */
 	enum admission_mode mode;	/* of privileged: enforce */
 	struct vg_limits limits;
 };
@@ -139,6 +140,8 @@ struct policy_row {
 typedef void policy_row_cb(const struct policy_row *row, void *arg);
 void policy_admission(const struct policy *policy, const struct vg_identity *identity, const struct vg_object *object, time_t now,
     policy_row_cb *each, void *arg);
+/* The own rules, whoever they are about; NULL: there are not so many. Whether their XPath is one, admission_compile() knows. */
+const struct vg_rule *policy_rule_at(const struct policy *policy, size_t index);
 
 /*
  * As policy_decide, telling every binding with why it did or did not apply, in order of the file. `why` is borrowed for

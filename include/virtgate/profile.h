@@ -1,10 +1,11 @@
 /*
- * profile.h: what the policy and the rules of admission must agree on: profiles, and the bounds that a row of the policy sets.
+ * profile.h: what the policy and the rules of admission must agree on: profiles, the bounds that a row of the policy sets, and a site's own rules.
  * Plain values; whoever made them owns them.
  */
 #ifndef VIRTGATE_PROFILE_H
 #define VIRTGATE_PROFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,17 @@ struct vg_limits {
 	struct vg_texts vlans;		/* numbers as text: "100" */
 	uint64_t max_vcpus;		/* of one guest; 0: no bound */
 	uint64_t max_memory_kib;	/* of one guest; 0: no bound */
+};
+
+/* A site's own rule, a row of "rules". */
+struct vg_rule {
+	const char *id;
+	const char *class;	/* of documents: "domain", "device", …: admission_class() */
+	const char *xpath;
+	bool must;		/* it must hold, instead of finding nothing */
+	const char *message, *hint;	/* never NULL */
+	unsigned line;		/* where it stands in the policy */
+	size_t index;		/* among the rules of its policy */
 };
 
 #endif

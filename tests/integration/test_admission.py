@@ -291,6 +291,10 @@ def by_rows(make_gateway):
             {"id": "admins", "profile": "baseline", "who": who["admin"]},
             {"id": "soon", "profile": "restricted", "mode": "warn", "who": who["carol"]},
             {"id": "all", "profile": "restricted", "mode": "audit", "except": ["role:admin", *who["alice"]]},
+        ],
+        "rules": [
+            {"id": "titled", "class": "domain", "must": "/domain/title", "who": who["bob"], "message": "no title", "hint": "<title>cost centre</title>"},
+            {"id": "not-so-many", "class": "device", "must_not": "/domain/devices/disk[3]", "mode": "warn"},
         ]})
 
 
@@ -331,7 +335,7 @@ def test_plain_arguments_keep_to_the_row_too(by_rows, scratch):
         for words, rule in ((("setvcpus", "web-r", "3", "--config", "--maximum"), "vcpu-bound"), (("setmaxmem", "web-r", "2G", "--config"), "memory-bound"),
                             (("setmem", "web-r", "2G", "--config"), "memory-bound"), (("autostart", "web-r"), "autostart")):
             refused(by_rows.virsh("alice", *words), f"admission rule '{rule}', row 'tenants'")
-            done = by_rows.virsh("bob", *words)
+            done = by_rows.virsh("bob", *words)         # of whom no row bounds anything
             assert "access denied" not in done.stderr, done.stderr
         for words in (("setvcpus", "web-r", "2", "--config", "--maximum"), ("autostart", "web-r", "--disable"), ("setmaxmem", "web-r", "1G", "--config")):
             done = by_rows.virsh("alice", *words)
@@ -344,7 +348,8 @@ def test_plain_arguments_keep_to_the_row_too(by_rows, scratch):
 
 def test_rows_free_bind_and_warn(define, by_rows):
     bad = secure(devices="<serial type='file'><source path='/tmp/x'/></serial>")
-    assert define("bob", bad).returncode == 0
+    assert define("bob", bad.replace("<memory", "<title>t</title><memory", 1)).returncode == 0
+    refused(define("bob", bad), "admission rule 'titled' at /domain (line 1): no title; <title>cost centre</title>")
     refused(define("admin", bad), "admission rule 'chardev'", "row 'admins'")
     # carol is no tenant of a row that refuses: what holds without one still does, and what would be refused is told
     refused(define("carol", bad), "admission rule 'chardev' at /domain/devices/serial (line 1): ")

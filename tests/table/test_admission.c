@@ -288,12 +288,71 @@ test_i38_text(void **state)
 	admission_destroy(document);
 }
 
+/* ---- own rules ---- */
+
+static void
+expect_own(enum admission_kind kind, const char *class, bool must, const char *xpath, const char *xml, int num)
+{
+	const struct vg_rule rule = { .id = "mine", .class = class, .xpath = xpath, .must = must, .message = "", .hint = "" }, *list[] = { &rule };
+	struct findings findings = { .text = "", .all_placed = true };
+	struct admission_document *document;
+	struct admission_rules *rules;
+	struct vg_error error;
+	size_t which;
+
+	rules = admission_compile(list, 1, &which, &error);
+	if (rules == NULL)
+		fail_msg("%s", error.what);
+	document = admission_parse(kind, xml, strlen(xml), &error);
+	if (document == NULL)
+		fail_msg("%s", error.what);
+	if (admission_judge_own(document, rules, &rule, note, &findings) != num)
+		fail_msg("'%s' does not find %d in %s", xpath, num, xml);
+	assert_true(findings.all_placed);
+	assert_string_equal(findings.text, num > 0 ? "mine" : "");
+	admission_destroy(document);
+	admission_rules_destroy(rules);
+}
+
+static void
+test_own_rules(void **state)
+{
+	static const char *const broken[] = { "/domain[", "nosuch(.)", "$variable", "x:y", "" };
+	static const char good[] = "<domain><vcpu>2</vcpu><devices><disk/><disk/></devices></domain>";
+	static char many[60000];
+	size_t len, which;
+	struct vg_error error;
+
+	(void)state;
+	expect_own(ADMISSION_DOMAIN, "domain", false, "/domain/devices/disk", good, 2);
+	expect_own(ADMISSION_DOMAIN, "domain", false, "/domain/devices/hostdev", good, 0);
+	expect_own(ADMISSION_DOMAIN, "domain", false, "/domain/vcpu > 1", good, 1);
+	expect_own(ADMISSION_DOMAIN, "domain", true, "/domain/vcpu <= 2", good, 0);
+	expect_own(ADMISSION_DOMAIN, "domain", true, "/domain/title", good, 1);
+	expect_own(ADMISSION_DEVICE, "device", false, "/domain/devices/disk", "<disk/>", 1);
+	expect_own(ADMISSION_DEVICE, "domain", true, "/domain/title", "<disk/>", 0);
+	expect_own(ADMISSION_VOLUME, "volume", true, "starts-with(/volume/name, 'a')", "<volume><name>b</name></volume>", 1);
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		const struct vg_rule rule = { .id = "mine", .class = "domain", .xpath = broken[i], .message = "", .hint = "" }, *list[] = { &rule };
+
+		assert_null(admission_compile(list, 1, &which, &error));
+		assert_non_null(strstr(error.what, "is not an XPath"));
+	}
+	/* one that would walk the document for each of its elements is given up, and refuses */
+	len = (size_t)snprintf(many, sizeof(many), "<domain>");
+	while (len < sizeof(many) - 100)
+		len += (size_t)snprintf(many + len, sizeof(many) - len, "<a/>");
+	(void)snprintf(many + len, sizeof(many) - len, "</domain>");
+	expect_own(ADMISSION_DOMAIN, "domain", false, "//*[count(//*) > count(//*)]", many, -1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_i35_table),
 		cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_own_rules),
 		cmocka_unit_test(test_i37_hostile_documents),
 		cmocka_unit_test(test_i38_text),
 	};

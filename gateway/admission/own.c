@@ -1,0 +1,153 @@
+/*
+ * own.c: the rules that a site wrote itself. What an XPath may cost is bounded for each; one that cannot be asked within its bound refuses.
+ */
+#include "gateway/admission/document.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <libxml/parser.h>
+#include <libxml/xpath.h>
+
+#include "gateway/admission/functions.h"
+
+/* Steps of one rule in one document. A thousand rules that use them all up take a second or two; honest ones take some hundred. */
+#define MAX_OWN_STEPS 50000u
+
+static const struct class {
+	const char *name;
+	unsigned kinds;
+} classes[] = {
+	{ "domain", 1u << ADMISSION_DOMAIN }, { "device", 1u << ADMISSION_DOMAIN | 1u << ADMISSION_DEVICE | 1u << ADMISSION_DISK },
+	{ "snapshot", 1u << ADMISSION_SNAPSHOT }, { "checkpoint", 1u << ADMISSION_CHECKPOINT }, { "backup", 1u << ADMISSION_BACKUP },
+	{ "volume", 1u << ADMISSION_VOLUME }, { "secret", 1u << ADMISSION_SECRET },
+};
+
+#define NUM_CLASSES (sizeof(classes) / sizeof(classes[0]))
+
+const char admission_classes[] = "domain, device, snapshot, checkpoint, backup, volume, secret";
+
+struct admission_rules {
+	size_t num;
+	struct own {
+		unsigned kinds;
+		xmlXPathCompExprPtr compiled;
+	} own[];
+};
+
+#if LIBXML_VERSION >= 21200
+typedef const xmlError *problem_ptr;
+#else
+typedef xmlErrorPtr problem_ptr;
+#endif
+
+/* libxml2 would print on standard error. */
+static void
+keep_problem(void *arg, problem_ptr problem)
+{
+	(void)arg;
+	(void)problem;
+}
+
+static xmlXPathContextPtr
+make_context(xmlDocPtr doc)
+{
+	static const struct vg_limits no_limits;
+	xmlXPathContextPtr context = xmlXPathNewContext(doc);
+
+	if (context == NULL || functions_register(context, &no_limits) < 0) {
+		xmlXPathFreeContext(context);
+		return NULL;
+	}
+	context->error = keep_problem;
+	context->opLimit = MAX_OWN_STEPS;
+	return context;
+}
+
+/* A function or variable that there is not shows only when it is asked for: in a document where something is, to look at. */
+static int
+try_rule(xmlXPathContextPtr context, const struct vg_rule *rule, struct own *own, struct vg_error *error)
+{
+	xmlXPathObjectPtr found;
+
+	for (size_t i = 0; i < NUM_CLASSES; i++)
+		if (strcmp(classes[i].name, rule->class) == 0)
+			own->kinds = classes[i].kinds;
+	if (own->kinds == 0) {
+		(void)vg_fail(error, "rule '%s': unknown class '%.60s'", rule->id, rule->class);
+		return vg_hint(error, "known classes: %s", admission_classes);
+	}
+	own->compiled = xmlXPathCtxtCompile(context, (const xmlChar *)rule->xpath);
+	context->opCount = 0;
+	found = own->compiled == NULL ? NULL : xmlXPathCompiledEval(own->compiled, context);
+	if (found == NULL)
+		return vg_fail(error, "rule '%s': '%.200s' is not an XPath%s%.100s", rule->id, rule->xpath, context->lastError.message == NULL ? "" : ": ",
+		    context->lastError.message == NULL ? "" : context->lastError.message);
+	xmlXPathFreeObject(found);
+	return 0;
+}
+
+struct admission_rules *
+admission_compile(const struct vg_rule *const *list, size_t num, size_t *which, struct vg_error *error)
+{
+	static const char sample[] = "<domain type='kvm'><name>n</name><devices><disk type='file'/></devices></domain>";
+	struct admission_rules *rules = calloc(1, sizeof(*rules) + num * sizeof(rules->own[0]));
+	xmlDocPtr doc = xmlReadMemory(sample, sizeof(sample) - 1, NULL, NULL, XML_PARSE_NONET);
+	xmlXPathContextPtr context = doc == NULL ? NULL : make_context(doc);
+	int r = -1;
+
+	*which = 0;
+	if (rules == NULL || context == NULL) {
+		(void)vg_fail(error, "out of memory");
+		goto out;
+	}
+	rules->num = num;
+	for (r = 0; *which < num; (*which)++)
+		if ((r = try_rule(context, list[*which], &rules->own[*which], error)) < 0)
+			break;
+out:
+	xmlXPathFreeContext(context);
+	xmlFreeDoc(doc);
+	if (r == 0)
+		return rules;
+	admission_rules_destroy(rules);
+	return NULL;
+}
+
+void
+admission_rules_destroy(struct admission_rules *rules)
+{
+	for (size_t i = 0; rules != NULL && i < rules->num; i++)
+		xmlXPathFreeCompExpr(rules->own[i].compiled);
+	free(rules);
+}
+
+int
+admission_judge_own(const struct admission_document *document, const struct admission_rules *rules, const struct vg_rule *rule,
+    admission_finding_cb *each, void *arg)
+{
+	const struct admission_words words = { rule->id, rule->message[0] == '\0' ? "not allowed by a rule of this site" : rule->message, rule->hint };
+	xmlXPathContextPtr context;
+	xmlXPathObjectPtr found;
+	int num = 0;
+
+	if (rule->index >= rules->num)
+		return -1;
+	if ((rules->own[rule->index].kinds & 1u << document->kind) == 0)
+		return 0;
+	context = make_context(document->doc);
+	found = context == NULL ? NULL : xmlXPathCompiledEval(rules->own[rule->index].compiled, context);
+	if (found == NULL) {
+		num = -1;
+	} else if (!rule->must && found->type == XPATH_NODESET) {
+		num = found->nodesetval == NULL ? 0 : found->nodesetval->nodeNr;
+		for (int i = 0; i < num; i++)
+			document_tell(document, &words, found->nodesetval->nodeTab[i], each, arg);
+	} else if (xmlXPathCastToBoolean(found) != (rule->must ? 1 : 0)) {
+		num = 1;
+		document_tell(document, &words, document->top, each, arg);
+	}
+	xmlXPathFreeObject(found);
+	xmlXPathFreeContext(context);
+	return num;
+}
