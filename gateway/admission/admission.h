@@ -95,6 +95,16 @@ int admission_judge_own(const struct admission_document *document, const struct 
 /* What the policy must grant; borrowed from the document. More than ADMISSION_MAX_CLAIMS do not parse. */
 const struct admission_claim *admission_claims(const struct admission_document *document, size_t *num);
 
+/* What its first <name> says, which libvirt takes for the object's; caller frees. NULL: it has none. */
+char *admission_name(const struct admission_document *document);
+
+/* One rule of the profiles, for people; borrowed, static. False: there are not so many. */
+struct admission_rule {
+	const char *id, *xpath, *message, *hint;
+	enum vg_profile profile;	/* the lowest that has it */
+};
+bool admission_rule_at(size_t index, struct admission_rule *rule);
+
 /* The document written anew; borrowed from it. NULL when memory is out. */
 const char *admission_text(struct admission_document *document, size_t *len);
 

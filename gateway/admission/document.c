@@ -190,6 +190,23 @@ out:
 	return NULL;
 }
 
+char *
+admission_name(const struct admission_document *document)
+{
+	for (xmlNodePtr node = document->top->children; node != NULL; node = node->next) {
+		xmlChar *content;
+		char *name;
+
+		if (node->type != XML_ELEMENT_NODE || strcmp((const char *)node->name, "name") != 0)
+			continue;
+		content = xmlNodeGetContent(node);
+		name = content == NULL ? NULL : strdup((const char *)content);
+		xmlFree(content);
+		return name;
+	}
+	return NULL;
+}
+
 void
 admission_destroy(struct admission_document *document)
 {

@@ -35,6 +35,15 @@ static const struct rule {
 
 static xmlXPathCompExprPtr compiled[NUM_RULES];
 
+bool
+admission_rule_at(size_t index, struct admission_rule *rule)
+{
+	if (index >= NUM_RULES)
+		return false;
+	*rule = (struct admission_rule){ rules[index].id, rules[index].xpath, rules[index].message, rules[index].hint, rules[index].profile };
+	return true;
+}
+
 int
 admission_start(struct vg_error *error)
 {

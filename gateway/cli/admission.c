@@ -1,5 +1,5 @@
 /*
- * admission.c: `virtgate admission check`: what the gateway would say of a document, before anybody sends it.
+ * admission.c: the admission verbs: what the gateway would say of a document, before anybody sends it; and what its rules are.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,24 +10,41 @@
 #include "gateway/admission/admission.h"
 #include "gateway/cli/policy_args.h"
 #include "gateway/cli/policy_load.h"
+#include "gateway/gate/own_rules.h"
+#include "virtgate/nearest.h"
 
-struct report {
+/* What a check is about, and what came of it. */
+struct check {
 	const char *file;
-	json_t *findings;	/* NULL: print */
+	const struct admission_document *document;
+	struct policy *policy;			/* NULL: no --user */
+	struct admission_rules *rules;		/* the policy's own */
+	struct question question;		/* who, on what */
+	char *object;				/* owned: what it points into */
+	bool freed;				/* by a row of profile privileged */
+	const char *row, *mode;			/* at hand; row "": what holds without any */
+	unsigned num_refusals;
+	bool failed;				/* a rule could not be asked */
+	json_t *findings;			/* NULL: print */
 };
 
 static void
 tell_finding(const struct admission_finding *finding, void *arg)
 {
-	struct report *report = arg;
+	struct check *check = arg;
 
-	if (report->findings != NULL) {
-		json_array_append_new(report->findings, json_pack("{s:s, s:I, s:s, s:s, s:s}", "rule", finding->rule, "line",
-		    (json_int_t)finding->line, "path", finding->path, "message", finding->message, "hint", finding->hint));
+	check->num_refusals += strcmp(check->mode, "enforce") == 0;
+	if (check->findings != NULL) {
+		json_array_append_new(check->findings, json_pack("{s:s, s:I, s:s, s:s, s:s, s:s*, s:s}", "rule", finding->rule, "line",
+		    (json_int_t)finding->line, "path", finding->path, "message", finding->message, "hint", finding->hint,
+		    "row", check->row[0] == '\0' ? NULL : check->row, "mode", check->mode));
 		return;
 	}
-	printf("%s:%ld: %s: %s: %s%s%s\n", report->file, finding->line, finding->rule, finding->path, finding->message,
+	printf("%s:%ld: %s: %s: %s%s%s", check->file, finding->line, finding->rule, finding->path, finding->message,
 	    finding->hint[0] == '\0' ? "" : "; ", finding->hint);
+	if (check->row[0] != '\0')
+		printf(" (row '%s', %s)", check->row, check->mode);
+	printf("\n");
 }
 
 static const char *
@@ -80,46 +97,220 @@ guess_kind(const char *text)
 	return ADMISSION_DEVICE;
 }
 
+static void
+note_freed(const struct policy_row *row, void *arg)
+{
+	struct check *check = arg;
+
+	check->freed = check->freed || row->profile == VG_PROFILE_PRIVILEGED;
+}
+
+static void
+judge_row(const struct policy_row *row, void *arg)
+{
+	static const char *const modes[] = { [ADMISSION_ENFORCE] = "enforce", [ADMISSION_WARN] = "warn", [ADMISSION_AUDIT] = "audit" };
+	struct check *check = arg;
+	int num = 0;
+
+	check->row = row->id;
+	check->mode = policy_only_watches(check->policy) && row->mode == ADMISSION_ENFORCE ? "warn" : modes[row->mode];
+	if (row->rule != NULL)
+		num = admission_judge_own(check->document, check->rules, row->rule, tell_finding, check);
+	else if (row->profile != VG_PROFILE_PRIVILEGED)
+		num = admission_judge(check->document, row->profile, &row->limits, tell_finding, check);
+	check->failed = check->failed || num < 0;
+}
+
+/* Does he hold the permission to write all objects of that class? Then only rows are about him. */
+static bool
+holds_everything(const struct check *check)
+{
+	const struct vg_object every = { .class = check->question.object.class, .any = true };
+
+	return policy_decide(check->policy, &check->question.identity, check->question.permission, &every, check->question.now).verdict == VERDICT_ALLOW;
+}
+
+static void
+judge_for_user(struct check *check)
+{
+	const struct question *question = &check->question;
+
+	policy_admission(check->policy, &question->identity, &question->object, question->now, note_freed, check);
+	policy_admission(check->policy, &question->identity, &question->object, question->now, judge_row, check);
+	check->row = "";
+	check->mode = policy_only_watches(check->policy) ? "warn" : "enforce";
+	if (!check->freed && !holds_everything(check) && admission_judge(check->document, VG_PROFILE_BASELINE, NULL, tell_finding, check) < 0)
+		check->failed = true;
+}
+
+/* The profile itself, with the bounds of a row that sets none. -1 with error text. */
+static int
+judge_for_all(struct check *check, const char *profile, struct vg_error *error)
+{
+	static const char *const macs[] = { "52:54:00:*" }, *const filters[] = { "clean-traffic" };
+	static const struct vg_limits limits = { .macs = { macs, 1 }, .filters = { filters, 1 } };
+	bool restricted = profile != NULL && strcmp(profile, "restricted") == 0;
+
+	if (profile != NULL && !restricted && strcmp(profile, "baseline") != 0) {
+		(void)vg_fail(error, "unknown profile '%.60s'", profile);
+		return vg_hint(error, "known profiles: baseline, restricted");
+	}
+	check->row = "";
+	check->mode = "enforce";
+	check->failed = admission_judge(check->document, restricted ? VG_PROFILE_RESTRICTED : VG_PROFILE_BASELINE, &limits, tell_finding, check) < 0;
+	return 0;
+}
+
+/* Whose document it is, and about which object: --object, else what the document names itself. -1: told, with *status. */
+static int
+read_user(const struct cli *cli, struct check *check, enum admission_kind kind, int *status)
+{
+	static const struct { enum admission_kind kind; const char *permission, *class; } asked[] = {
+		{ ADMISSION_VOLUME, "storage_vol:create", "storage_vol" }, { ADMISSION_SECRET, "secret:write", "secret" } };
+	const struct question_words words = question_options(cli);
+	const char *object = cli_option(cli, "object", 0), *permission = "domain:write", *class = "domain";
+	char *name = admission_name(check->document);
+	struct vg_error error = { 0 };
+	int r = -1;
+
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		if (asked[i].kind == kind) {
+			permission = asked[i].permission;
+			class = asked[i].class;
+		}
+	}
+	if (object == NULL && name != NULL && kind == ADMISSION_DOMAIN && asprintf(&check->object, "%s:%s", class, name) < 0)
+		check->object = NULL;
+	object = object != NULL ? object : check->object;
+	if (question_user(&check->question, &words, cli_option(cli, "user", 0), &error) != 0 ||
+	    (object != NULL && question_object(&check->question, &words, permission, object, &error) != 0)) {
+		*status = cli_fail(&error, CLI_USAGE);
+		goto out;
+	}
+	if (object == NULL) {
+		check->question.permission = permission_find(permission);
+		check->question.object = (struct vg_object){ .class = class_find(class) };
+	}
+	check->policy = policy_load_configured(cli, status);
+	if (check->policy == NULL)
+		goto out;
+	check->rules = own_rules_compile(check->policy, "the policy", &error);
+	if (check->rules == NULL)
+		*status = cli_fail(&error, CLI_USAGE);
+	else
+		r = 0;
+out:
+	free(name);
+	return r;
+}
+
+static int
+tell_check(const struct cli *cli, const struct check *check, json_t *claims)
+{
+	int status = check->num_refusals == 0 ? CLI_DONE : CLI_NO;
+	const char *profile = cli_option(cli, "profile", 0), *user = cli_option(cli, "user", 0);
+
+	if (cli->json)
+		return cli_print_json(json_pack("{s:s, s:b, s:O, s:O}", "file", check->file, "admitted", status == CLI_DONE, "findings", check->findings,
+		    "uses", claims), status);
+	if (status == CLI_DONE && user != NULL)
+		printf("%s: admitted for %s, should he be granted what it uses\n", check->file, user);
+	else if (status == CLI_DONE)
+		printf("%s: admitted by profile %s\n", check->file, profile == NULL ? "baseline" : profile);
+	return status;
+}
+
 int
 verb_admission_check(const struct cli *cli)
 {
-	struct report report = { .file = cli->args[0], .findings = cli->json ? json_array() : NULL };
+	struct check check = { .file = cli->args[0], .findings = cli->json ? json_array() : NULL };
 	struct admission_document *document = NULL;
 	struct vg_error error = { 0 };
-	int num = -1, status = CLI_USAGE;
+	int status = CLI_USAGE;
 	json_t *claims = NULL;
-	size_t len;
 	char *text;
+	size_t len;
 
 	xmlInitParser();
-	text = policy_load_text(cli->args[0], &len, &error);
+	text = policy_load_text(check.file, &len, &error);
 	if (text == NULL || admission_start(&error) < 0)
 		goto out;
-	document = admission_parse(guess_kind(text), text, len, &error);
+	check.document = document = admission_parse(guess_kind(text), text, len, &error);
 	if (document == NULL) {
 		struct vg_error told = error;
 
-		(void)vg_fail(&error, "%s: %s", cli->args[0], told.what);
+		(void)vg_fail(&error, "%s: %s", check.file, told.what);
 		(void)vg_hint(&error, "%s", told.hint);
 		goto out;
 	}
-	num = admission_judge(document, VG_PROFILE_BASELINE, NULL, tell_finding, &report);
-	if (num < 0) {
-		(void)vg_fail(&error, "%s: too large to be judged", cli->args[0]);
+	if (cli_option(cli, "user", 0) != NULL && cli_option(cli, "profile", 0) != NULL)
+		(void)vg_fail(&error, "--user is judged by the policy's rows, --profile by one profile: not both");
+	else if (cli_option(cli, "user", 0) == NULL)
+		(void)judge_for_all(&check, cli_option(cli, "profile", 0), &error);
+	else if (read_user(cli, &check, guess_kind(text), &status) == 0)
+		judge_for_user(&check);
+	else
+		goto told;
+	if (check.failed)
+		(void)vg_fail(&error, "%s: too large to be judged", check.file);
+	if (error.what[0] != '\0')
 		goto out;
-	}
-	claims = list_claims(document, cli->args[0], !cli->json);
-	status = num == 0 ? CLI_DONE : CLI_NO;
-	if (cli->json)
-		status = cli_print_json(json_pack("{s:s, s:b, s:O, s:O}", "file", cli->args[0], "admitted", num == 0, "findings",
-		    report.findings, "uses", claims), status);
-	else if (num == 0)
-		printf("%s: admitted by profile baseline\n", cli->args[0]);
+	claims = list_claims(document, check.file, !cli->json);
+	status = tell_check(cli, &check, claims);
 out:
+	if (error.what[0] != '\0')
+		status = cli_fail(&error, CLI_USAGE);
+told:
 	json_decref(claims);
-	json_decref(report.findings);
+	json_decref(check.findings);
+	question_clear(&check.question);
+	free(check.object);
+	admission_rules_destroy(check.rules);
+	policy_destroy(check.policy);
 	admission_destroy(document);
 	admission_stop();
 	free(text);
-	return num < 0 ? cli_fail(&error, CLI_USAGE) : status;
+	return status;
+}
+
+int
+verb_admission_explain(const struct cli *cli)
+{
+	static const char *const profiles[] = { "privileged", "baseline", "restricted" };
+	const char *wanted = cli->num_args > 0 ? cli->args[0] : NULL;
+	json_t *list = json_array();
+	struct nearest nearest = { .word = wanted };
+	struct admission_rule rule;
+	struct vg_error error;
+	unsigned num = 0;
+
+	for (size_t i = 0; admission_rule_at(i, &rule); i++) {
+		if (wanted != NULL)
+			nearest_offer(&nearest, rule.id);
+		if (wanted != NULL && strcmp(wanted, rule.id) != 0)
+			continue;
+		num++;
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "rule", rule.id, "profile", profiles[rule.profile], "message",
+		    rule.message, "hint", rule.hint, "must_not", rule.xpath));
+		if (cli->json)
+			continue;
+		if (wanted == NULL)
+			printf("%-20s %-10s %s\n", rule.id, profiles[rule.profile], rule.message);
+		else
+			printf("%s, of profile %s: %s\n%s%s%smust not be there: %s\n", rule.id, profiles[rule.profile], rule.message,
+			    rule.hint[0] == '\0' ? "" : "instead: ", rule.hint, rule.hint[0] == '\0' ? "" : "\n", rule.xpath);
+	}
+	if (num == 0 && wanted != NULL) {
+		json_decref(list);
+		(void)vg_fail(&error, "there is no rule '%.60s'", wanted);
+		if (nearest.best != NULL)
+			(void)vg_hint(&error, "did you mean '%s'?", nearest.best);
+		else
+			(void)vg_hint(&error, "virtgate admission explain, without a name, lists them");
+		return cli_fail(&error, CLI_NO);
+	}
+	if (cli->json)
+		return cli_print_json(list, CLI_DONE);
+	json_decref(list);
+	return CLI_DONE;
 }

@@ -1,0 +1,75 @@
+#!/bin/bash
+# `virtgate admission` as people meet it: exit codes, what goes to which stream, who is judged by what. TAP on standard output.
+set -u
+build=${VIRTGATE_BUILD:-$PWD}
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
+virtgate=$build/virtgate
+[ -x "$virtgate" ] || { echo "1..0 # SKIP $virtgate was not built"; exit 0; }
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+number=0 failed=0
+
+# usage: expect NAME EXIT_CODE STDOUT_PATTERN STDERR_PATTERN ARGUMENT...   (patterns are globs over the whole text)
+expect()
+{
+	local name=$1 code=$2 out_pattern=$3 err_pattern=$4 out err status
+	shift 4
+	out=$("$virtgate" "$@" 2>"$dir/err")
+	status=$?
+	err=$(cat "$dir/err")
+	number=$((number + 1))
+	# shellcheck disable=SC2053 # patterns are meant
+	if [ "$status" -eq "$code" ] && [[ $out == $out_pattern ]] && [[ $err == $err_pattern ]]; then
+		echo "ok $number - $name"
+		return
+	fi
+	failed=1
+	echo "not ok $number - $name"
+	printf '# virtgate %s\n# exit %s, expected %s\n' "$*" "$status" "$code"
+	printf 'out: %s\nerr: %s\n' "$out" "$err" | sed 's/^/# /'
+}
+
+cat >"$dir/policy.json" <<'E'
+{ "version": 1, "bindings": [
+  { "id": "t", "who": ["sasl:tenant", "sasl:free", "sasl:soon"], "role": "vm-admin", "on": ["domain:web-*"] },
+  { "id": "a", "who": ["sasl:boss"], "role": "admin", "on": ["*"] }],
+  "admission": [
+  { "id": "strict", "profile": "restricted", "who": ["sasl:tenant"], "max_vcpus": 2 },
+  { "id": "trusted", "profile": "privileged", "who": ["sasl:free"] },
+  { "id": "next", "profile": "restricted", "mode": "warn", "who": ["sasl:soon"] }],
+  "rules": [ { "id": "titled", "class": "domain", "must": "/domain/title", "who": ["sasl:boss"], "message": "no title" } ] }
+E
+cat >"$dir/good.xml" <<'E'
+<domain type='kvm'>
+  <name>web-1</name>
+  <memory unit='MiB'>64</memory>
+  <vcpu>1</vcpu>
+  <os firmware='efi'><type>hvm</type><loader secure='yes'/></os>
+  <devices><tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm></devices>
+</domain>
+E
+sed 's/<vcpu>1/<vcpu>4/' "$dir/good.xml" >"$dir/many.xml"
+sed 's/<devices>/<devices><hostdev mode="subsystem" type="usb"\/>/' "$dir/good.xml" >"$dir/host.xml"
+echo '<hostdev mode="subsystem" type="usb"/>' >"$dir/device.xml"
+policy="--policy $dir/policy.json"
+
+expect "baseline, unless something else is said" 0 "*good.xml: admitted by profile baseline" "" admission check "$dir/good.xml"
+expect "a profile by its name" 0 "*good.xml: admitted by profile restricted" "" admission check "$dir/good.xml" --profile restricted
+expect "a profile that there is not" 2 "" "*unknown profile 'x'*known profiles: baseline, restricted*" admission check "$dir/good.xml" --profile x
+expect "what is refused: rule, place, line" 1 "*host.xml:6: host-device: /domain/devices/hostdev: *" "" admission check "$dir/host.xml"
+expect "a user's row" 1 "*many.xml:4: vcpu-bound: /domain/vcpu: *[(]row 'strict', enforce)" "" admission check "$dir/many.xml" --user sasl:tenant $policy
+expect "within it" 0 "*admitted for sasl:tenant, should he be granted what it uses" "" admission check "$dir/good.xml" --user sasl:tenant $policy
+expect "what holds without rows" 1 "*host-device*[(]row 'next', warn)*host-device: /domain/devices/hostdev*" "" admission check "$dir/host.xml" --user sasl:soon $policy
+expect "a warning refuses nothing" 0 "*vtpm: *[(]row 'next', warn)*admitted for sasl:soon*" "" admission check <(grep -v tpm "$dir/good.xml") --user sasl:soon $policy
+expect "whom a row frees" 0 "*admitted for sasl:free*" "" admission check "$dir/host.xml" --user sasl:free $policy
+expect "who holds everything, and a rule of the site" 1 "*host.xml:1: titled: /domain: no title (row 'titled', enforce)" "" admission check "$dir/host.xml" --user sasl:boss $policy
+expect "a device, of an object that is named" 1 "*device.xml:1: host-device: /hostdev: *" "" admission check "$dir/device.xml" --user sasl:soon --object domain:web-1 $policy
+expect "as JSON" 1 '*"admitted":false,"findings":\[{"rule":"host-device",*"mode":"enforce"}\]*' "" admission check "$dir/device.xml" --json
+expect "both a user and a profile" 2 "" "*not both*" admission check "$dir/good.xml" --user sasl:a --profile baseline $policy
+expect "a user that is none" 2 "" "*" admission check "$dir/good.xml" --user bob $policy
+expect "all the rules" 0 "*host-device*baseline*vtpm*restricted*" "" admission explain
+expect "one rule" 0 "vtpm, of profile restricted: *instead: <tpm *must not be there: /domain*" "" admission explain vtpm
+expect "a rule that there is not" 1 "" "*there is no rule 'vtmp'*did you mean 'vtpm'*" admission explain vtmp
+echo "1..$number"
+exit "$failed"
