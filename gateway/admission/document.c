@@ -137,7 +137,7 @@ read_document(struct admission_document *document, xmlParserCtxtPtr parser, cons
 		return vg_fail(error, "%s", refusal);
 	/* Neither NOENT nor DTDLOAD nor XINCLUDE: nothing is fetched or put in; without HUGE the parser's own bounds hold. */
 	document->doc = xmlCtxtReadMemory(parser, xml, (int)len, NULL, NULL,
-	    XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
+	    XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOWARNING | XML_PARSE_NOERROR | XML_PARSE_COMPACT);
 	if (document->doc == NULL) {
 		problem = xmlCtxtGetLastError(parser);
 		return vg_fail(error, "line %d: not well-formed: %.*s", problem == NULL ? 0 : problem->line,

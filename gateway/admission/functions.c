@@ -143,6 +143,28 @@ function_known(xmlXPathParserContextPtr parser, int nargs)
 	xmlXPathReturnBoolean(parser, known);
 }
 
+/* ---- named(node, names) ---- */
+
+static void
+function_named(xmlXPathParserContextPtr parser, int nargs)
+{
+	const xmlNode *node;
+	xmlXPathObjectPtr object;
+	xmlChar *names;
+	bool named;
+
+	if (nargs != 2) {
+		xmlXPathSetArityError(parser);
+		return;
+	}
+	names = xmlXPathPopString(parser);
+	node = pop_node(parser, 1, &object);
+	named = node != NULL && names != NULL && node->name != NULL && has_word((const char *)names, (const char *)node->name);
+	xmlXPathFreeObject(object);
+	xmlFree(names);
+	xmlXPathReturnBoolean(parser, named);
+}
+
 /* ---- listed(text, list) ---- */
 
 static bool
@@ -245,7 +267,7 @@ kibibytes_of(const xmlNode *node)
 	digits += strspn(digits, " \t\n");
 	len = strspn(digits, "0123456789");
 	if (len > 0 && len < 20 && digits[len] == '\0' && bytes > 0)
-		value = ceil((double)strtoull(digits, NULL, 10) * bytes / 1024);
+		value = (double)strtoull(digits, NULL, 10) * bytes / 1024;
 	xmlFree(text);
 	xmlFree(unit);
 	return value;
@@ -266,7 +288,7 @@ int
 functions_register(xmlXPathContextPtr context, const struct vg_limits *limits)
 {
 	static const struct { const char *name; xmlXPathFunction function; } functions[] = { { "known", function_known },
-		{ "listed", function_listed }, { "limit", function_limit }, { "kibibytes", function_kibibytes } };
+		{ "listed", function_listed }, { "limit", function_limit }, { "named", function_named }, { "kibibytes", function_kibibytes } };
 
 	context->userData = (void *)(uintptr_t)limits;
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)

@@ -5,6 +5,7 @@
  *   listed(text, 'macs' | 'filters' | 'vlans')   is it one of them? MACs are globs and case does not count. More than one node: no.
  *   limit('vcpus' | 'memory')                    the bound, memory in KiB; infinity where there is none
  *   kibibytes(node)                              an amount of memory with its unit, as libvirt reads it; NaN: it is none
+ *   named(node, 'a b c')                         is that its name? Much cheaper than self::a or self::b or …
  *   known(node)                                  does known.def know this element or attribute?
  */
 #ifndef ADMISSION_FUNCTIONS_H

@@ -65,6 +65,9 @@ METRICS = {
     "decision_ns": Metric("policy", "ns", False, [(None, 500)]),
     "decision_whole_policy_ns": Metric("policy", "ns", False),
     "decision_all_his_ns": Metric("policy", "ns", False),
+    "admission_us": Metric("admission", "us", False, [(None, 300)]),
+    "admission_restricted_us": Metric("admission", "us", False),
+    "admission_1000_rules_us": Metric("admission", "us", False),
     "console_mib_s": Metric("console", "MiB/s", True, [("haproxy", 0.9)]),
     "console_key_p50_us": Metric("console", "us", False),
     "console_key_p99_us": Metric("console", "us", False),
@@ -272,10 +275,10 @@ def attempt(measure, failures, peer, *args):
         failures.append(peer.name)
 
 
-def measure_policy(build, rounds):
-    """No server in it: the decision alone."""
+def measure_program(build, rounds, program):
+    """No server in it: the decision, or the judgement, alone."""
     for _ in range(rounds):
-        done = subprocess.run([os.path.join(build, "tests", "bench", "bench_policy")], capture_output=True, text=True,
+        done = subprocess.run([os.path.join(build, "tests", "bench", program)], capture_output=True, text=True,
                               check=False)
         if done.returncode != 0:
             raise peers.BenchError(done.stderr.strip())
@@ -286,7 +289,9 @@ def measure_policy(build, rounds):
 def measure_all(options, client, chosen, libvirtd, directory):
     failures = []
     if "policy" in options.groups and "virtgate" in options.peers:
-        measure_policy(options.build, options.rounds)
+        measure_program(options.build, options.rounds, "bench_policy")
+    if "admission" in options.groups and "virtgate" in options.peers:
+        measure_program(options.build, options.rounds, "bench_admission")
     busy = [group for group in options.groups if group in MEASURES]
     if busy:
         libvirtd.start()
