@@ -10,6 +10,7 @@
 #include <libxml/parser.h>
 #include <libxml/xmlerror.h>
 
+#include "gateway/admission/functions.h"
 #include "virtgate/xml_cost.h"
 
 static const char *const top_names[ADMISSION_NUM_KINDS] = { [ADMISSION_DOMAIN] = "domain", [ADMISSION_SNAPSHOT] = "domainsnapshot",
@@ -181,6 +182,11 @@ admission_parse(enum admission_kind kind, const char *xml, size_t len, struct vg
 		(void)vg_fail(error, "out of memory");
 		goto out;
 	}
+	document->context = functions_context(document->doc);
+	if (document->context == NULL) {
+		(void)vg_fail(error, "out of memory");
+		goto out;
+	}
 	r = claims_collect(document, error);
 out:
 	xmlFreeParserCtxt(parser);
@@ -216,9 +222,21 @@ admission_destroy(struct admission_document *document)
 		free(document->claims[i].name);
 		free(document->claims[i].parent);
 	}
+	xmlXPathFreeContext(document->context);
 	xmlBufferFree(document->text);
 	xmlFreeDoc(document->doc);
 	free(document);
+}
+
+xmlXPathObjectPtr
+document_ask(const struct admission_document *document, xmlXPathCompExprPtr compiled, const struct vg_limits *limits, unsigned long steps)
+{
+	static const struct vg_limits no_limits;
+
+	document->context->userData = (void *)(uintptr_t)(limits == NULL ? &no_limits : limits);
+	document->context->opLimit = steps;
+	document->context->opCount = 0;
+	return compiled == NULL ? NULL : xmlXPathCompiledEval(compiled, document->context);
 }
 
 /* ---- writing ---- */

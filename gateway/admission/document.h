@@ -5,6 +5,7 @@
 #define ADMISSION_DOCUMENT_H
 
 #include <libxml/tree.h>
+#include <libxml/xpath.h>
 
 #include "gateway/admission/admission.h"
 
@@ -12,6 +13,7 @@ struct admission_document {
 	enum admission_kind kind;
 	xmlDocPtr doc;			/* a device stands in <domain><devices> here, where the rules look for it */
 	xmlNodePtr top;			/* what the caller gave: the root, or that device */
+	xmlXPathContextPtr context;	/* in which rules are asked */
 	xmlBufferPtr text;		/* of admission_text */
 	struct admission_claim claims[ADMISSION_MAX_CLAIMS];
 	size_t num_claims;
@@ -24,6 +26,9 @@ int claims_collect(struct admission_document *document, struct vg_error *error);
 xmlNodePtr document_next(xmlNodePtr node, const xmlNode *root, bool skip);
 /* Is it <metadata> of a domain: other software's data, which libvirt keeps as it is? */
 bool document_is_metadata(const xmlNode *node);
+/* Asks an XPath within so many steps. NULL: it could not be asked. Caller frees. */
+xmlXPathObjectPtr document_ask(const struct admission_document *document, xmlXPathCompExprPtr compiled, const struct vg_limits *limits,
+    unsigned long steps);
 /* Tells one finding at a node. */
 struct admission_words {
 	const char *rule, *message, *hint;

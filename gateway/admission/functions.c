@@ -284,15 +284,35 @@ function_kibibytes(xmlXPathParserContextPtr parser, int nargs)
 	xmlXPathReturnNumber(parser, value);
 }
 
-int
-functions_register(xmlXPathContextPtr context, const struct vg_limits *limits)
+#if LIBXML_VERSION >= 21200
+typedef const xmlError *problem_ptr;
+#else
+typedef xmlErrorPtr problem_ptr;
+#endif
+
+/* libxml2 would print on standard error. */
+static void
+keep_problem(void *arg, problem_ptr problem)
+{
+	(void)arg;
+	(void)problem;
+}
+
+xmlXPathContextPtr
+functions_context(xmlDocPtr doc)
 {
 	static const struct { const char *name; xmlXPathFunction function; } functions[] = { { "known", function_known },
 		{ "listed", function_listed }, { "limit", function_limit }, { "named", function_named }, { "kibibytes", function_kibibytes } };
+	xmlXPathContextPtr context = xmlXPathNewContext(doc);
+	int r = context == NULL ? -1 : 0;
 
-	context->userData = (void *)(uintptr_t)limits;
-	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
-		if (xmlXPathRegisterFunc(context, (const xmlChar *)functions[i].name, functions[i].function) != 0)
-			return -1;
-	return 0;
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]) && r == 0; i++)
+		r = xmlXPathRegisterFunc(context, (const xmlChar *)functions[i].name, functions[i].function);
+	if (r != 0) {
+		xmlXPathFreeContext(context);
+		return NULL;
+	}
+	context->error = keep_problem;
+	(void)xmlXPathContextSetCache(context, 1, -1, 0);	/* without it each step allocates its nodes anew */
+	return context;
 }

@@ -18,7 +18,7 @@
 
 /* Is known.def sorted? -1 with error text. */
 int functions_start(struct vg_error *error);
-/* `limits` are borrowed while the context is used. -1: out of memory. */
-int functions_register(xmlXPathContextPtr context, const struct vg_limits *limits);
+/* In which they are known; its userData must be a struct vg_limits when it is asked. Says nothing on standard error. NULL: out of memory. */
+xmlXPathContextPtr functions_context(xmlDocPtr doc);
 
 #endif

@@ -35,35 +35,6 @@ struct admission_rules {
 	} own[];
 };
 
-#if LIBXML_VERSION >= 21200
-typedef const xmlError *problem_ptr;
-#else
-typedef xmlErrorPtr problem_ptr;
-#endif
-
-/* libxml2 would print on standard error. */
-static void
-keep_problem(void *arg, problem_ptr problem)
-{
-	(void)arg;
-	(void)problem;
-}
-
-static xmlXPathContextPtr
-make_context(xmlDocPtr doc)
-{
-	static const struct vg_limits no_limits;
-	xmlXPathContextPtr context = xmlXPathNewContext(doc);
-
-	if (context == NULL || functions_register(context, &no_limits) < 0) {
-		xmlXPathFreeContext(context);
-		return NULL;
-	}
-	context->error = keep_problem;
-	context->opLimit = MAX_OWN_STEPS;
-	return context;
-}
-
 /* A function or variable that there is not shows only when it is asked for: in a document where something is, to look at. */
 static int
 try_rule(xmlXPathContextPtr context, const struct vg_rule *rule, struct own *own, struct vg_error *error)
@@ -93,7 +64,8 @@ admission_compile(const struct vg_rule *const *list, size_t num, size_t *which, 
 	static const char sample[] = "<domain type='kvm'><name>n</name><devices><disk type='file'/></devices></domain>";
 	struct admission_rules *rules = calloc(1, sizeof(*rules) + num * sizeof(rules->own[0]));
 	xmlDocPtr doc = xmlReadMemory(sample, sizeof(sample) - 1, NULL, NULL, XML_PARSE_NONET);
-	xmlXPathContextPtr context = doc == NULL ? NULL : make_context(doc);
+	static const struct vg_limits no_limits;
+	xmlXPathContextPtr context = doc == NULL ? NULL : functions_context(doc);
 	int r = -1;
 
 	*which = 0;
@@ -102,6 +74,8 @@ admission_compile(const struct vg_rule *const *list, size_t num, size_t *which, 
 		goto out;
 	}
 	rules->num = num;
+	context->userData = (void *)(uintptr_t)&no_limits;
+	context->opLimit = MAX_OWN_STEPS;
 	for (r = 0; *which < num; (*which)++)
 		if ((r = try_rule(context, list[*which], &rules->own[*which], error)) < 0)
 			break;
@@ -127,7 +101,6 @@ admission_judge_own(const struct admission_document *document, const struct admi
     admission_finding_cb *each, void *arg)
 {
 	const struct admission_words words = { rule->id, rule->message[0] == '\0' ? "not allowed by a rule of this site" : rule->message, rule->hint };
-	xmlXPathContextPtr context;
 	xmlXPathObjectPtr found;
 	int num = 0;
 
@@ -135,8 +108,7 @@ admission_judge_own(const struct admission_document *document, const struct admi
 		return -1;
 	if ((rules->own[rule->index].kinds & 1u << document->kind) == 0)
 		return 0;
-	context = make_context(document->doc);
-	found = context == NULL ? NULL : xmlXPathCompiledEval(rules->own[rule->index].compiled, context);
+	found = document_ask(document, rules->own[rule->index].compiled, NULL, MAX_OWN_STEPS);
 	if (found == NULL) {
 		num = -1;
 	} else if (!rule->must && found->type == XPATH_NODESET) {
@@ -148,6 +120,5 @@ admission_judge_own(const struct admission_document *document, const struct admi
 		document_tell(document, &words, document->top, each, arg);
 	}
 	xmlXPathFreeObject(found);
-	xmlXPathFreeContext(context);
 	return num;
 }

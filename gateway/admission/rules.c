@@ -83,23 +83,15 @@ int
 admission_judge(const struct admission_document *document, enum vg_profile profile, const struct vg_limits *limits,
     admission_finding_cb *each, void *arg)
 {
-	static const struct vg_limits no_limits;
-	xmlXPathContextPtr context = xmlXPathNewContext(document->doc);
 	int num = 0;
 
-	if (context == NULL || functions_register(context, limits == NULL ? &no_limits : limits) < 0) {
-		xmlXPathFreeContext(context);
-		return -1;
-	}
 	for (size_t i = 0; i < NUM_RULES && num >= 0; i++) {
 		const struct admission_words words = { rules[i].id, rules[i].message, rules[i].hint };
 		xmlXPathObjectPtr found;
 
 		if (rules[i].profile > profile || (rules[i].kinds & 1u << document->kind) == 0)
 			continue;
-		context->opLimit = MAX_STEPS;
-		context->opCount = 0;
-		found = compiled[i] == NULL ? NULL : xmlXPathCompiledEval(compiled[i], context);
+		found = document_ask(document, compiled[i], limits, MAX_STEPS);
 		if (found == NULL || found->type != XPATH_NODESET) {
 			num = -1;
 		} else if (found->nodesetval != NULL) {
@@ -109,6 +101,5 @@ admission_judge(const struct admission_document *document, enum vg_profile profi
 		}
 		xmlXPathFreeObject(found);
 	}
-	xmlXPathFreeContext(context);
 	return num;
 }

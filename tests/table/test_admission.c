@@ -159,6 +159,71 @@ test_i35_table(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* ---- whole definitions ---- */
+
+/* Rules that refuse a file of tests/data/admission under a profile, joined by blanks; those in `but` are left out. */
+static void
+judge_file(const char *name, enum vg_profile profile, const char *but, char *text, size_t size)
+{
+	static const char *const any[] = { "52:54:00:*" };
+	static const struct vg_limits bounds = { .macs = { any, 1 }, .filters = { filters, 1 } };
+	static char xml[64 * 1024];
+	struct findings findings = { .text = "", .all_placed = true };
+	struct admission_document *document;
+	char path[512], *rest = findings.text;
+	struct vg_error error;
+	size_t len;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), TOP_SRCDIR "/tests/data/admission/%s.xml", name);
+	file = fopen(path, "r");
+	if (file == NULL)
+		fail_msg("there is no %s", path);
+	len = fread(xml, 1, sizeof(xml), file);
+	fclose(file);
+	text[0] = '\0';
+	document = admission_parse(ADMISSION_DOMAIN, xml, len, &error);
+	if (document == NULL) {
+		(void)snprintf(text, size, "%s", but[0] == '\0' ? "unreadable" : "");
+		return;
+	}
+	assert_true(admission_judge(document, profile, &bounds, note, &findings) >= 0);
+	assert_true(findings.all_placed);
+	admission_destroy(document);
+	for (char *rule; (rule = strsep(&rest, " ")) != NULL;)
+		if (strstr(but, rule) == NULL)
+			(void)snprintf(text + strlen(text), size - strlen(text), "%s%s", text[0] == '\0' ? "" : " ", rule);
+}
+
+static void
+test_whole_definitions(void **state)
+{
+	FILE *file = fopen(TOP_SRCDIR "/tests/data/admission/verdicts.table", "r");
+	char line[1024], name[64], baseline[400], restricted[400], told[1024];
+	unsigned num = 0, wrong = 0;
+
+	(void)state;
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL) {
+		if (line[0] == '#' || line[0] == '\n')
+			continue;
+		assert_int_equal(sscanf(line, "%63s | %399[^|] | %399[^\n]", name, baseline, restricted), 3);
+		baseline[strcspn(baseline, "|")] = '\0';
+		while (strlen(baseline) > 0 && baseline[strlen(baseline) - 1] == ' ')
+			baseline[strlen(baseline) - 1] = '\0';
+		judge_file(name, VG_PROFILE_BASELINE, "", told, sizeof(told));
+		if (strcmp(told[0] == '\0' ? "-" : told, baseline) != 0 && wrong++ < 20)
+			print_error("verdicts.table: %s: refused by '%s', not '%s'\n", name, told, baseline);
+		judge_file(name, VG_PROFILE_RESTRICTED, baseline, told, sizeof(told));
+		if (strcmp(told[0] == '\0' ? "-" : told, restricted) != 0 && wrong++ < 20)
+			print_error("verdicts.table: %s: refused by '%s' besides, not '%s'\n", name, told, restricted);
+		num++;
+	}
+	fclose(file);
+	assert_int_equal(wrong, 0);
+	assert_true(num >= 20);
+}
+
 /* ---- claims ---- */
 
 static void
@@ -351,6 +416,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_i35_table),
+		cmocka_unit_test(test_whole_definitions),
 		cmocka_unit_test(test_claims),
 		cmocka_unit_test(test_own_rules),
 		cmocka_unit_test(test_i37_hostile_documents),
