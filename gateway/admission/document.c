@@ -67,6 +67,19 @@ depth_of(const xmlNode *node)
 	return depth;
 }
 
+/*
+ * Written as &#10; they are part of a value. libvirt writes them as they are when it stores what it read, and reads blanks in their place the
+ * next time: another path than the one that was judged.
+ */
+static bool
+has_control_character(const xmlNode *value, const char *which)
+{
+	for (const xmlNode *text = value; text != NULL; text = text->next)
+		if (text->type == XML_TEXT_NODE && text->content != NULL && strpbrk((const char *)text->content, which) != NULL)
+			return true;
+	return false;
+}
+
 /* Namespaces are for metadata; everywhere else libvirt's readers disagree on whether <x:source> is a <source>. */
 static int
 check_element(const xmlNode *node, struct vg_error *error)
@@ -81,6 +94,8 @@ check_element(const xmlNode *node, struct vg_error *error)
 		if (attribute->ns != NULL)
 			return vg_fail(error, "line %ld: attribute '%.60s' of a namespace outside metadata", xmlGetLineNo(node),
 			    (const char *)attribute->name);
+		if (has_control_character(attribute->children, "\t\n\r"))
+			return vg_fail(error, "line %ld: a tab or line break in the value of '%.60s'", xmlGetLineNo(node), (const char *)attribute->name);
 	}
 	return 0;
 }
@@ -105,6 +120,8 @@ tidy(xmlNodePtr root, struct vg_error *error)
 			xmlFreeNode(node);
 		} else if (node->type != XML_ELEMENT_NODE && node->type != XML_TEXT_NODE) {
 			return vg_fail(error, "line %ld: entities are not accepted", xmlGetLineNo(node));
+		} else if (node->type == XML_TEXT_NODE && node->content != NULL && strchr((const char *)node->content, '\r') != NULL) {
+			return vg_fail(error, "line %ld: a carriage return in a text", xmlGetLineNo(node));
 		} else if (node->type == XML_ELEMENT_NODE && check_element(node, error) < 0) {
 			return -1;
 		}

@@ -210,9 +210,13 @@ tell_check(const struct cli *cli, const struct check *check, json_t *claims)
 	int status = check->num_refusals == 0 ? CLI_DONE : CLI_NO;
 	const char *profile = cli_option(cli, "profile", 0), *user = cli_option(cli, "user", 0);
 
-	if (cli->json)
-		return cli_print_json(json_pack("{s:s, s:b, s:O, s:O}", "file", check->file, "admitted", status == CLI_DONE, "findings", check->findings,
-		    "uses", claims), status);
+	if (cli->json) {
+		char *name = admission_name(check->document);
+		json_t *json = json_pack("{s:s, s:s*, s:b, s:O, s:O}", "file", check->file, "name", name, "admitted", status == CLI_DONE, "findings", check->findings, "uses", claims);
+
+		free(name);
+		return cli_print_json(json, status);
+	}
 	if (status == CLI_DONE && user != NULL)
 		printf("%s: admitted for %s, should he be granted what it uses\n", check->file, user);
 	else if (status == CLI_DONE)

@@ -306,6 +306,9 @@ test_i37_hostile_documents(void **state)
 	expect_refused("<domain xmlns:x='urn:x'><devices><disk x:type='file'/></devices></domain>", "namespace");
 	expect_refused("<domain xmlns:xi='http://www.w3.org/2001/XInclude'><xi:include href='/etc/passwd'/></domain>", "namespace");
 	expect_refused("<domain><devices><domain><metadata><x:y xmlns:x='urn:x'/></metadata></domain></devices></domain>", "namespace");
+	expect_refused("<domain><devices><disk><source file='/p/a&#10;b'/></disk></devices></domain>", "a tab or line break in the value of 'file'");
+	expect_refused("<domain><devices><disk><source file='/p/a&#9;b'/></disk></devices></domain>", "a tab or line break");
+	expect_refused("<domain><name>a&#xd;b</name></domain>", "a carriage return");
 	expect_refused("<network/>", "expecting an element 'domain'");
 	expect_refused("", "not well-formed");
 	len = (size_t)snprintf(deep, sizeof(deep), "<domain>");
