@@ -1,6 +1,9 @@
 /*
  * admission.c: the admission verbs: what the gateway would say of a document, before anybody sends it; and what its rules are.
  */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,6 +278,80 @@ told:
 	admission_stop();
 	free(text);
 	return status;
+}
+
+/* ---- all guests ---- */
+
+static int
+is_definition(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && len > 4 && strcmp(entry->d_name + len - 4, ".xml") == 0;
+}
+
+/* One stored definition. False: a profile would refuse it, or nobody could read it. */
+static bool
+scan_file(const struct cli *cli, const char *path, json_t *guests)
+{
+	struct check check = { .file = path, .findings = cli->json ? json_array() : NULL };
+	struct admission_document *document = NULL;
+	struct vg_error error = { 0 };
+	size_t len;
+	char *text = policy_load_text(path, &len, &error), *name = NULL;
+
+	check.document = document = text == NULL ? NULL : admission_parse(ADMISSION_DOMAIN, text, len, &error);
+	if (document != NULL)
+		(void)judge_for_all(&check, cli_option(cli, "profile", 0), &error);
+	if (check.failed)
+		(void)vg_fail(&error, "too large to be judged");
+	name = document == NULL ? NULL : admission_name(document);
+	if (guests != NULL)
+		json_array_append_new(guests, json_pack("{s:s, s:s*, s:b, s:O, s:s*}", "file", path, "name", name, "admitted",
+		    check.num_refusals == 0 && error.what[0] == '\0', "findings", check.findings, "error", error.what[0] == '\0' ? NULL : error.what));
+	else if (error.what[0] != '\0')
+		printf("%s: document: %s\n", path, error.what);
+	json_decref(check.findings);
+	admission_destroy(document);
+	free(name);
+	free(text);
+	return check.num_refusals == 0 && error.what[0] == '\0';
+}
+
+int
+verb_admission_scan(const struct cli *cli)
+{
+	const char *dir = cli->num_args > 0 ? cli->args[0] : "/etc/libvirt/qemu", *profile = cli_option(cli, "profile", 0);
+	json_t *guests = cli->json ? json_array() : NULL;
+	struct dirent **entries = NULL;
+	struct vg_error error = { 0 };
+	int num = 0, refused = 0;
+
+	xmlInitParser();
+	if (profile != NULL && strcmp(profile, "baseline") != 0 && strcmp(profile, "restricted") != 0) {
+		(void)vg_fail(&error, "unknown profile '%.60s'", profile);
+		(void)vg_hint(&error, "known profiles: baseline, restricted");
+	} else if (admission_start(&error) == 0 && (num = scandir(dir, &entries, is_definition, alphasort)) < 0) {
+		(void)vg_fail(&error, "%s: %s", dir, strerror(errno));
+		(void)vg_hint(&error, "libvirt's directory of definitions is for root");
+	}
+	for (int i = 0; i < num; i++) {
+		char path[PATH_MAX];
+
+		if (snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name) < (int)sizeof(path))
+			refused += !scan_file(cli, path, guests);
+		free(entries[i]);
+	}
+	free(entries);
+	admission_stop();
+	if (error.what[0] != '\0') {
+		json_decref(guests);
+		return cli_fail(&error, CLI_USAGE);
+	}
+	if (guests != NULL)
+		return cli_print_json(guests, refused == 0 ? CLI_DONE : CLI_NO);
+	printf("%d guest%s, %d would be refused by profile %s\n", num, num == 1 ? "" : "s", refused, profile == NULL ? "baseline" : profile);
+	return refused == 0 ? CLI_DONE : CLI_NO;
 }
 
 int

@@ -68,6 +68,14 @@ expect "a device, of an object that is named" 1 "*device.xml:1: host-device: /ho
 expect "as JSON" 1 '*"admitted":false,"findings":\[{"rule":"host-device",*"mode":"enforce"}\]*' "" admission check "$dir/device.xml" --json
 expect "both a user and a profile" 2 "" "*not both*" admission check "$dir/good.xml" --user sasl:a --profile baseline $policy
 expect "a user that is none" 2 "" "*" admission check "$dir/good.xml" --user bob $policy
+mkdir "$dir/qemu" "$dir/empty"
+cp "$dir/good.xml" "$dir/host.xml" "$dir/qemu"
+echo 'not XML' >"$dir/qemu/broken.xml"
+touch "$dir/qemu/autostart"
+expect "all guests of a host" 1 "*broken.xml: document: *not well-formed*host.xml:6: host-device: *3 guests, 2 would be refused by profile baseline" "" admission scan "$dir/qemu"
+expect "none of them" 0 "0 guests, 0 would be refused by profile restricted" "" admission scan "$dir/empty" --profile restricted
+expect "all guests as JSON" 1 '\[*"name":"web-1","admitted":true*\]' "" admission scan "$dir/qemu" --json
+expect "a directory that there is not" 2 "" "*nowhere: No such file*root*" admission scan "$dir/nowhere"
 expect "all the rules" 0 "*host-device*baseline*vtpm*restricted*" "" admission explain
 expect "one rule" 0 "vtpm, of profile restricted: *instead: <tpm *must not be there: /domain*" "" admission explain vtpm
 expect "a rule that there is not" 1 "" "*there is no rule 'vtmp'*did you mean 'vtpm'*" admission explain vtmp
