@@ -152,7 +152,8 @@ def by_libvirt(connection, xml):
         name = domain.name()
     finally:
         domain.undefine()
-    root, uses = ElementTree.fromstring(text), set()
+    # Other software's data, of which libvirt loses namespaces.
+    root, uses = ElementTree.fromstring(re.sub(r"<metadata>.*</metadata>", "", text, flags=re.S)), set()
     for source in root.iterfind("devices/disk//source"):
         uses |= {("image", "", source.get(key)) for key in ("file", "dev") if source.get(key)}
         if source.get("pool"):
