@@ -398,7 +398,7 @@ harness_event_id(const char *name, const uint8_t uuid[16], int32_t id)
 }
 
 void
-libvirtd_start(const char *path)
+libvirtd_listen(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
@@ -410,7 +410,19 @@ libvirtd_start(const char *path)
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(chmod(path, 0777), 0);
 	assert_int_equal(listen(listener, 64), 0);
+}
+
+void
+libvirtd_serve(void)
+{
 	assert_int_equal(pthread_create(&acceptor, NULL, accept_all, NULL), 0);
+}
+
+void
+libvirtd_start(const char *path)
+{
+	libvirtd_listen(path);
+	libvirtd_serve();
 }
 
 void
