@@ -14,6 +14,7 @@ static const struct sink_kind kinds[] = {
 	{ "syslog", SINK_UNIX, "/dev/log", NULL, sink_put_syslog },
 	{ "syslog+tcp", SINK_TCP, NULL, "601", sink_put_counted },	/* RFC 3195's, as RFC 6587 says */
 	{ "syslog+tls", SINK_TLS, NULL, "6514", sink_put_counted },	/* RFC 5425 */
+	{ "linux-audit", SINK_NETLINK, NULL, NULL, sink_put_audit },
 };
 
 /* HOST, HOST:PORT, [ADDRESS] or [ADDRESS]:PORT. */
@@ -78,6 +79,8 @@ sink_parse(const char *text, struct sink_target *target)
 	if (target->kind == NULL)
 		return false;
 	make_name(text, target);
+	if (target->kind->transport == SINK_NETLINK)
+		return text[word] == '\0';
 	if (target->kind->transport == SINK_UNIX)
 		return take_path(text + word, target);
 	return strncmp(text + word, "://", 3) == 0 && take_host(text + word + 3, target);

@@ -1,12 +1,12 @@
 /*
  * sink.h: copies of the trail in other places: journald, syslog (RFC 5424) over a UNIX socket, TCP (RFC 6587, octet
- * counting) or TLS (RFC 5425). Each sink of `audit_sinks` has a process of its own, which reads the trail and can do
+ * counting) or TLS (RFC 5425), and user messages of Linux audit. Each sink of `audit_sinks` has a process of its own, which reads the trail and can do
  * nothing to it: a collector that is away, slow or hostile concerns nobody else.
  *
  * The trail is the queue. What was delivered is noted in state_dir/sinks as a position in the trail, and the sink goes
  * on from there however long it or its collector was away. Only records that are durable are sent, in order.
  *
- * None of these protocols has an answer, so "delivered" is: a UNIX datagram was taken by the receiver's socket; the
+ * But for Linux audit, whose messages the kernel acknowledges, none of these protocols has an answer, so "delivered" is: a UNIX datagram was taken by the receiver's socket; the
  * bytes of a stream were acknowledged by the collector's kernel, and the connection still stood. After a connection
  * or a process broke, what was not delivered in that sense is sent again: a record may come twice then, with the same
  * seq and hash. It is never left out, unless the collector loses what its kernel had acknowledged, or the record was
@@ -23,7 +23,10 @@
 #include "gateway/core/buf.h"
 #include "virtgate/result.h"
 
-enum sink_transport { SINK_UNIX, SINK_TCP, SINK_TLS };
+enum sink_transport { SINK_UNIX, SINK_TCP, SINK_TLS, SINK_NETLINK };
+
+/* One message a record? Else a stream of them. */
+static inline bool sink_is_datagram(enum sink_transport transport) { return transport == SINK_UNIX || transport == SINK_NETLINK; }
 
 /* One row a kind of sink in sink.c. */
 struct sink_kind {
@@ -42,13 +45,19 @@ struct sink_target {
 	char name[64];			/* of the file with its position */
 };
 
-/* "journald[:PATH]", "syslog[:PATH]", "syslog+tcp://HOST[:PORT]", "syslog+tls://HOST[:PORT]". False when it is none. */
+/* "linux-audit", "journald[:PATH]", "syslog[:PATH]", "syslog+tcp://HOST[:PORT]", "syslog+tls://HOST[:PORT]". False when it is none. */
 bool sink_parse(const char *text, struct sink_target *target);
 
 int sink_put_journal(struct buf *out, const struct scan_line *facts, const char *line, size_t len);
 int sink_put_syslog(struct buf *out, const struct scan_line *facts, const char *line, size_t len);
 /* The same behind its length in decimal and a blank. */
 int sink_put_counted(struct buf *out, const struct scan_line *facts, const char *line, size_t len);
+
+/* A netlink message; nothing for an intent, whose outcome follows. */
+int sink_put_audit(struct buf *out, const struct scan_line *facts, const char *line, size_t len);
+
+/* The value of a member of a record, of an object in it when `inner` is not NULL, without quotes. False: there is none. */
+bool sink_find(const char *line, size_t len, const char *key, const char *inner, const char **value, size_t *value_len);
 
 /* ---- how far the sink is ---- */
 

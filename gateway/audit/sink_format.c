@@ -29,9 +29,8 @@ add_text(struct buf *out, const char *text)
 
 /* ---- members of the line ---- */
 
-/* The value of a member, of an object in it when `inner` is not NULL; without quotes. False: there is none. */
-static bool
-find(const char *line, size_t len, const char *key, const char *inner, const char **value, size_t *value_len)
+bool
+sink_find(const char *line, size_t len, const char *key, const char *inner, const char **value, size_t *value_len)
 {
 	struct scan_member member;
 	struct scan scan;
@@ -41,7 +40,7 @@ find(const char *line, size_t len, const char *key, const char *inner, const cha
 		if (member.key_len != strlen(key) || memcmp(member.key, key, member.key_len) != 0)
 			continue;
 		if (inner != NULL)
-			return find(member.value, member.value_len, inner, NULL, value, value_len);
+			return sink_find(member.value, member.value_len, inner, NULL, value, value_len);
 		*value = member.value;
 		*value_len = member.value_len;
 		if (member.value[0] == '"') {
@@ -89,7 +88,7 @@ add_message(struct buf *out, const char *line, size_t len)
 	if (add_text(out, "MESSAGE=") == -1)
 		return -1;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (!find(line, len, words[i].key, words[i].inner, &value, &value_len))
+		if (!sink_find(line, len, words[i].key, words[i].inner, &value, &value_len))
 			continue;
 		if ((i > 0 && buf_add(out, " ", 1) == -1) || buf_add(out, value, value_len) == -1)
 			return -1;
@@ -108,7 +107,7 @@ sink_put_journal(struct buf *out, const struct scan_line *facts, const char *lin
 	if (add_message(out, line, len) == -1 || add_text(out, head) == -1 || add_text(out, "SYSLOG_IDENTIFIER=virtgate\n") == -1)
 		return -1;
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (find(line, len, fields[i].key, fields[i].inner, &value, &value_len) &&
+		if (sink_find(line, len, fields[i].key, fields[i].inner, &value, &value_len) &&
 		    add_field(out, fields[i].field, value, value_len) == -1)
 			return -1;
 	return add_field(out, "VIRTGATE_RECORD", line, len);

@@ -172,7 +172,7 @@ take_record(struct sink *sink, uint64_t durable, struct vg_error *error)
 static int
 fill_batch(struct sink *sink, struct vg_error *error)
 {
-	size_t most = sink->target.kind->transport == SINK_UNIX ? 1 : BATCH_BYTES;
+	size_t most = sink_is_datagram(sink->target.kind->transport) ? 1 : BATCH_BYTES;
 	char hash[AUDIT_HASH_LEN + 1];
 	uint64_t durable;
 	int result = 0;

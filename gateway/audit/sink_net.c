@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <linux/netlink.h>
 #include <linux/sockios.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -118,6 +119,35 @@ open_unix(struct sink_net *net, struct vg_error *error)
 }
 
 static int
+open_netlink(struct sink_net *net, struct vg_error *error)
+{
+	net->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_AUDIT);
+	return net->fd != -1 ? 0 : vg_fail(error, "Linux audit: %s", strerror(errno));
+}
+
+/* The kernel's answer to one message. */
+static int
+confirm_netlink(struct sink_net *net, struct vg_error *error)
+{
+	struct {
+		struct nlmsghdr head;
+		struct nlmsgerr answer;
+		char more[512];
+	} reply;
+	int happened = net->wait(net->fd, POLLIN, SINK_SEND_MS, net->arg);
+
+	if (happened <= 0)
+		return vg_fail(error, "Linux audit: %s", happened == 0 ? "does not answer" : "stopped");
+	if (recv(net->fd, &reply, sizeof(reply), MSG_DONTWAIT) < (ssize_t)(sizeof(reply.head) + sizeof(reply.answer.error)) ||
+	    reply.head.nlmsg_type != NLMSG_ERROR)
+		return vg_fail(error, "Linux audit: an answer that is none");
+	if (reply.answer.error == 0)
+		return 0;
+	(void)vg_fail(error, "Linux audit: %s", strerror(-reply.answer.error));
+	return reply.answer.error == -EPERM ? vg_hint(error, "it takes CAP_AUDIT_WRITE, which root has") : -1;
+}
+
+static int
 connect_to(struct sink_net *net, const struct addrinfo *address)
 {
 	socklen_t len = sizeof(int);
@@ -166,7 +196,9 @@ open_stream(struct sink_net *net, struct vg_error *error)
 int
 sink_net_open(struct sink_net *net, struct vg_error *error)
 {
-	int result = net->target->kind->transport == SINK_UNIX ? open_unix(net, error) : open_stream(net, error);
+	enum sink_transport transport = net->target->kind->transport;
+	int result = transport == SINK_UNIX ? open_unix(net, error) : transport == SINK_NETLINK ? open_netlink(net, error) :
+	    open_stream(net, error);
 
 	if (result == -1)
 		sink_net_close(net);
@@ -196,7 +228,7 @@ sink_net_stands(struct sink_net *net)
 	char byte;
 	int got;
 
-	if (net->fd == -1 || net->target->kind->transport == SINK_UNIX)
+	if (net->fd == -1 || sink_is_datagram(net->target->kind->transport))
 		return net->fd != -1;
 	if (poll(&poller, 1, 0) <= 0)
 		return true;
@@ -211,7 +243,8 @@ sink_net_stands(struct sink_net *net)
 static int
 send_some(struct sink_net *net, const char *data, size_t len, size_t *put, struct vg_error *error)
 {
-	const char *what = net->target->kind->transport == SINK_UNIX ? net->target->path : net->target->host;
+	const char *what = net->target->kind->transport == SINK_NETLINK ? "Linux audit" :
+	    net->target->kind->transport == SINK_UNIX ? net->target->path : net->target->host;
 	int result, happened;
 	ssize_t sent;
 
@@ -257,6 +290,8 @@ sink_net_confirm(struct sink_net *net, struct vg_error *error)
 
 	if (net->target->kind->transport == SINK_UNIX)
 		return 0;
+	if (net->target->kind->transport == SINK_NETLINK)
+		return confirm_netlink(net, error);
 	while (ioctl(net->fd, SIOCOUTQ, &left) == 0 && left > 0) {
 		/* There is no event for it; acknowledgements take a round trip. */
 		int happened = net->wait(-1, 0, waits < 20 ? 1 : 20, net->arg);

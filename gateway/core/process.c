@@ -120,7 +120,11 @@ process_start(const struct process *process)
 	reset_signals();
 	if (close_others(process) < 0)
 		log_fatal("cannot close the parent's descriptors: %s", strerror(errno));
-	if (sandbox_find_user(process->settings, &user, &error) < 0 || sandbox_enter(&user, &error) < 0 ||
+	if (sandbox_find_user(process->settings, &user, &error) < 0)
+		log_fatal("%s%s%s", error.what, error.hint[0] != '\0' ? "; " : "", error.hint);
+	user.audit_write = process->kind == PROCESS_SINK &&
+	    strcmp(process->settings->audit_sinks.items[process->index], SETTINGS_SINK_AUDIT) == 0;
+	if (sandbox_enter(&user, &error) < 0 ||
 	    sandbox_confine(process->kind, process->settings, &error) < 0)
 		log_fatal("%s%s%s", error.what, error.hint[0] != '\0' ? "; " : "", error.hint);
 	/*

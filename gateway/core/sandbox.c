@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int
@@ -47,6 +49,17 @@ drop_bounding_set(struct vg_error *error)
 	return 0;
 }
 
+/* All others go; it would do nothing for any of them. */
+static int
+keep_audit_write(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+
+	data[0].effective = data[0].permitted = 1u << CAP_AUDIT_WRITE;
+	return (int)syscall(SYS_capset, &head, data);
+}
+
 static int
 become(const struct sandbox_user *user, struct vg_error *error)
 {
@@ -54,8 +67,12 @@ become(const struct sandbox_user *user, struct vg_error *error)
 		return -1;
 	if (initgroups(user->name, user->gid) < 0)
 		return vg_fail(error, "cannot take the groups of user '%s': %s", user->name, strerror(errno));
+	if (user->audit_write && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return vg_fail(error, "cannot keep a capability: %s", strerror(errno));
 	if (setresgid(user->gid, user->gid, user->gid) < 0 || setresuid(user->uid, user->uid, user->uid) < 0)
 		return vg_fail(error, "cannot become user '%s': %s", user->name, strerror(errno));
+	if (user->audit_write && keep_audit_write() < 0)
+		return vg_fail(error, "cannot keep CAP_AUDIT_WRITE alone: %s", strerror(errno));
 	if (user->uid != 0 && setuid(0) == 0)
 		return vg_fail(error, "became user '%s', but could become root again", user->name);
 	return 0;

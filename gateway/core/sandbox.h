@@ -28,6 +28,7 @@ struct sandbox_user {
 	uid_t uid;
 	gid_t gid;
 	char name[64];
+	bool audit_write;	/* keeps CAP_AUDIT_WRITE: the sink of Linux audit */
 };
 
 /* Who the children run as: settings' user and group when root, else whoever we are. -1 when there is no such user or group. */

@@ -207,12 +207,12 @@ check_sink(const char *value)
 {
 	static const char *const begins[] = { "journald:/", "syslog:/", "syslog+tcp://", "syslog+tls://" };
 
-	if (strcmp(value, "journald") == 0 || strcmp(value, "syslog") == 0)
+	if (strcmp(value, "journald") == 0 || strcmp(value, "syslog") == 0 || strcmp(value, SETTINGS_SINK_AUDIT) == 0)
 		return NULL;
 	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
 		if (strncmp(value, begins[i], strlen(begins[i])) == 0 && strlen(value) > strlen(begins[i]))
 			return NULL;
-	return "journald[:/PATH], syslog[:/PATH], syslog+tcp://HOST[:PORT] or syslog+tls://HOST[:PORT]";
+	return "linux-audit, journald[:/PATH], syslog[:/PATH], syslog+tcp://HOST[:PORT] or syslog+tls://HOST[:PORT]";
 }
 
 /* Keys that are not here take any string that is not empty: names and globs. */
