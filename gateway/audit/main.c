@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -81,16 +82,17 @@ publish_root(const struct settings *settings, const struct writer *writer)
 	bool is_new = false;
 	const char *root = writer_root(writer, &is_new);
 	char path[4096];
+	struct stat st;
 	int fd;
 
-	if (root == NULL || snprintf(path, sizeof(path), "%s/%s", settings->state_dir, AUDIT_ROOT_FILE) >= (int)sizeof(path))
+	if (root == NULL || snprintf(path, sizeof(path), "%s/%s", settings->state_dir, SETTINGS_ROOT_FILE) >= (int)sizeof(path))
 		return;
 	if (is_new)
 		log_warn("audit: the keys that sign the trail in %s begin with %s; keep this in another place", settings->audit_dir,
 		    root);
-	else if (access(path, F_OK) == 0)
+	else if (stat(path, &st) == 0 && st.st_size > 0)
 		return;
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);	/* the parent has made it */
 	if (fd == -1 || dprintf(fd, "%s\n", root) < 0)
 		log_warn("audit: %s cannot be written: %s", path, strerror(errno));
 	if (fd != -1)

@@ -19,7 +19,6 @@
 #define AUDIT_HEAD_FILE "audit-head"
 #define AUDIT_LOCK_FILE "audit-lock"
 #define AUDIT_KEYS_FILE "audit-keys"		/* checkpoints that ended an epoch, one a line: also those of removed segments */
-#define AUDIT_ROOT_FILE "audit-root.pub"	/* in state_dir: the first public key that signed the trail */
 
 /* "audit-000007.jsonl" and back; 0 when the name is no segment's. */
 void audit_segment_name(char name[AUDIT_NAME_MAX], unsigned segment);

@@ -2,7 +2,7 @@
  * landlock.c: what a room may do with files and the network, asked from the kernel. It has what it was given by descriptor;
  * beside that:
  *
- *	audit	reads the system's files, and writes below audit_dir and state_dir
+ *	audit	reads the system's files, and writes below audit_dir, and the root of its keys in state_dir
  *	reader	reads the system's files and the trail, and writes its index below state_dir
  *	sink	reads the system's files and the trail, and writes its position below state_dir/sinks
  *	gate	reads the system's files
@@ -117,8 +117,12 @@ permit_for(int ruleset, enum process_kind kind, const struct settings *settings,
 	}
 	if (kind != PROCESS_AUDIT)
 		return 0;
+	if (snprintf(path, sizeof(path), "%s/" SETTINGS_ROOT_FILE, settings->state_dir) >= (int)sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
 	return permit(ruleset, settings->audit_dir, FS_READ | FS_STORE, handled) < 0 ? -1 :
-	    permit(ruleset, settings->state_dir, FS_READ | FS_STORE, handled);
+	    permit(ruleset, path, FS_OF_FILES, handled);
 }
 
 int

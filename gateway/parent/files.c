@@ -114,6 +114,28 @@ sync_directory(const char *path)
 	return status;
 }
 
+/* The only file beside the trail that the audit process may write to: so it must be there before that is confined. */
+static int
+make_root_file(const struct settings *settings, struct vg_error *error)
+{
+	struct sandbox_user user;
+	char path[4096];
+	int fd, status = 0;
+
+	if (sandbox_find_user(settings, &user, error) < 0)
+		return -1;
+	if (snprintf(path, sizeof(path), "%s/" SETTINGS_ROOT_FILE, settings->state_dir) >= (int)sizeof(path))
+		return vg_fail(error, "%s: state_dir is too long", settings->file);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return 0;
+	if (fd < 0 || (user.drop && fchown(fd, user.uid, user.gid) < 0))
+		status = vg_fail(error, "%s: state_dir: %s cannot be made: %s", settings->file, path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return status;
+}
+
 int
 files_open_audit_key(const struct settings *settings, int *opened, struct vg_error *error)
 {
@@ -122,6 +144,8 @@ files_open_audit_key(const struct settings *settings, int *opened, struct vg_err
 
 	if (snprintf(path, sizeof(path), "%s/audit-key", settings->state_dir) >= (int)sizeof(path))
 		return vg_fail(error, "%s: state_dir is too long", settings->file);
+	if (make_root_file(settings, error) < 0)
+		return -1;
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return vg_fail(error, "%s: state_dir: %s cannot be opened: %s", settings->file, path, strerror(errno));
