@@ -147,6 +147,13 @@ seal_make(struct seal *seal, const struct chain *chain, char text[CHECKPOINT_TEX
 }
 
 void
+seal_forget(struct seal *seal)
+{
+	signer_undo(seal->signer);
+	seal->pending = false;
+}
+
+void
 seal_group_done(struct seal *seal, const struct chain *chain, size_t bytes, bool durable)
 {
 	static const struct timeval wait = { CHECKPOINT_SECONDS, 0 };

@@ -43,6 +43,8 @@ bool seal_root_untold(const struct seal *seal);
 bool seal_wanted(struct seal *seal, const struct chain *chain);
 /* The text of one about the last record of `chain`. -1: it cannot be made. */
 int seal_make(struct seal *seal, const struct chain *chain, char text[CHECKPOINT_TEXT_MAX]);
+/* It did not get into the group. */
+void seal_forget(struct seal *seal);
 /* A group of `bytes` is durable, or failed; `chain` is the end of the trail now. */
 void seal_group_done(struct seal *seal, const struct chain *chain, size_t bytes, bool durable);
 

@@ -6,14 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
-#include <jansson.h>
-
-#include "gateway/audit/chain.h"
-#include "gateway/audit/ops.h"
-#include "gateway/audit/seal.h"
-#include "gateway/core/audit_client.h"
+#include "gateway/audit/writer_private.h"
 #include "gateway/core/audit_wire.h"
 #include "gateway/core/log.h"
 
@@ -22,39 +16,6 @@
 #define GROUP_RECORDS	1024u
 /* Nobody waits for an event (a log-in, a refusal): it may wait that long for company, or go with the next change. */
 #define EVENT_WAIT_US	10000
-
-struct sender {
-	LIST_ENTRY(sender) entry;
-	struct writer *writer;
-	struct link *link;
-	enum process_kind kind;
-	uint64_t received, answered;	/* records on this link */
-};
-
-struct writer {
-	struct event_base *base;
-	struct store *store;
-	struct chain chain;		/* with the group; store_append makes it true */
-	struct chain durable;		/* without it */
-	struct buf group;
-	size_t group_records;
-	struct recent *recent;
-	struct intents intents;
-	struct seal seal;
-	const char *dir;
-	struct retention retention;
-	struct event *retention_timer;
-	bool retention_due, removing;	/* removing: the record about `removal` is in the group */
-	struct removal removal;
-	unsigned segment;		/* when retention was last looked at */
-	LIST_HEAD(sender_list, sender) senders;
-	struct event *flush;		/* runs when no link has anything to read */
-	struct event *event_wait;	/* the same, after EVENT_WAIT_US */
-	struct event *retry;
-	bool broken;			/* nothing is taken until a new segment was begun */
-	unsigned retry_ms, next_retry_ms;
-	struct writer_counts counts;
-};
 
 /* ---- answers ---- */
 
@@ -82,8 +43,8 @@ answer_all(struct writer *writer, enum audit_answer how)
 
 /* ---- groups ---- */
 
-static void
-close_group_later(struct writer *writer)
+void
+writer_close_group_later(struct writer *writer)
 {
 	event_active(writer->flush, EV_TIMEOUT, 0);
 }
@@ -97,9 +58,8 @@ close_group_soon(struct writer *writer)
 		(void)event_add(writer->event_wait, &wait);
 }
 
-/* Into the group. False when memory is out: then the group is closed as failed. */
-static bool
-add_to_group(struct writer *writer, const struct record *record)
+bool
+writer_add_to_group(struct writer *writer, const struct record *record)
 {
 	if (chain_add(&writer->chain, record, &writer->group) == -1)
 		return false;
@@ -108,76 +68,6 @@ add_to_group(struct writer *writer, const struct record *record)
 	if (record->stage == AUDIT_STAGE_OUTCOME)
 		intents_close(&writer->intents, record->op);
 	return true;
-}
-
-/* An "unknown" for each intent that nobody can tell the outcome of any more. */
-static void
-add_due_outcomes(struct writer *writer)
-{
-	struct intent *intent;
-	struct record record;
-
-	TAILQ_FOREACH(intent, &writer->intents, entry) {
-		if (intent->state != INTENT_DUE)
-			continue;
-		if (!record_get(&record, buf_head(&intent->outcome), buf_len(&intent->outcome)) ||
-		    recent_has(writer->recent, record.op, record.stage)) {
-			intent->before = intent->state;
-			intent->state = INTENT_CLOSING;
-		} else if (!add_to_group(writer, &record)) {
-			return;
-		}
-	}
-}
-
-static void add_own(struct writer *writer, enum audit_event event, const char *key, json_t *value);
-
-static void
-add_checkpoint(struct writer *writer)
-{
-	char text[CHECKPOINT_TEXT_MAX];
-
-	if (seal_wanted(&writer->seal, &writer->chain) && seal_make(&writer->seal, &writer->chain, text) == 0)
-		add_own(writer, AUDIT_CHECKPOINT, CHECKPOINT_MEMBER, json_string(text));
-}
-
-static void
-add_removal(struct writer *writer)
-{
-	struct vg_error error = { "", "" };
-	const struct removal *removal = &writer->removal;
-	int result;
-
-	if (!writer->retention_due)
-		return;
-	writer->retention_due = false;
-	result = retention_plan(writer->dir, &writer->retention, &writer->removal, &error);
-	if (result == -1)
-		log_error("audit: %s", error.what);
-	if (result != 1)
-		return;
-	add_own(writer, AUDIT_REMOVED, "args", json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "first_segment",
-	    (json_int_t)removal->first, "last_segment", (json_int_t)removal->last, "seq_from", (json_int_t)removal->seq_from,
-	    "seq_to", (json_int_t)removal->seq_to, "records", (json_int_t)(removal->seq_to - removal->seq_from + 1), "bytes",
-	    (json_int_t)removal->bytes, "last_hash", removal->last_hash, "time_from", removal->time_from, "time_until",
-	    removal->time_until));
-	writer->removing = true;
-}
-
-/* The record about it is durable: now they may go. Or it is not: they stay. */
-static void
-finish_removal(struct writer *writer, bool durable)
-{
-	struct vg_error error = { "", "" };
-
-	if (writer->removing && durable && retention_remove(writer->dir, &writer->removal, &error) == -1)
-		log_error("audit: %s", error.what);
-	writer->removing = false;
-	if (writer->segment != store_segment(writer->store)) {
-		writer->segment = store_segment(writer->store);
-		writer->retention_due = true;
-		close_group_later(writer);
-	}
 }
 
 static void
@@ -233,9 +123,9 @@ close_group(struct writer *writer)
 
 	(void)event_del(writer->event_wait);
 	if (!writer->broken) {
-		add_due_outcomes(writer);
-		add_removal(writer);
-		add_checkpoint(writer);
+		own_add_due_outcomes(writer);
+		own_add_removal(writer);
+		own_add_checkpoint(writer);
 		bytes = buf_len(&writer->group);
 		durable = commit_group(writer);
 		if (durable)
@@ -243,7 +133,7 @@ close_group(struct writer *writer)
 	}
 	answer_all(writer, durable ? AUDIT_DURABLE : AUDIT_FAILED);
 	seal_group_done(&writer->seal, &writer->chain, bytes, durable);
-	finish_removal(writer, durable);
+	own_finish_removal(writer, durable);
 }
 
 static void
@@ -254,7 +144,7 @@ on_checkpoint_due(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	writer->seal.due = true;
-	close_group_later(writer);
+	writer_close_group_later(writer);
 }
 
 static void
@@ -265,7 +155,7 @@ on_retention(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	writer->retention_due = true;
-	close_group_later(writer);
+	writer_close_group_later(writer);
 }
 
 static void
@@ -276,34 +166,6 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 	close_group(arg);
 }
 
-/* ---- records of the writer's own ---- */
-
-static void
-add_own(struct writer *writer, enum audit_event event, const char *key, json_t *value)
-{
-	json_t *record = audit_record_event(event);
-	struct buf body = { 0 };
-	struct record parsed;
-
-	if (record != NULL)
-		(void)json_object_set(record, key, value);
-	if (record == NULL || audit_wire_record(&body, record) == -1 ||
-	    !record_get(&parsed, buf_head(&body), buf_len(&body)) || !add_to_group(writer, &parsed))
-		log_error("audit: out of memory for a record of its own");
-	buf_free(&body);
-	json_decref(record);
-	json_decref(value);
-}
-
-static void
-add_retired(struct writer *writer)
-{
-	const struct store_failure *failure = store_failure(writer->store);
-
-	add_own(writer, AUDIT_RETIRED, "args", json_pack("{s:s, s:I, s:s, s:s}", "segment", failure->segment, "durable_bytes",
-	    (json_int_t)failure->durable_bytes, "call", failure->call, "error", strerror(failure->error)));
-}
-
 /* Begins a new segment; its first record says why. */
 static void
 on_retry(evutil_socket_t fd, short what, void *arg)
@@ -312,7 +174,7 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	add_retired(writer);
+	own_add_retired(writer);
 	if (writer->group_records == 0) {
 		retry_later(writer);
 		return;
@@ -322,7 +184,7 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 	log_warn("audit: the trail takes records again");
 	writer->broken = false;
 	answer_all(writer, AUDIT_BACK);
-	close_group_later(writer);	/* outcomes that fell due meanwhile */
+	writer_close_group_later(writer);	/* outcomes that fell due meanwhile */
 }
 
 /* ---- senders ---- */
@@ -336,7 +198,7 @@ sender_gone(struct sender *sender)
 	link_destroy(sender->link);
 	intents_owner_gone(&writer->intents, sender);
 	free(sender);
-	close_group_later(writer);
+	writer_close_group_later(writer);
 }
 
 static void
@@ -358,7 +220,7 @@ take_hello(struct sender *sender, bool again)
 	if (sender->kind != PROCESS_GATE)
 		return;
 	intents_adopt(&sender->writer->intents, again ? sender : NULL);
-	close_group_later(sender->writer);
+	writer_close_group_later(sender->writer);
 }
 
 static void
@@ -375,14 +237,14 @@ take_record(struct sender *sender, const uint8_t *body, size_t len)
 	if (record.stage == AUDIT_STAGE_EVENT && !writer->broken)
 		close_group_soon(writer);
 	else
-		close_group_later(writer);
+		writer_close_group_later(writer);
 	if (writer->broken)
 		return;
 	if (recent_has(writer->recent, record.op, record.stage)) {
 		writer->counts.repeats++;
 		return;
 	}
-	if (!add_to_group(writer, &record)) {
+	if (!writer_add_to_group(writer, &record)) {
 		log_error("audit: out of memory");
 		group_failed(writer);
 		buf_free(&writer->group);
@@ -457,33 +319,6 @@ take_old_record(const struct scan_line *facts, const char *line, size_t len, voi
 	}
 }
 
-/* What was found at the start is the first that this writer tells. */
-static void
-tell_found(struct writer *writer, const struct store_found *found)
-{
-	char what[256];
-
-	writer->retention_due = true;
-	if (found->failed)
-		add_retired(writer);
-	if (found->torn)
-		add_own(writer, AUDIT_TORN, "args", json_pack("{s:s, s:I, s:I, s:s}", "segment", found->torn_segment, "offset",
-		    (json_int_t)found->torn_offset, "bytes", (json_int_t)found->torn_bytes, "kept_in", found->torn_file));
-	if (found->damaged) {
-		log_error("audit trail is damaged: %s", found->damage);
-		add_own(writer, AUDIT_DAMAGED, "args", json_pack("{s:s}", "what", found->damage));
-	}
-	if (!seal_settle(&writer->seal, &writer->durable, what, sizeof(what))) {
-		log_error("audit trail: %s", what);
-		add_own(writer, AUDIT_DAMAGED, "args", json_pack("{s:s}", "what", what));
-	}
-	if (seal_root_untold(&writer->seal)) {
-		add_own(writer, AUDIT_KEY, "args", json_pack("{s:s}", "root", signer_root(writer->seal.signer)));
-		writer->seal.due = true;
-	}
-	close_group(writer);
-}
-
 struct writer *
 writer_create(struct event_base *base, const struct writer_options *options, struct vg_error *error)
 {
@@ -519,7 +354,8 @@ writer_create(struct event_base *base, const struct writer_options *options, str
 	if (writer->store == NULL)
 		goto fail;
 	writer->durable = writer->chain;
-	tell_found(writer, &found);
+	own_add_found(writer, &found);
+	close_group(writer);
 	return writer;
 fail:
 	writer_destroy(writer);
