@@ -72,7 +72,8 @@ become(const struct sandbox_user *user, struct vg_error *error)
 	if (setresgid(user->gid, user->gid, user->gid) < 0 || setresuid(user->uid, user->uid, user->uid) < 0)
 		return vg_fail(error, "cannot become user '%s': %s", user->name, strerror(errno));
 	if (user->audit_write && keep_audit_write() < 0)
-		return vg_fail(error, "cannot keep CAP_AUDIT_WRITE alone: %s", strerror(errno));
+		return vg_fail(error, "audit_sinks: linux-audit needs CAP_AUDIT_WRITE: %s; under systemd a drop-in gives it: "
+		    "CapabilityBoundingSet=CAP_AUDIT_WRITE", strerror(errno));
 	if (user->uid != 0 && setuid(0) == 0)
 		return vg_fail(error, "became user '%s', but could become root again", user->name);
 	return 0;
