@@ -1,0 +1,199 @@
+// Consoles: noVNC's RFB class over our WebSocket. Several may be open; they stay connected while another part of the page is shown.
+import RFB from '@novnc/novnc';
+import { get, post } from './api.js';
+import { describe } from './errors.js';
+import { fill, h, toast } from './dom.js';
+import { consoleMode } from './state.js';
+import { endReason, mayRetry } from './route.js';
+
+const RETRIES = 5;
+const open = new Map();	// UUID -> console
+const root = document.getElementById('consoles');
+const tabs = h('div', { class: 'tabs', role: 'navigation', 'aria-label': 'Open consoles' });
+
+// X keysyms, X11/keysymdef.h
+const COMBINATIONS = [
+	['Ctrl+Alt+F1', [[0xffe3, 'ControlLeft'], [0xffe9, 'AltLeft'], [0xffbe, 'F1']]],
+	['Ctrl+Alt+F2', [[0xffe3, 'ControlLeft'], [0xffe9, 'AltLeft'], [0xffbf, 'F2']]],
+	['Ctrl+Alt+Backspace', [[0xffe3, 'ControlLeft'], [0xffe9, 'AltLeft'], [0xff08, 'Backspace']]],
+	['Alt+Tab', [[0xffe9, 'AltLeft'], [0xff09, 'Tab']]],
+	['Alt+F4', [[0xffe9, 'AltLeft'], [0xffc1, 'F4']]],
+	['Super', [[0xffeb, 'MetaLeft']]],
+	['Print', [[0xff61, 'PrintScreen']]],
+];
+
+export function count() {
+	return open.size;
+}
+
+export function closeAll() {
+	for (const console of [...open.values()])
+		console.close();
+}
+
+function drawTabs(current) {
+	fill(tabs, [...open.values()].map((console) => h('a', { href: `#/console/${console.uuid}`, 'aria-current': console.uuid === current ? 'page' : null },
+		console.name || console.uuid.slice(0, 8))));
+}
+
+class Console {
+	constructor(uuid) {
+		Object.assign(this, { uuid, name: '', rfb: null, socket: null, closed: false, retries: 0, bytes: 0, keyAt: 0, latency: 0, clipboard: '' });
+		this.view = h('div', { class: 'view', tabindex: '-1' });
+		this.banner = h('div', { class: 'note warn', hidden: true }, 'You only watch: keys, pointer and clipboard do not reach the guest.');
+		this.notice = h('div', { role: 'alert' });
+		this.quality = h('span', { class: 'quiet', 'aria-live': 'off' });
+		this.tools = h('div', { class: 'tools' });
+		this.element = h('div', { class: 'console' }, this.tools, this.banner, this.notice, this.view);
+		this.view.addEventListener('keydown', () => { this.keyAt = performance.now(); }, true);
+		this.timer = setInterval(() => this.measure(), 2000);
+		root.append(this.element);
+	}
+
+	say(text, kind, retry) {
+		fill(this.notice, text && h('div', { class: `note ${kind}` }, text, ' ', retry && h('button', { onclick: () => { this.retries = 0; this.connect(); } }, 'Connect again')));
+	}
+
+	async connect() {
+		this.rfb?.disconnect();
+		this.rfb = null;
+		this.say('Connecting …', '');
+		try {
+			const guest = await get(`/guests/${encodeURIComponent(this.uuid)}`);
+			const mode = consoleMode(guest);
+			this.name = guest.name;
+			drawTabs(this.uuid);
+			if (!mode)
+				return this.say(guest.may?.view || guest.may?.input ? `${guest.name} is off.` : `You may not see the screen of ${guest.name}.`, 'warn', true);
+			const answer = await post(`/guests/${guest.uuid}/console`, { mode });
+			if (!this.closed)
+				this.attach(answer, mode);
+		} catch (error) {
+			this.say(describe(error), 'bad', true);
+			if (error.status === undefined)
+				this.retry();
+		}
+	}
+
+	// The ticket travels as a subprotocol, never in the address.
+	attach({ ticket, path }, mode) {
+		const socket = new WebSocket(`wss://${location.host}${path}`, ['binary', `ticket.${ticket}`]);
+		const rfb = new RFB(this.view, socket, { shared: true });
+		Object.assign(this, { socket, rfb, mode });
+		rfb.scaleViewport = true;
+		rfb.viewOnly = mode === 'view';
+		rfb.background = 'transparent';
+		this.banner.hidden = mode !== 'view';
+		socket.addEventListener('message', (event) => this.heard(event.data.byteLength || 0));
+		socket.addEventListener('close', (event) => { if (this.socket === socket) this.ended(event); });
+		rfb.addEventListener('connect', () => { this.retries = 0; this.say(''); rfb.focus(); });
+		rfb.addEventListener('securityfailure', (event) => { this.refused = event.detail.reason; });
+		rfb.addEventListener('clipboard', (event) => { this.clipboard = event.detail.text; });
+		this.drawTools();
+	}
+
+	ended(event) {
+		if (this.closed)
+			return;
+		this.rfb = null;
+		this.say(endReason(event.code, event.reason || this.refused), 'bad', true);
+		this.refused = '';
+		if (mayRetry(event.code))
+			this.retry();
+	}
+
+	retry() {
+		if (this.closed || ++this.retries > RETRIES)
+			return;
+		setTimeout(() => { if (!this.closed && !this.rfb) this.connect(); }, 500 * 2 ** this.retries);
+	}
+
+	heard(bytes) {
+		this.bytes += bytes;
+		if (this.keyAt)
+			this.latency = Math.round(performance.now() - this.keyAt);
+		this.keyAt = 0;
+	}
+
+	measure() {
+		this.quality.textContent = this.rfb ? `${Math.round(this.bytes / 2048)} KiB/s` + (this.latency ? ` · a key took ${this.latency} ms` : '') : 'not connected';
+		this.bytes = 0;
+	}
+
+	press(keys) {
+		for (const [keysym, code] of keys)
+			this.rfb?.sendKey(keysym, code, true);
+		for (const [keysym, code] of keys.toReversed())
+			this.rfb?.sendKey(keysym, code, false);
+		this.rfb?.focus();
+	}
+
+	drawTools() {
+		const input = this.mode === 'input';
+		const keys = h('select', { 'aria-label': 'Send a key combination', onchange: () => { this.press(COMBINATIONS[keys.selectedIndex - 1][1]); keys.selectedIndex = 0; } },
+			h('option', {}, 'Keys …'), COMBINATIONS.map(([name]) => h('option', {}, name)));
+		const scale = h('button', { 'aria-pressed': 'true', onclick: () => {
+			this.rfb.scaleViewport = !this.rfb.scaleViewport;
+			this.rfb.clipViewport = !this.rfb.scaleViewport;
+			this.rfb.dragViewport = false;
+			scale.setAttribute('aria-pressed', this.rfb.scaleViewport);
+		} }, 'Fit');
+		fill(this.tools, h('strong', {}, this.name),
+			input && h('button', { onclick: () => { this.rfb?.sendCtrlAltDel(); this.rfb?.focus(); } }, 'Ctrl+Alt+Del'), input && keys, scale,
+			h('button', { onclick: () => this.view.requestFullscreen().then(() => this.rfb?.focus()).catch(() => toast('The browser refused full screen.', true)) }, 'Full screen'),
+			input && h('button', { onclick: () => this.paste() }, 'Paste'),
+			input && h('button', { onclick: () => this.copy() }, 'Copy'),
+			h('button', { onclick: () => { this.close(); location.hash = '#/guests'; } }, 'Close'), this.quality);
+	}
+
+	async paste() {
+		try {
+			this.rfb?.clipboardPasteFrom(await navigator.clipboard.readText());
+			toast('The text is on the guest’s clipboard.');
+		} catch {
+			toast('The browser did not give its clipboard.', true);
+		}
+	}
+
+	async copy() {
+		try {
+			await navigator.clipboard.writeText(this.clipboard);
+			toast(this.clipboard ? 'The guest’s text is on your clipboard.' : 'The guest has put nothing on its clipboard.');
+		} catch {
+			toast('The browser did not take the text.', true);
+		}
+	}
+
+	close() {
+		this.closed = true;
+		clearInterval(this.timer);
+		this.rfb?.disconnect();
+		this.socket?.close();
+		this.element.remove();
+		open.delete(this.uuid);
+		drawTabs('');
+		dispatchEvent(new Event('virtgate-consoles'));
+	}
+}
+
+export function show(main, route) {
+	if (!tabs.isConnected)
+		root.prepend(tabs);
+	const uuid = route.id || [...open.keys()][0];
+	if (!uuid) {
+		location.hash = '#/guests';
+		return null;
+	}
+	let chosen = open.get(uuid);
+	if (!chosen) {
+		chosen = new Console(uuid);
+		open.set(uuid, chosen);
+		chosen.connect();
+		dispatchEvent(new Event('virtgate-consoles'));
+	}
+	for (const console of open.values())
+		console.element.hidden = console !== chosen;
+	drawTabs(uuid);
+	chosen.rfb?.focus();
+	return null;
+}

@@ -1,0 +1,115 @@
+// The pages' modules that need no browser. Run by tests/unit/web_pages.sh.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { diffLines } from '../pages/diff.js';
+import { ApiError, describe } from '../pages/errors.js';
+import { parseFilters, toFragment, toQuery } from '../pages/filters.js';
+import { decodeP6 } from '../pages/p6.js';
+import { endReason, mayRetry, parseRoute } from '../pages/route.js';
+import { actionsFor, apply, consoleMode, shown } from '../pages/state.js';
+import { dateTime, memory, micros, span } from '../pages/time.js';
+
+function p6(head, ...pixels) {
+	return new Uint8Array([...Buffer.from(head, 'latin1'), ...pixels]);
+}
+
+test('P6: pixels come out as RGBA', () => {
+	const { width, height, data } = decodeP6(p6('P6\n2 1\n255\n', 1, 2, 3, 4, 5, 6));
+	assert.deepEqual([width, height, [...data]], [2, 1, [1, 2, 3, 255, 4, 5, 6, 255]]);
+});
+
+test('P6: comments in the head, and a first pixel that looks like a blank', () => {
+	const { data } = decodeP6(p6('P6 # made by QEMU\n1 #x\n1 255\n', 10, 32, 35));
+	assert.deepEqual([...data], [10, 32, 35, 255]);
+});
+
+test('P6: every cut, and lies about size and depth, are refused', () => {
+	const whole = p6('P6\n2 2\n255\n', ...new Array(12).fill(7));
+	for (let length = 0; length < whole.length; length++)
+		assert.throws(() => decodeP6(whole.subarray(0, length)), Error, `${length} bytes`);
+	for (const head of ['P5\n1 1\n255\n', 'P6\n0 1\n255\n', 'P6\n9999 9999\n255\n', 'P6\n99999999 1\n255\n', 'P6\n1 1\n65535\n', 'P6\n-1 1\n255\n', 'P6\n1x1\n255\n'])
+		assert.throws(() => decodeP6(p6(head, ...new Array(16).fill(0))), Error, head);
+});
+
+test('diff: what each line is', () => {
+	assert.deepEqual(diffLines('--- a\n+++ b\n@@ -1 +1 @@\n-x\n+y\n z\n').map((line) => line.kind), ['hunk', 'hunk', 'hunk', 'del', 'add', 'same']);
+	assert.equal(diffLines('+<script>')[0].text, '+<script>');
+});
+
+test('diff: a long one is cut and says so', () => {
+	const lines = diffLines('+\n'.repeat(6000));
+	assert.equal(lines.length, 5001);
+	assert.match(lines.at(-1).text, /1000 more lines/);
+});
+
+test('filters: only known keys that say something pass', () => {
+	assert.deepEqual(parseFilters('user=alice&evil=1&object=&result=denied'), { user: 'alice', result: 'denied' });
+	assert.equal(toFragment({ user: 'a&b', evil: 'x' }), '#/audit?user=a%26b');
+	assert.equal(toFragment({}), '#/audit');
+});
+
+test('filters: local times become UTC, broken ones are left out', () => {
+	const query = new URLSearchParams(toQuery({ since: '2026-11-27T10:00', until: 'never' }, { limit: 100 }));
+	assert.equal(query.get('since'), new Date('2026-11-27T10:00').toISOString().replace('.000', ''));
+	assert.equal(query.has('until'), false);
+	assert.equal(query.get('limit'), '100');
+});
+
+test('time: for people', () => {
+	assert.match(dateTime('2026-11-23T19:50:12.123456Z'), /^2026-11-2[34] \d\d:\d\d:12$/);
+	assert.deepEqual([dateTime(null), dateTime('soon')], ['', 'soon']);
+	assert.deepEqual([span(59), span(60), span(7200), span(172800)], ['59 s', '1 min', '2 h', '2 d']);
+	assert.deepEqual([micros(812), micros(1500), micros(2500000), micros(undefined)], ['812 µs', '1.5 ms', '2.5 s', '']);
+	assert.deepEqual([memory(512), memory(65536), memory(1572864)], ['512 KiB', '64 MiB', '1.5 GiB']);
+});
+
+test('errors: a refusal names permission, object and decision', () => {
+	const error = new ApiError(403, { message: 'access denied', permission: 'domain:start', object: "domain 'web-1'", decision: '01JD' });
+	assert.equal(describe(error), "Not permitted: you lack domain:start on domain 'web-1'. Decision 01JD.");
+	assert.match(describe(new ApiError(401)), /not logged in/);
+	assert.match(describe(new ApiError(404)), /may not see/);
+	assert.match(describe(new TypeError('fetch failed')), /cannot be reached/);
+	assert.equal(describe(new ApiError(500, { message: 'libvirtd is gone' })), 'libvirtd is gone');
+});
+
+const guest = (uuid, name, state, may = {}) => ({ uuid, name, state, may });
+
+test('state: events change the list, the old one stays as it was', () => {
+	const one = apply(new Map(), 'all', [guest('u1', 'web-1', 'running'), guest('u2', 'db', 'shutoff')]);
+	const two = apply(one, 'guest', guest('u2', 'db', 'running'));
+	const three = apply(two, 'gone', { uuid: 'u1' });
+	assert.deepEqual([one.get('u2').state, two.get('u2').state, [...three.keys()]], ['shutoff', 'running', ['u2']]);
+});
+
+test('state: search, filter, and an order that counts', () => {
+	const all = apply(new Map(), 'all', [guest('u1', 'web-10', 'running'), guest('u2', 'web-9', 'shutoff'), guest('u3', 'db', 'paused')]);
+	assert.deepEqual(shown(all).map((g) => g.name), ['db', 'web-9', 'web-10']);
+	assert.deepEqual(shown(all, { search: 'WEB' }).map((g) => g.name), ['web-9', 'web-10']);
+	assert.deepEqual(shown(all, { state: 'on' }).map((g) => g.name), ['db', 'web-10']);
+});
+
+test('state: only buttons that are permitted and make sense', () => {
+	const may = { start: true, destroy: true, reset: false, suspend: true };
+	assert.deepEqual(actionsFor(guest('u', 'n', 'shutoff', may)).map((a) => a.name), ['start']);
+	assert.deepEqual(actionsFor(guest('u', 'n', 'running', may)).map((a) => a.name), ['suspend', 'destroy']);
+	assert.deepEqual(actionsFor({ uuid: 'u', name: 'n', state: 'running' }), []);
+});
+
+test('state: a console as far as the right goes, and only of a guest that is on', () => {
+	assert.equal(consoleMode(guest('u', 'n', 'running', { input: true, view: true })), 'input');
+	assert.equal(consoleMode(guest('u', 'n', 'paused', { view: true })), 'view');
+	assert.equal(consoleMode(guest('u', 'n', 'running', {})), null);
+	assert.equal(consoleMode(guest('u', 'n', 'shutoff', { input: true })), null);
+});
+
+test('route: page, id and query; broken escapes are no id', () => {
+	assert.deepEqual(parseRoute('#/audit/01%2FJD?user=x'), { page: 'audit', id: '01/JD', query: 'user=x' });
+	assert.deepEqual(parseRoute(''), { page: 'guests', id: '', query: '' });
+	assert.equal(parseRoute('#/audit/%E0%A4').id, '');
+});
+
+test('route: a lost network is tried again, a withdrawn right is not', () => {
+	assert.deepEqual([1006, 4403, 4404, 4410, 4401].map(mayRetry), [true, false, false, false, false]);
+	assert.match(endReason(4403, 'policy changed'), /withdrawn.*\(policy changed\)/);
+	assert.match(endReason(4999, ''), /closed/);
+});
