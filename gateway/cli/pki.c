@@ -19,7 +19,7 @@
 #include "gateway/cli/cli.h"
 #include "gateway/cli/password.h"
 #include "gateway/core/handover.h"
-#include "gateway/front/dn.h"
+#include "gateway/auth/dn.h"
 
 #define DEFAULT_ORG "virtgate"
 

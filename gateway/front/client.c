@@ -13,11 +13,11 @@
 
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
-#include "gateway/front/dn.h"
+#include "gateway/auth/dn.h"
 #include "gateway/front/internal.h"
 #include "gateway/front/linger.h"
-#include "gateway/front/sasl.h"
-#include "gateway/front/tls_context.h"
+#include "gateway/auth/sasl.h"
+#include "gateway/auth/tls_context.h"
 #include "gateway/front/unix_peer.h"
 
 /* Seconds for the last bytes to be taken, counted anew with each progress, and for a gate to come back. */

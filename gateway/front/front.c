@@ -12,9 +12,9 @@
 
 #include "gateway/core/log.h"
 #include "gateway/front/internal.h"
-#include "gateway/front/sasl.h"
-#include "gateway/front/tls_context.h"
-#include "gateway/front/worker.h"
+#include "gateway/auth/sasl.h"
+#include "gateway/auth/tls_context.h"
+#include "gateway/auth/worker.h"
 #include "virtgate/glob.h"
 
 /* A new client may take the place of a silent one that old, not of a younger one. */

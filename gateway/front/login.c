@@ -11,9 +11,9 @@
 #include "gateway/front/client.h"
 #include "gateway/front/internal.h"
 #include "gateway/front/rpc_auth.h"
-#include "gateway/front/sasl.h"
-#include "gateway/front/utf8.h"
-#include "gateway/front/worker.h"
+#include "gateway/auth/sasl.h"
+#include "gateway/auth/utf8.h"
+#include "gateway/auth/worker.h"
 
 /* One read of a client that nobody knows yet: what it keeps follows what it has sent. */
 #define READ_SIZE 16384u

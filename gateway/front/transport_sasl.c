@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "gateway/front/sasl.h"
+#include "gateway/auth/sasl.h"
 
 /* Read at a time: what decodes from it and from a packet begun earlier fits the caller's chunk. */
 #define READ_SIZE (2u * SASL_MAX_PACKET)

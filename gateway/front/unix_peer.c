@@ -12,7 +12,7 @@
 #include "gateway/core/log.h"
 #include "gateway/front/client.h"
 #include "gateway/front/internal.h"
-#include "gateway/front/worker.h"
+#include "gateway/auth/worker.h"
 
 struct name_job {
 	struct worker_job job;		/* first */

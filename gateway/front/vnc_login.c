@@ -15,9 +15,9 @@
 #include "gateway/core/log.h"
 #include "gateway/front/client.h"
 #include "gateway/front/internal.h"
-#include "gateway/front/sasl.h"
-#include "gateway/front/utf8.h"
-#include "gateway/front/worker.h"
+#include "gateway/auth/sasl.h"
+#include "gateway/auth/utf8.h"
+#include "gateway/auth/worker.h"
 #include "proto/rfb.h"
 
 /* One text for everybody, whatever went wrong; the reason is in the log and in the record. */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "gateway/core/handover.h"
-#include "gateway/front/dn.h"
-#include "gateway/front/utf8.h"
+#include "gateway/auth/dn.h"
+#include "gateway/auth/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 static void

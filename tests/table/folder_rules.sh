@@ -8,11 +8,12 @@ rules="
 proto           include
 gateway/policy  include
 gateway/admission include
-web             include
+web             include proto gateway/policy gateway/core gateway/auth
 certs           include
 gateway/posture include gateway/core certs
 gateway/core    include proto gateway/policy
-gateway/front   include proto gateway/policy gateway/core
+gateway/auth    include gateway/policy gateway/core
+gateway/front   include proto gateway/policy gateway/core gateway/auth
 gateway/gate    include proto gateway/policy gateway/admission gateway/core
 gateway/audit   include proto gateway/policy gateway/core
 "

@@ -11,7 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include "gateway/front/tls_context.h"
+#include "gateway/auth/tls_context.h"
 #include "gateway/core/link.h"
 #include "gateway/front/front.h"
 #include "tests/unit/front_harness.h"

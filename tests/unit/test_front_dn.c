@@ -16,8 +16,8 @@
 #include <openssl/pem.h>
 
 #include "gateway/core/handover.h"
-#include "gateway/front/dn.h"
-#include "gateway/front/utf8.h"
+#include "gateway/auth/dn.h"
+#include "gateway/auth/utf8.h"
 #include "tests/unit/front_harness.h"
 
 struct part {

@@ -1,5 +1,5 @@
 /* utf8.c: RFC 3629, strictly. */
-#include "gateway/front/utf8.h"
+#include "gateway/auth/utf8.h"
 
 /* Bytes that follow a first byte, or -1; `low` and `high` bound the second byte (no overlong forms, no surrogates). */
 static int

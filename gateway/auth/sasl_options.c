@@ -1,5 +1,5 @@
 /* sasl_options.c: read once, before threads are started, and never changed: cyrus-sasl keeps what it was given. */
-#include "gateway/front/sasl_options.h"
+#include "gateway/auth/sasl_options.h"
 
 #include <ctype.h>
 #include <errno.h>

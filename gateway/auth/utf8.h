@@ -1,8 +1,8 @@
 /*
  * utf8.h: is a name fit to be an identity? Valid UTF-8 in its shortest form, no NUL, no control bytes (C0, DEL, C1).
  */
-#ifndef FRONT_UTF8_H
-#define FRONT_UTF8_H
+#ifndef AUTH_UTF8_H
+#define AUTH_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* tls_context.c: TLS 1.3 and 1.2 with mandatory client certificates, and nothing of TLS that could replace them. */
-#include "gateway/front/tls_context.h"
+#include "gateway/auth/tls_context.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -13,7 +13,7 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-#include "gateway/front/dn.h"
+#include "gateway/auth/dn.h"
 
 /* Sessions are never resumed; the id only keeps OpenSSL from mixing up contexts. */
 static const unsigned char session_id_context[] = "virtgate-rpc";

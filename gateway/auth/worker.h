@@ -3,8 +3,8 @@
  * some thread and finished in the loop. Threads are started as jobs need them, up to a bound, because a blocked one
  * must not keep the next job waiting; beyond the bound jobs are refused at once.
  */
-#ifndef FRONT_WORKER_H
-#define FRONT_WORKER_H
+#ifndef AUTH_WORKER_H
+#define AUTH_WORKER_H
 
 #include <sys/queue.h>
 

@@ -1,5 +1,5 @@
 /* x509_identity.c: who a certificate says its holder is, and which certificates say it in a way that can be trusted. */
-#include "gateway/front/dn.h"
+#include "gateway/auth/dn.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -9,8 +9,8 @@
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
-#include "gateway/front/tls_context.h"
-#include "gateway/front/utf8.h"
+#include "gateway/auth/tls_context.h"
+#include "gateway/auth/utf8.h"
 
 /* A NUL hides what is behind it from many a program: nobody honest has one in a name. */
 static bool

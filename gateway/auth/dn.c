@@ -2,7 +2,7 @@
  * dn.c: distinguished names as GnuTLS writes them: RDNs in the certificate's order, joined by commas; the attributes of
  * one RDN by '+'; OIDs that have a name by that name; RFC 4514 escapes; '#' and hex where a value is no text.
  */
-#include "gateway/front/dn.h"
+#include "gateway/auth/dn.h"
 
 #include <arpa/inet.h>
 #include <stdbool.h>

@@ -2,8 +2,8 @@
  * sasl_options.h: one more file of options for cyrus-sasl, which knows only one application in a process: vnc.conf. The same
  * form as its own: "option: value" a line, '#' before comments.
  */
-#ifndef FRONT_SASL_OPTIONS_H
-#define FRONT_SASL_OPTIONS_H
+#ifndef AUTH_SASL_OPTIONS_H
+#define AUTH_SASL_OPTIONS_H
 
 #include "virtgate/result.h"
 

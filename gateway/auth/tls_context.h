@@ -2,8 +2,8 @@
  * tls_context.h: one SSL_CTX from the files that the parent opened, and the judgement on a client's certificate once
  * OpenSSL has verified its chain.
  */
-#ifndef FRONT_TLS_CONTEXT_H
-#define FRONT_TLS_CONTEXT_H
+#ifndef AUTH_TLS_CONTEXT_H
+#define AUTH_TLS_CONTEXT_H
 
 #include <openssl/ssl.h>
 

@@ -1,5 +1,5 @@
 /* worker.c: a bounded pool of threads that grows while its jobs block and shrinks when they do not. */
-#include "gateway/front/worker.h"
+#include "gateway/auth/worker.h"
 
 #include <errno.h>
 #include <pthread.h>

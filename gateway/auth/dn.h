@@ -2,8 +2,8 @@
  * dn.h: names in certificates. dn_text() gives what `virt-pki-query-dn` prints (GnuTLS's gnutls_x509_crt_get_dn), byte
  * for byte, because allow-lists and policies are written from that tool's output.
  */
-#ifndef FRONT_DN_H
-#define FRONT_DN_H
+#ifndef AUTH_DN_H
+#define AUTH_DN_H
 
 #include <openssl/x509.h>
 

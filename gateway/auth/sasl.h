@@ -5,8 +5,8 @@
  *
  * A session belongs to the loop, except between handing sasl_session_step() to a worker and its return.
  */
-#ifndef FRONT_SASL_H
-#define FRONT_SASL_H
+#ifndef AUTH_SASL_H
+#define AUTH_SASL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* sasl.c: cyrus-sasl behind a narrow door: which mechanisms, what may be in their messages, whose name comes out. */
-#include "gateway/front/sasl.h"
+#include "gateway/auth/sasl.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -10,8 +10,8 @@
 
 #include <openssl/crypto.h>
 
-#include "gateway/front/sasl_options.h"
-#include "gateway/front/utf8.h"
+#include "gateway/auth/sasl_options.h"
+#include "gateway/auth/utf8.h"
 
 /* Everything that may ever be offered. PLAIN shows the password to this end: under TLS only. */
 static const struct {
