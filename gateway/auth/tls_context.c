@@ -282,8 +282,8 @@ on_client_hello(SSL *ssl, int *alert, void *arg)
 	return SSL_CLIENT_HELLO_ERROR;
 }
 
-static int
-set_protocol(SSL_CTX *ctx, struct vg_error *error)
+int
+tls_context_protocol(SSL_CTX *ctx, bool demand, struct vg_error *error)
 {
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 	    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION |
@@ -301,7 +301,7 @@ set_protocol(SSL_CTX *ctx, struct vg_error *error)
 		return vg_fail(error, "OpenSSL lacks what virtgate needs: %s", openssl_reason());
 	SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
 	/* No list of CA names is sent: a client with an intermediate of its own would keep its certificate back. */
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verified);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (demand ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), on_verified);
 	SSL_CTX_set_verify_depth(ctx, 8);
 	if (SSL_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT) != 1)
 		return vg_fail(error, "OpenSSL lacks what virtgate needs: %s", openssl_reason());
@@ -319,7 +319,7 @@ tls_context_create(const struct settings *settings, const int files[PROCESS_NUM_
 		vg_fail(error, "OpenSSL gives no TLS context: %s", openssl_reason());
 		return NULL;
 	}
-	if (set_protocol(ctx, error) < 0 || use_certificate(ctx, settings, files[FILE_CERT], error) < 0 ||
+	if (tls_context_protocol(ctx, true, error) < 0 || use_certificate(ctx, settings, files[FILE_CERT], error) < 0 ||
 	    use_key(ctx, settings, files[FILE_KEY], error) < 0 ||
 	    use_ca(SSL_CTX_get_cert_store(ctx), settings, files[FILE_CA], error) < 0 ||
 	    build_chain(ctx, settings, error) < 0 ||

@@ -15,6 +15,9 @@
 SSL_CTX *tls_context_create(const struct settings *settings, const int files[PROCESS_NUM_FILES],
     struct vg_error *error);
 
+/* Versions, ciphers, no tickets, no renegotiation; client certificates demanded, or only asked for. Of a context that somebody else made. */
+int tls_context_protocol(SSL_CTX *ctx, bool demand, struct vg_error *error);
+
 /* What is wrong with dates: server certificate, CA, CRL. -1 with `error`. For checks and warnings, not for deciding. */
 int tls_context_check_dates(SSL_CTX *ctx, const struct settings *settings, struct vg_error *error);
 

@@ -78,6 +78,8 @@ handover_put(uint8_t *buf, size_t size, const struct vg_identity *identity)
 	put_string(&writer, identity->unix_user);
 	put_string(&writer, identity->console);
 	put_number(&writer, identity->console_port);
+	put_bytes(&writer, identity->console_uuid, sizeof(identity->console_uuid));
+	put_number(&writer, identity->console_view);
 	put_number(&writer, (uint32_t)identity->num_x509_sans);
 	for (size_t i = 0; i < identity->num_x509_sans; i++)
 		put_string(&writer, identity->x509_sans[i]);
@@ -184,7 +186,8 @@ adds_up(const struct vg_identity *identity)
 	    (x509 || (identity->x509_cn == NULL && identity->num_x509_sans == 0)) &&
 	    sasl == (identity->sasl_name != NULL) && (sasl || identity->sasl_mech == NULL) &&
 	    local == (identity->unix_user != NULL) && (local || identity->num_unix_groups == 0) &&
-	    (identity->via == VG_VIA_VNC) == (identity->console != NULL || identity->console_port != 0) &&
+	    (identity->via == VG_VIA_WEB ? identity->console_port == 0 :
+	    (identity->via == VG_VIA_VNC) == (identity->console != NULL || identity->console_port != 0)) &&
 	    (identity->console == NULL || identity->console_port == 0);
 }
 
@@ -210,6 +213,8 @@ handover_get(const uint8_t *buf, size_t len, struct vg_identity *identity)
 	identity->unix_user = get_string(&reader);
 	identity->console = get_string(&reader);
 	identity->console_port = (uint16_t)get_number(&reader, UINT16_MAX);
+	get_bytes(&reader, identity->console_uuid, sizeof(identity->console_uuid));
+	identity->console_view = get_number(&reader, 1) == 1;
 	get_strings(&reader, identity->x509_sans, &identity->num_x509_sans, VG_IDENTITY_MAX_SANS);
 	get_strings(&reader, identity->unix_groups, &identity->num_unix_groups, VG_IDENTITY_MAX_GROUPS);
 	if (!reader.bad && reader.left == 0 && adds_up(identity))

@@ -2,7 +2,7 @@
  * handover.h: an authenticated client, on its way from a front to the gate: struct vg_identity in a LINK_SESSION message
  * with the descriptor of a stream socketpair beside it. What arrives on that stream are RPC messages, whole or in
  * pieces; what the gate writes there must be whole RPC messages in order (the front cuts TLS records at their ends).
- * Of a VNC viewer (via VG_VIA_VNC, with `console` or `console_port`) it is RFB: the gate's first word there is SecurityResult.
+ * Of a VNC viewer (via VG_VIA_VNC, with `console` or `console_port`) and of one in a browser (via VG_VIA_WEB, with `console`) it is RFB: the gate's first word there is SecurityResult.
  */
 #ifndef CORE_HANDOVER_H
 #define CORE_HANDOVER_H

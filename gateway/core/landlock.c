@@ -6,7 +6,7 @@
  *	reader	reads the system's files and the trail, and writes its index below state_dir
  *	sink	reads the system's files and the trail, and writes its position below state_dir/sinks
  *	gate	reads the system's files
- *	front	reads files (SASL's and Kerberos' may be anywhere), and writes below /var/tmp (Kerberos' replay cache)
+ *	front, web	read files (SASL's and Kerberos' may be anywhere), and write below /var/tmp (Kerberos' replay cache)
  *
  * None starts a program, none listens, none but the front (LDAP behind SASL) and sinks (collectors) connects by TCP. UNIX sockets are reached by
  * the permissions on their paths. A kernel without Landlock, or with an older one, enforces what it knows.
@@ -91,7 +91,7 @@ permit_for(int ruleset, enum process_kind kind, const struct settings *settings,
 
 	if (permit(ruleset, "/dev/null", LANDLOCK_ACCESS_FS_WRITE_FILE, handled) < 0)
 		return -1;
-	if (kind == PROCESS_FRONT) {
+	if (kind == PROCESS_FRONT || kind == PROCESS_WEB) {
 		const char *replays = getenv("KRB5RCACHEDIR");
 
 		if (permit(ruleset, replays != NULL ? replays : "/var/tmp", FS_STORE, handled) < 0)
@@ -138,7 +138,7 @@ sandbox_confine(enum process_kind kind, const struct settings *settings, struct 
 		log_info("this kernel has no Landlock: files are guarded by their permissions alone");
 		return 0;
 	}
-	if (kind == PROCESS_FRONT || kind == PROCESS_SINK)
+	if (kind == PROCESS_FRONT || kind == PROCESS_WEB || kind == PROCESS_SINK)
 		handled.net &= ~NET_CONNECT_TCP;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
 	if (fd >= 0 && permit_for(fd, kind, settings, handled.fs) == 0)

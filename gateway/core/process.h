@@ -21,7 +21,7 @@ enum process_file {
 	FILE_SETTINGS, FILE_CERT, FILE_KEY, FILE_CA, FILE_CRL, FILE_POLICY, PROCESS_NUM_FILES
 };
 
-enum listener_kind { LISTENER_TLS, LISTENER_TCP, LISTENER_UNIX, LISTENER_VNC, LISTENER_VNC_GUEST, LISTENER_CONTROL };
+enum listener_kind { LISTENER_TLS, LISTENER_TCP, LISTENER_UNIX, LISTENER_VNC, LISTENER_VNC_GUEST, LISTENER_WEB, LISTENER_CONTROL };
 
 /* Does a viewer come this way? */
 static inline bool listener_is_vnc(enum listener_kind kind) { return kind == LISTENER_VNC || kind == LISTENER_VNC_GUEST; }
@@ -40,7 +40,7 @@ struct process {
 	int parent_fd;				/* link to the parent; messages LINK_PEER bring the other rooms */
 	int files[PROCESS_NUM_FILES];		/* at offset 0; the child closes them when read */
 	int audit_key;				/* audit: state_dir/audit-key, to be read and written; else -1 */
-	struct listener listeners[PROCESS_MAX_LISTENERS];	/* front: all but CONTROL, which is the gate's */
+	struct listener listeners[PROCESS_MAX_LISTENERS];	/* front: all but CONTROL, which is the gate's, and WEB */
 	unsigned num_listeners;
 	uint16_t guest_ports[SETTINGS_MAX_PORTS];	/* gate: those of vnc_ports that the fronts listen on */
 	unsigned num_guest_ports;
@@ -72,5 +72,6 @@ __attribute__((noreturn)) void audit_main(struct process *process);
 __attribute__((noreturn)) void reader_main(struct process *process);
 /* `index` is that of its text in audit_sinks. */
 __attribute__((noreturn)) void sink_main(struct process *process);
+__attribute__((noreturn)) void web_main(struct process *process);
 
 #endif

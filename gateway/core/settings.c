@@ -317,9 +317,10 @@ check_together(const config_t *config, const struct settings *settings, struct v
 		    place(config, file, "auth_tcp", at, sizeof(at)));
 		return vg_hint(error, "plain TCP is always authenticated: auth_tcp = \"sasl\"");
 	}
-	if (!settings->listen_tls && !settings->listen_tcp && !settings->listen_unix && !settings->listen_vnc) {
+	if (!settings->listen_tls && !settings->listen_tcp && !settings->listen_unix && !settings->listen_vnc &&
+	    !settings->listen_web) {
 		(void)vg_fail(error, "%s: nothing to listen on", place(config, file, "listen_tls", at, sizeof(at)));
-		return vg_hint(error, "one of listen_tls, listen_tcp, listen_unix, listen_vnc must be 1");
+		return vg_hint(error, "one of listen_tls, listen_tcp, listen_unix, listen_vnc, listen_web must be 1");
 	}
 	if (settings->listen_tls && settings->listen_tcp && strcmp(settings->tls_port, "0") != 0 &&
 	    strcmp(settings->tls_port, settings->tcp_port) == 0) {
@@ -425,7 +426,7 @@ out:
 /* ---- reload ---- */
 
 static const char *const fixed[] = {
-	"listen_tls", "listen_tcp", "listen_unix", "listen_vnc", "listen_addr", "tls_port", "tcp_port", "vnc_port", "vnc_ports", "unix_socket", "audit_dir", "audit_segment_mib", "audit_keep_days", "audit_keep_mib", "audit_sinks", "audit_sink_ca_file", "audit_sink_cert_file",
+	"listen_tls", "listen_tcp", "listen_unix", "listen_vnc", "listen_web", "web_port", "listen_addr", "tls_port", "tcp_port", "vnc_port", "vnc_ports", "unix_socket", "audit_dir", "audit_segment_mib", "audit_keep_days", "audit_keep_mib", "audit_sinks", "audit_sink_ca_file", "audit_sink_cert_file",
 	"audit_sink_key_file", "state_dir",
 	"run_dir", "user", "group", "front_processes", "log_outputs",
 };

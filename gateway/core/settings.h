@@ -54,13 +54,13 @@ void settings_destroy(struct settings *settings);
  */
 void settings_keep(struct settings *settings, const struct settings *old, char *changed, size_t size);
 /* Is there a way in that needs the server's certificate and key? */
-static inline bool settings_use_tls(const struct settings *settings) { return settings->listen_tls || settings->listen_vnc; }
+static inline bool settings_use_tls(const struct settings *settings) { return settings->listen_tls || settings->listen_vnc || settings->listen_web; }
 /* Is there a way in by SASL? */
 static inline bool
 settings_use_sasl(const struct settings *settings)
 {
 	return settings->listen_tcp || (settings->listen_tls && settings->auth_tls == AUTH_SASL) ||
-	    (settings->listen_vnc && settings->auth_vnc == AUTH_SASL);
+	    (settings->listen_vnc && settings->auth_vnc == AUTH_SASL) || (settings->listen_web && settings->auth_web == AUTH_SASL);
 }
 /* Where the audit reader keeps its index of the trail: a directory of its own below state_dir. -1: the path is too long. */
 #define SETTINGS_MAX_PATH 4096

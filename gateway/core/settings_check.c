@@ -224,6 +224,7 @@ static const struct {
 	{ "tcp_port", check_port },
 	{ "vnc_port", check_port },
 	{ "vnc_ports", check_ports },
+	{ "web_port", check_port },
 	{ "key_file", check_path },
 	{ "cert_file", check_path },
 	{ "ca_file", check_path },

@@ -14,6 +14,7 @@
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
 #include "gateway/auth/dn.h"
+#include "gateway/auth/person.h"
 #include "gateway/front/internal.h"
 #include "gateway/front/linger.h"
 #include "gateway/auth/sasl.h"
@@ -475,7 +476,7 @@ admit(struct client *client)
 		client_close(client, CLOSE_CERT_REFUSED, error.what);
 		return;
 	}
-	if (shown && !front_list_allows(&settings->tls_allowed_dn_list, client->identity->x509_dn)) {
+	if (shown && !person_is_allowed(&settings->tls_allowed_dn_list, client->identity->x509_dn)) {
 		client->identity->proofs = 0;
 		client_close(client, CLOSE_DN_NOT_ALLOWED, NULL);
 		return;
@@ -510,7 +511,7 @@ client_check_again(struct client *client, const struct config *config)
 		return;
 	}
 	dn = dn_text(X509_get_subject_name(SSL_get0_peer_certificate(client->transport.ssl)));
-	if (dn == NULL || !front_list_allows(&config->settings->tls_allowed_dn_list, dn))
+	if (dn == NULL || !person_is_allowed(&config->settings->tls_allowed_dn_list, dn))
 		client_close(client, CLOSE_CERT_WITHDRAWN, dn);
 	free(dn);
 }

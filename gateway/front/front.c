@@ -15,7 +15,6 @@
 #include "gateway/auth/sasl.h"
 #include "gateway/auth/tls_context.h"
 #include "gateway/auth/worker.h"
-#include "virtgate/glob.h"
 
 /* A new client may take the place of a silent one that old, not of a younger one. */
 #define EVICT_AGE 1.0
@@ -79,17 +78,6 @@ close_files(int files[PROCESS_NUM_FILES])
 			close(files[i]);
 		files[i] = -1;
 	}
-}
-
-bool
-front_list_allows(const struct settings_list *list, const char *name)
-{
-	if (!list->set)
-		return true;
-	for (size_t i = 0; i < list->num; i++)
-		if (glob_match(list->items[i], name))
-			return true;
-	return false;
 }
 
 /* ---- clients ---- */

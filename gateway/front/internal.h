@@ -41,8 +41,6 @@ struct front {
 struct config *config_hold(struct config *config);
 void config_release(struct config *config);
 
-/* Does one of the globs match? A list that is not set allows everybody, an empty one nobody. */
-bool front_list_allows(const struct settings_list *list, const char *name);
 /* A place has become free: accepting goes on. */
 void front_client_left(struct front *front);
 /* LOGIN_FAILED for this client; anonymous ones of one kind and address are thinned out. */

@@ -11,6 +11,7 @@
 #include "gateway/front/client.h"
 #include "gateway/front/internal.h"
 #include "gateway/front/rpc_auth.h"
+#include "gateway/auth/person.h"
 #include "gateway/auth/sasl.h"
 #include "gateway/auth/utf8.h"
 #include "gateway/auth/worker.h"
@@ -93,24 +94,6 @@ free_step(struct step_job *step)
 	free(step);
 }
 
-/*
- * Do certificate and SASL name one person? Otherwise who holds one's certificate and another's password would have
- * the rights of both.
- */
-static bool
-names_one_person(const struct vg_identity *identity, const char *name)
-{
-	size_t local = strcspn(name, "@");
-
-	if (identity->x509_cn != NULL && (strcmp(identity->x509_cn, name) == 0 ||
-	    (strlen(identity->x509_cn) == local && memcmp(identity->x509_cn, name, local) == 0)))
-		return true;
-	for (size_t i = 0; i < identity->num_x509_sans; i++)
-		if (strncmp(identity->x509_sans[i], "email:", 6) == 0 && strcmp(identity->x509_sans[i] + 6, name) == 0)
-			return true;
-	return false;
-}
-
 enum close_reason
 login_judge(const struct client *client)
 {
@@ -121,10 +104,10 @@ login_judge(const struct client *client)
 		return CLOSE_SASL_NAME;
 	if (client->listener == LISTENER_TCP && sasl_session_ssf(client->sasl) < (unsigned)settings->tcp_min_ssf)
 		return CLOSE_SASL_WEAK;
-	if (!front_list_allows(&settings->sasl_allowed_username_list, name))
+	if (!person_is_allowed(&settings->sasl_allowed_username_list, name))
 		return CLOSE_SASL_NOT_ALLOWED;
 	if (client->identity->x509_dn != NULL && settings->sasl_match_certificate &&
-	    !names_one_person(client->identity, name))
+	    !person_is_one(client->identity, name))
 		return CLOSE_SASL_NOT_CERT;
 	/* Whatever follows in clear would be taken for the session's although nobody protected it. */
 	if (client->listener == LISTENER_TCP && buf_len(&client->received) > 0)

@@ -92,7 +92,10 @@ unavailable(struct session *session, enum close_reason reason, const char *why)
 
 /* ---- may he ---- */
 
-/* What he may, `most` at most: into console->mode, and the decision that said so. False: nothing. Asked every second: not counted. */
+/*
+ * What he may, `most` at most: into console->mode, and the decision that said so. False: nothing. Who only wants to look may do so with
+ * either right. Asked every second: not counted.
+ */
 static bool
 judge(struct session *session, enum console_mode most)
 {
@@ -103,10 +106,10 @@ judge(struct session *session, enum console_mode most)
 
 	console->pastes = policy_decide(session->gate->policy, &session->identity, VG_PERM_domain_paste_graphics, &object,
 	    gate_now(session->gate)).verdict != VERDICT_DENY;
-	for (size_t mode = most; mode < CONSOLE_NUM_MODES; mode++) {
+	for (size_t mode = session->identity.console_view ? CONSOLE_INPUT : most; mode < CONSOLE_NUM_MODES; mode++) {
 		console->permission = wanted[mode];
 		console->decision = policy_decide(session->gate->policy, &session->identity, wanted[mode], &object, gate_now(session->gate));
-		console->mode = (enum console_mode)mode;
+		console->mode = session->identity.console_view ? CONSOLE_VIEW : (enum console_mode)mode;
 		if (console->decision.verdict != VERDICT_DENY)
 			return true;
 	}
@@ -131,6 +134,13 @@ follow_name(struct console *console, const char *name)
 
 enum finding { GUEST_FOUND, GUEST_UNKNOWN, GUEST_NOT_YET };
 
+/* Out of a browser a guest comes with its UUID: one that has only the name of the one that was looked at is another. */
+static bool
+is_meant(const struct session *session, const struct inventory_domain *domain)
+{
+	return session->identity.via != VG_VIA_WEB || memcmp(domain->uuid, session->identity.console_uuid, VG_UUID_LEN) == 0;
+}
+
 /* The guest that he asked for, and its inventory. NOT_YET: one that could know it has only just been asked. */
 static enum finding
 find_guest(struct session *session)
@@ -144,7 +154,7 @@ find_guest(struct session *session)
 			otherwise = GUEST_NOT_YET;
 		domain = session->identity.console != NULL ? inventory_by_name(gate->inventories[i], session->identity.console) :
 		    console_ports_guest(gate->console_ports, gate->inventories[i], session->identity.console_port);
-		if (domain == NULL || !follow_name(session->console, domain->name))
+		if (domain == NULL || !is_meant(session, domain) || !follow_name(session->console, domain->name))
 			continue;
 		session->inventory = gate->inventories[i];
 		session->uri = inventory_uri(gate->inventories[i]);

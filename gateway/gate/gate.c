@@ -124,7 +124,7 @@ accept_session(struct gate *gate, const uint8_t *body, size_t len, int fd)
 	if (session == NULL) {
 		identity_clear(&identity);
 		close(fd);
-	} else if (session->identity.via == VG_VIA_VNC) {
+	} else if (session->identity.console != NULL || session->identity.console_port != 0) {
 		console_start(session);
 	}
 }

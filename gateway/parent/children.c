@@ -207,7 +207,8 @@ run_child(const struct child *child, int parent_fd)
 	files_for(child->kind, parent->files, process.files);
 	process.audit_key = child->kind == PROCESS_AUDIT ? parent->audit_key : -1;
 	for (unsigned i = 0; i < parent->num_listeners; i++) {
-		enum process_kind owner = parent->listeners[i].kind == LISTENER_CONTROL ? PROCESS_GATE : PROCESS_FRONT;
+		enum process_kind owner = parent->listeners[i].kind == LISTENER_CONTROL ? PROCESS_GATE :
+		    parent->listeners[i].kind == LISTENER_WEB ? PROCESS_WEB : PROCESS_FRONT;
 
 		if (owner == child->kind)
 			process.listeners[process.num_listeners++] = parent->listeners[i];
@@ -225,6 +226,10 @@ run_child(const struct child *child, int parent_fd)
 		reader_main(&process);
 	case PROCESS_SINK:
 		sink_main(&process);
+#ifdef HAVE_WEB
+	case PROCESS_WEB:
+		web_main(&process);
+#endif
 	default:
 		log_fatal("there is no such process");
 	}
@@ -364,13 +369,26 @@ children_reap(struct parent *parent)
 
 /* ---- all of them ---- */
 
+static int
+add_children(struct parent *parent, enum process_kind kind, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct child *child = &parent->children[parent->num_children++];
+
+		child->parent = parent;
+		child->kind = kind;
+		child->index = i;
+		child->timer = evtimer_new(parent->base, on_timer, child);
+		if (child->timer == NULL)
+			return -1;
+	}
+	return 0;
+}
+
 int
 children_prepare(struct parent *parent, struct vg_error *error)
 {
-	static const enum process_kind single[] = { PROCESS_AUDIT, PROCESS_GATE, PROCESS_READER };
-	const unsigned num_single = sizeof(single) / sizeof(single[0]);
 	int fronts = parent->settings->front_processes;
-	unsigned first_sink;
 
 	if (fronts == 0)
 		fronts = (int)sysconf(_SC_NPROCESSORS_ONLN);
@@ -379,18 +397,10 @@ children_prepare(struct parent *parent, struct vg_error *error)
 	if (fronts > PARENT_MAX_FRONTS)
 		fronts = PARENT_MAX_FRONTS;
 	parent->num_fronts = (unsigned)fronts;
-	first_sink = num_single + parent->num_fronts;
-	parent->num_children = first_sink + (unsigned)parent->settings->audit_sinks.num;
-	for (unsigned i = 0; i < parent->num_children; i++) {
-		struct child *child = &parent->children[i];
-
-		child->parent = parent;
-		child->kind = i < num_single ? single[i] : i < first_sink ? PROCESS_FRONT : PROCESS_SINK;
-		child->index = i < num_single ? 0 : i < first_sink ? i - num_single : i - first_sink;
-		child->timer = evtimer_new(parent->base, on_timer, child);
-		if (child->timer == NULL)
-			return vg_fail(error, "out of memory");
-	}
+	if (add_children(parent, PROCESS_AUDIT, 1) < 0 || add_children(parent, PROCESS_GATE, 1) < 0 || add_children(parent, PROCESS_READER, 1) < 0 ||
+	    add_children(parent, PROCESS_FRONT, parent->num_fronts) < 0 || add_children(parent, PROCESS_WEB, parent->settings->listen_web) < 0 ||
+	    add_children(parent, PROCESS_SINK, (unsigned)parent->settings->audit_sinks.num) < 0)
+		return vg_fail(error, "out of memory");
 	return 0;
 }
 

@@ -25,7 +25,7 @@ void
 files_for(enum process_kind kind, const int from[PROCESS_NUM_FILES], int to[PROCESS_NUM_FILES])
 {
 	for (size_t i = 0; i < PROCESS_NUM_FILES; i++) {
-		bool reads = (kind == PROCESS_FRONT && readers[i].front) || (kind == PROCESS_GATE && readers[i].gate) ||
+		bool reads = ((kind == PROCESS_FRONT || kind == PROCESS_WEB) && readers[i].front) || (kind == PROCESS_GATE && readers[i].gate) ||
 		    (kind == PROCESS_AUDIT && readers[i].audit);
 
 		to[i] = reads ? from[i] : -1;

@@ -241,7 +241,8 @@ write_whole(const struct settings *settings, const char *name, const char *text,
 static int
 write_ports(const struct parent *parent, struct vg_error *error)
 {
-	static const char *const names[] = { [LISTENER_TLS] = "tls", [LISTENER_TCP] = "tcp", [LISTENER_VNC] = "vnc", [LISTENER_CONTROL] = NULL };
+	static const char *const names[] = { [LISTENER_TLS] = "tls", [LISTENER_TCP] = "tcp", [LISTENER_VNC] = "vnc", [LISTENER_WEB] = "web",
+		[LISTENER_CONTROL] = NULL };
 	json_t *guests = json_array();
 	json_t *ports = json_object();
 	char *text;
@@ -304,6 +305,8 @@ listen_open(struct parent *parent, struct vg_error *error)
 	if (settings->listen_vnc && listen_tcp(parent, LISTENER_VNC, "vnc_port", settings->vnc_port, error) < 0)
 		return -1;
 	if (settings->listen_vnc && listen_guests(parent, error) < 0)
+		return -1;
+	if (settings->listen_web && listen_tcp(parent, LISTENER_WEB, "web_port", settings->web_port, error) < 0)
 		return -1;
 	if (settings->listen_unix && listen_unix(parent, LISTENER_UNIX, settings->unix_socket, 0666, NULL, error) < 0)
 		return -1;

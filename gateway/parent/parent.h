@@ -18,7 +18,7 @@
 #include "virtgate/result.h"
 
 #define PARENT_MAX_FRONTS	64
-#define PARENT_MAX_CHILDREN	(PARENT_MAX_FRONTS + 3 + SETTINGS_MAX_SINKS)
+#define PARENT_MAX_CHILDREN	(PARENT_MAX_FRONTS + 4 + SETTINGS_MAX_SINKS)
 
 enum child_state {
 	CHILD_ENDED,		/* not there, and nothing is planned */
@@ -75,7 +75,7 @@ struct parent {
 	unsigned num_guest_ports;
 	int lock;				/* run_dir/virtgated.lock */
 	int audit_key;				/* state_dir/audit-key */
-	struct child children[PARENT_MAX_CHILDREN];	/* audit, gate, reader, the fronts, then the sinks */
+	struct child children[PARENT_MAX_CHILDREN];	/* audit, gate, reader, the fronts, web, then the sinks */
 	unsigned num_children, num_fronts;
 	struct audit_client *audit;
 	struct event *signals;

@@ -96,6 +96,7 @@ stop(struct parent *parent)
 	log_info("stopping");
 	parent->state = PARENT_STOP_FRONTS;
 	children_stop(parent, PROCESS_FRONT, false);
+	children_stop(parent, PROCESS_WEB, false);
 	arm_stop_timer(parent);
 	parent_advance(parent);
 }
@@ -134,7 +135,7 @@ parent_advance(struct parent *parent)
 	case PARENT_STOPPED:
 		return;
 	case PARENT_STOP_FRONTS:
-		if (children_alive(parent, PROCESS_FRONT))
+		if (children_alive(parent, PROCESS_FRONT) || children_alive(parent, PROCESS_WEB))
 			return;
 		parent->state = PARENT_STOP_GATE;
 		children_stop(parent, PROCESS_GATE, false);
@@ -180,6 +181,7 @@ on_stop_timer(evutil_socket_t fd, short what, void *arg)
 	case PARENT_STOP_FRONTS:
 		log_warn("fronts did not end in time");
 		children_stop(parent, PROCESS_FRONT, true);
+		children_stop(parent, PROCESS_WEB, true);
 		break;
 	case PARENT_STOP_GATE:
 		log_warn("the gate or the audit reader did not end in time");

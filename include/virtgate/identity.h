@@ -5,6 +5,7 @@
 #ifndef VIRTGATE_IDENTITY_H
 #define VIRTGATE_IDENTITY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,8 +47,10 @@ struct vg_identity {
 	size_t num_unix_groups;
 
 	enum vg_via via;
-	char *console;			/* via vnc: name of the guest whose screen is asked for; nothing is proven by it */
-	uint16_t console_port;		/* in its place: the port of one guest that was come to; else 0 */
+	char *console;			/* via vnc or web: name of the guest whose screen is asked for; nothing is proven by it */
+	uint16_t console_port;		/* via vnc, in its place: the port of one guest that was come to; else 0 */
+	uint8_t console_uuid[16];	/* via web: that guest's; a guest of the name with another UUID is not meant */
+	bool console_view;		/* he does not want to type */
 	char address[64];		/* numeric text, no scope; empty for a local socket */
 	uint16_t port;			/* of the client, host order; 0 for a local socket */
 };

@@ -300,6 +300,12 @@ sink_main(struct process *process)
 	room_main(process);
 }
 
+void
+web_main(struct process *process)
+{
+	room_main(process);
+}
+
 int
 front_check(const struct settings *settings, const int files[PROCESS_NUM_FILES], struct vg_error *error)
 {

@@ -1,0 +1,324 @@
+"""The browser's port: who gets in, what he sees and does, and how it ends. The browser here is a few lines of Python; a real one is in tests/browser."""
+import json
+import re
+import ssl
+import struct
+import time
+
+import pytest
+
+from conftest import PASSWORDS, policy_with_realms
+from lab.gateway import SaslUsers
+from lab.process import LabError, run, wait_until
+from lab.web import Browser, Closed, WebSocket
+from screens import GUEST, GUEST_UUID, said, with_consoles
+
+WORDS = {**PASSWORDS, "carol": "carol's word"}
+
+
+@pytest.fixture(scope="module")
+def users(scratch):
+    return SaslUsers(scratch, name="sasl-web", passwords=WORDS, mechanisms="plain scram-sha-256")
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway, users):
+    return make_gateway("web", policy=with_consoles(policy_with_realms()), sasl=users, listen_web=True, web_port="0")
+
+
+@pytest.fixture(scope="module")
+def screens_gateway(make_gateway, libvirtd, users, serial):
+    """On the guests with screens."""
+    return make_gateway("web-screens", policy=with_consoles(policy_with_realms()), sasl=users, listen_web=True, web_port="0",
+                        allowed_uris=[libvirtd.qemu_uri])
+
+
+def person(gateway, name):
+    return Browser(gateway).login(name, WORDS[name])
+
+
+# ---- log-in ----
+
+def test_password_and_certificate(gateway, authority):
+    alice = person(gateway, "alice")
+    assert alice.me["name"] == "alice" and alice.me["proofs"] == ["sasl"] and alice.me["permissions"]["audit:read"] is False
+    assert [binding["id"] for binding in alice.me["bindings"]] == ["webops-on-web", "webops-see-db"]
+    nobody = Browser(gateway, pki=f"{authority.clients}/admin")
+    refused = nobody.get("/me")
+    assert refused.status == 401 and refused.json["error"]["certificate_offered"] == "CN=admin,O=Lab"
+    admin = nobody.login()
+    assert admin.me["x509"] == "CN=admin,O=Lab" and admin.me["certificate"] is True
+    both = Browser(gateway, pki=f"{authority.clients}/alice").login("alice", WORDS["alice"])
+    assert both.me["proofs"] == ["x509", "sasl"]
+    record = gateway.wait_audit(event="session.login", source__via="web", user__name="alice")[0]
+    assert record["user"]["mech"] == "PLAIN" and record["source"]["address"] == "127.0.0.1"
+
+
+def test_wrong_password_and_unknown_user_are_told_apart_by_nobody(gateway):
+    answers, times = [], []
+    for user, password in (("alice", "wrong"), ("nobody-here", "wrong"), ("alice", ""), ("a" * 300, "x")):
+        begun = time.monotonic()
+        answer = Browser(gateway).try_login(user, password)
+        times.append(time.monotonic() - begun)
+        answers.append((answer.status, answer.body, "set-cookie" in answer.headers))
+    assert set(answers) == {(401, b'{"error":{"status":401,"code":45,"message":"authentication failed"}}', False)}
+    assert all(0.95 < one < 4 for one in times) and max(times) - min(times) < 1, times
+    record = gateway.wait_audit(code="VG1102W", user__name="nobody-here")[0]
+    assert record["result"]["status"] == "denied" and record["source"]["via"] == "web"
+
+
+def test_other_persons_certificate_does_not_go_with_a_password(gateway, authority):
+    answer = Browser(gateway, pki=f"{authority.clients}/bob").try_login("alice", WORDS["alice"])
+    assert answer.status == 401
+
+
+def test_strangers_certificate_ends_the_handshake(gateway, stranger):
+    with pytest.raises((ssl.SSLError, ConnectionError, LabError)):
+        Browser(gateway, pki=stranger).get("/me")
+
+
+def test_who_may_nothing_is_not_let_in(gateway, authority):
+    answer = Browser(gateway, pki=f"{authority.clients}/mallory").try_login()
+    assert answer.status == 403 and "connect:getattr" in answer.json["error"]["message"]
+
+
+def test_many_failures_slow_down_only_their_name_and_address(make_gateway, users):
+    gateway = make_gateway("web-throttled", sasl=users, listen_web=True, web_port="0")
+    for _ in range(10):
+        assert Browser(gateway).try_login("bob", "wrong").status == 401
+    assert Browser(gateway).try_login("bob", WORDS["bob"]).status == 401, "not even tried"
+    assert gateway.wait_audit(11, code="VG1102W")[-1]["result"]["message"].endswith("not tried")
+
+
+# ---- what is left behind ----
+
+def test_cookie_token_and_logout(gateway):
+    alice = person(gateway, "alice")
+    attributes = alice.try_login("alice", WORDS["alice"]).headers["set-cookie"]
+    assert re.fullmatch(r"__Host-virtgate=[\w-]{43}; Path=/; Secure; HttpOnly; SameSite=Strict", attributes)
+    other = person(gateway, "alice")
+    assert other.cookie != alice.cookie and other.token != alice.token
+    assert alice.post("/logout").status == 200
+    assert alice.get("/guests").status == 401, "the cookie is worth nothing any more"
+    assert other.get("/guests").status == 200
+    third = person(gateway, "alice")
+    assert third.post("/logout", {"everywhere": True}).status == 200
+    assert other.get("/guests").status == 401
+    assert gateway.wait_audit(event="session.logout", source__via="web")
+
+
+def test_every_answer_keeps_the_page_in_its_place(gateway):
+    alice = person(gateway, "alice")
+    for answer in (alice.get("/me"), alice.get("/nothing"), alice.get("//nothing"), Browser(gateway).get("/guests")):
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"] and "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["strict-transport-security"].startswith("max-age=") and answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store" and answer.headers["referrer-policy"] == "no-referrer"
+        assert "location" not in answer.headers
+
+
+# ---- guests ----
+
+def test_one_sees_ones_own_guests_and_what_one_may(gateway, libvirtd):
+    guests = person(gateway, "alice").guests()
+    assert {"web-1", "web-2", "db-1"} <= set(guests) and not any(name.startswith("hr-") for name in guests)
+    assert guests["web-2"]["may"]["start"] and not guests["db-1"]["may"]["start"]
+    assert guests["web-1"]["state"] == "running" and guests["web-2"]["state"] == "shutoff" and guests["web-2"]["persistent"]
+    carol = person(gateway, "carol").guests()
+    assert set(carol) == {"web-1", "web-2"} and carol["web-1"]["may"]["view"] and not carol["web-1"]["may"]["input"]
+    assert {"hr-1"} <= set(person(gateway, "admin").guests())
+
+
+def test_actions_take_the_way_of_a_call(gateway, libvirtd):
+    alice = person(gateway, "alice")
+    guests = alice.guests()
+    uuid = guests["web-2"]["uuid"]
+    try:
+        assert alice.post(f"/guests/{uuid}/start").status == 200
+        assert libvirtd.state("web-2") == "running"
+        assert alice.guests()["web-2"]["state"] == "running"
+        again = alice.post(f"/guests/{uuid}/start")
+        assert again.status in (409, 502) and "already running" in again.json["error"]["message"], again  # the test driver calls it an internal error
+        assert alice.post(f"/guests/{uuid}/suspend").status == 200 and libvirtd.state("web-2") == "paused"
+        assert alice.post(f"/guests/{uuid}/resume").status == 200
+    finally:
+        assert alice.post(f"/guests/{uuid}/destroy").status == 200
+    refused = alice.post(f"/guests/{guests['db-1']['uuid']}/start").json["error"]
+    assert refused["permission"] == "domain:start" and refused["object"] == "domain 'db-1'" and len(refused["decision"]) == 26
+    for stage in ("intent", "outcome"):
+        record = gateway.wait_audit(call="domain_create_with_flags", stage=stage, user__name="alice")[0]
+        assert record["source"]["via"] == "web" and record["object"]["name"] == "web-2"
+    assert gateway.audit(op=refused["decision"])[0]["result"]["status"] == "denied"
+    hidden = person(gateway, "admin").guests()["hr-1"]["uuid"]
+    missing = alice.post(f"/guests/{'0' * 8}-0000-4000-8000-000000000000/start")
+    answer = alice.post(f"/guests/{hidden}/start")
+    assert answer.status == missing.status == 404
+    assert answer.json["error"]["message"].replace(hidden, "X") == missing.json["error"]["message"].replace("0" * 8 + "-0000-4000-8000-000000000000", "X")
+    assert alice.post(f"/guests/{uuid}/undefine").status == 404 and alice.post("/guests/no-uuid/start").status == 400
+
+
+def test_events_tell_what_changes(gateway, libvirtd):
+    alice = person(gateway, "alice")
+    events = alice.events()
+    first = [next(events) for _ in range(len(alice.guests()))]
+    assert {name for name, _ in first} == {"guest"}
+    libvirtd.virsh("start", "web-2")
+    try:
+        name, guest = next(events)
+        assert name == "guest" and guest["name"] == "web-2" and guest["state"] == "running"
+    finally:
+        libvirtd.virsh("destroy", "web-2")
+    name, guest = next(events)
+    assert guest["name"] == "web-2" and guest["state"] == "shutoff"
+    alice.post("/logout")
+    assert next(events) == ("end", {"reason": "logged out"})
+
+
+def test_revoked_right_shows_within_seconds(own_gateway, users):
+    gateway = own_gateway(sasl=users, listen_web=True, web_port="0")
+    alice = person(gateway, "alice")
+    assert alice.get("/guests").status == 200
+    gateway.write_policy({"version": 1, "bindings": [{"id": "other", "who": ["sasl:bob"], "role": "viewer", "on": ["*"]}]})
+    gateway.reload()
+    wait_until(lambda: alice.get("/guests").status == 401, "the log-in to end", 5)
+
+
+# ---- what must not work ----
+
+@pytest.mark.parametrize("headers, status", [
+    ({"Origin": "https://evil.example"}, 403), ({"Origin": "null"}, 403), ({"Origin": None}, 403), ({"X-Auth-Token": None}, 403),
+    ({"X-Auth-Token": "A" * 43}, 403), ({"Host": "evil.example"}, 421), ({"Cookie": None}, 401), ({"Cookie": "__Host-virtgate=" + "A" * 43}, 401)])
+def test_I67_changes_come_from_ones_own_page(gateway, libvirtd, headers, status):
+    alice = person(gateway, "alice")
+    uuid = alice.guests()["web-2"]["uuid"]
+    assert alice.post(f"/guests/{uuid}/start", headers=headers).status == status
+    assert libvirtd.state("web-2") == "shut off"
+
+
+def test_I67_plain_http_is_no_language_here(gateway):
+    import socket
+    with socket.create_connection(("127.0.0.1", gateway.ports["web"]), timeout=10) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        try:
+            assert not plain.recv(100).startswith(b"HTTP")
+        except ConnectionResetError:
+            pass
+
+
+@pytest.mark.parametrize("path", ["//../etc/passwd", "//assets/../../etc/passwd", "//%2e%2e/%2e%2e/etc/passwd", "//api/v1/../../etc/passwd", "//\\..\\", "////evil.example/"])
+def test_I68_no_path_leads_out(gateway, path):
+    answer = Browser(gateway).get(path)
+    assert answer.status in (400, 403, 404) and b"root:" not in answer.body and "location" not in answer.headers
+
+
+def test_bodies_are_bounded_and_of_one_opinion(gateway):
+    alice = person(gateway, "alice")
+    assert alice.ask("POST", "/login", body=b"x" * 100_000).status == 413
+    for body in (b"[]", b'{"a":1,"a":2}', b"{", b'"x"', b"[" * 5000):
+        assert alice.ask("POST", "/policy/can", body=body).status == 400, body[:20]
+    assert alice.ask("POST", "/login", body=b"{}", headers={"Transfer-Encoding": "chunked", "Content-Length": None}).status in (400, 501)
+    assert person(gateway, "bob").guests()
+
+
+# ---- questions ----
+
+def test_what_the_gate_is_asked(gateway):
+    alice, admin = person(gateway, "alice"), person(gateway, "admin")
+    assert alice.post("/policy/can", {"permission": "domain:start", "object": "domain:web-1"}).json["verdict"] == "allow"
+    assert alice.post("/policy/can", {"user": "sasl:bob", "permission": "domain:start", "object": "domain:web-1"}).status == 403
+    assert admin.post("/policy/can", {"user": "sasl:bob", "permission": "domain:start", "object": "domain:web-1"}).json["verdict"] == "deny"
+    assert {session["user"] for session in alice.get("/sessions").json["sessions"]} == {"alice"}
+    others = [session for session in admin.get("/sessions").json["sessions"] if session["user"] == "alice"]
+    assert others
+    assert alice.get("/guests").status == 200
+    assert admin.delete(f"/sessions/{alice.me['session']}").json == {"killed": 1}
+    wait_until(lambda: alice.get("/guests").status == 401, "the killed log-in to end", 5)
+
+
+# ---- consoles ----
+
+def test_screen_and_keys(screens_gateway, serial):
+    alice = person(screens_gateway, "alice")
+    uuid = alice.guests()[GUEST]["uuid"]
+    picture = alice.get(f"/guests/{uuid}/screenshot")
+    assert picture.status == 200 and picture.headers["content-type"] in ("image/png", "image/x-portable-pixmap") and len(picture.body) > 500
+    screen = alice.console(uuid)
+    width, height, name = screen.open()
+    assert (width, height) == (720, 400) and GUEST in name
+    screen.send(struct.pack("!BxHi", 2, 1, 0))
+    screen.send(struct.pack("!BBHHHH", 3, 0, 0, 0, width, height))
+    assert screen.read(1) == b"\0"
+    before = len(said(serial))
+    screen.send(struct.pack("!BBxxI", 4, 1, ord("a")) + struct.pack("!BBxxI", 4, 0, ord("a")))
+    wait_until(lambda: 0x1e in said(serial)[before:], "the key to reach the guest", 20)
+    opened = screens_gateway.wait_audit(event="console.open", user__name="alice")[-1]
+    assert opened["source"]["via"] == "web" and opened["args"]["mode"] == "input"
+    alice.post("/logout")
+    assert screen.closed() == (4410, "logged out")
+    assert screens_gateway.wait_audit(event="console.close", source__via="web")
+
+
+def test_who_looks_drops_what_he_types(screens_gateway, serial):
+    for name, mode in (("carol", "view"), ("carol", "input"), ("alice", "view")):
+        browser = person(screens_gateway, name)
+        screen = browser.console(GUEST_UUID, mode)
+        screen.open()
+        before = len(said(serial))
+        screen.send(struct.pack("!BBxxI", 4, 1, ord("a")) * 3)
+        time.sleep(0.3)
+        assert len(said(serial)) == before, (name, mode)
+        screen.close()
+    closed = screens_gateway.wait_audit(3, event="console.close", args__mode="view")
+    assert all(record["args"]["dropped_messages"] == 3 for record in closed[-3:])
+
+
+def test_I66_a_ticket_counts_once_and_for_one_page(screens_gateway, serial):
+    alice = person(screens_gateway, "alice")
+
+    def ticket():
+        return "ticket." + alice.post(f"/guests/{GUEST_UUID}/console", {"mode": "view"}).json["ticket"]
+    one = ticket()
+    WebSocket(alice, "/console", ["binary", one]).open()
+    for wrong in (one, "ticket." + "A" * 43, "ticket.", ""):
+        assert WebSocket(alice, "/console", ["binary", wrong] if wrong else ["binary"]).closed()[0] == 4401, wrong
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": None}, {"Host": "evil.example"}):
+        with pytest.raises((LabError, Closed)):
+            WebSocket(alice, "/console", ["binary", ticket()], headers=headers)
+    late = ticket()
+    alice.post("/logout")
+    assert WebSocket(alice, "/console", ["binary", late]).closed()[0] == 4401
+    assert not [r for r in screens_gateway.audit() if late.removeprefix("ticket.") in json.dumps(r)]
+    assert late.removeprefix("ticket.") not in screens_gateway.log()
+
+
+def test_I72_frames_that_close(screens_gateway, serial):
+    """An unmasked frame closes because it is no RFB: libwebsockets itself takes it."""
+    alice = person(screens_gateway, "alice")
+    for frame in ({"data": b"x", "masked": False}, {"data": b"x" * 200, "opcode": 9}, {"data": b"x", "opcode": 9, "fin": False}, {"data": b"x", "reserved": 4},
+                  {"data": b"x", "opcode": 3}, {"data": b"text", "opcode": 1}, {"data": b"", "length": 1 << 62}):
+        screen = alice.console(GUEST_UUID)
+        screen.open()
+        screen.frame(**frame)
+        assert screen.closed()[0] in (1002, 1003, 1006, 1007, 1009, 4403), frame
+    assert alice.console(GUEST_UUID).open()[0] == 720
+
+
+def test_revoked_right_ends_a_running_console(own_gateway, users, libvirtd, serial):
+    gateway = own_gateway(sasl=users, listen_web=True, web_port="0", allowed_uris=[libvirtd.qemu_uri])
+    alice = person(gateway, "alice")
+    screen = alice.console(GUEST_UUID)
+    screen.open()
+    gateway.write_policy({"version": 1, "bindings": [{"id": "look", "who": ["sasl:alice"], "role": "viewer", "on": ["*"]}]})
+    gateway.reload()
+    begun = time.monotonic()
+    assert screen.closed()[0] == 4403 and time.monotonic() - begun < 2
+    refused = WebSocket(alice, "/console", ["binary", "ticket." + alice.post(f"/guests/{GUEST_UUID}/console", {"mode": "input"}).json["ticket"]])
+    with pytest.raises(LabError, match="access denied: 'domain:open_graphics'"):
+        refused.open()
+
+
+def test_http2(gateway):
+    if "HTTP2" not in run(["curl", "--version"]).stdout:
+        pytest.skip("this curl speaks no HTTP/2")
+    got = run(["curl", "-sS", "--http2", "--cacert", gateway.authority.ca_cert, "-w", "%{http_version} %{http_code}", "-o", "/dev/null",
+               f"https://localhost:{gateway.ports['web']}/api/v1/me"])
+    assert got.stdout == "2 401"

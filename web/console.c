@@ -1,0 +1,459 @@
+/*
+ * console.c: tickets, and the pump between a WebSocket and the gate. To the browser the web front is the RFB server until its two steps (version,
+ * security type None: all of that is proven) are over; then the gate speaks, and decides.
+ */
+#include "web/console.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/core/handover.h"
+#include "gateway/core/log.h"
+#include "proto/rfb.h"
+#include "web/act.h"
+#include "web/guests.h"
+
+#define TICKET_SECONDS	30
+#define MAX_TICKETS	1000u
+#define PIECE		(64u * 1024u)	/* one read of the gate, one frame to the browser */
+#define MAX_TO_GATE	(256u * 1024u)	/* that the gate has not taken; the browser waits meanwhile */
+
+struct ticket {
+	LIST_ENTRY(ticket) entry;
+	char token[WEB_TOKEN_LEN + 1];
+	struct web_session *session;
+	char host[256];			/* of the page that asked */
+	char name[256];
+	uint8_t uuid[VG_UUID_LEN];
+	bool view;
+	time_t until;
+};
+
+static LIST_HEAD(, ticket) tickets = LIST_HEAD_INITIALIZER(tickets);
+static unsigned num_tickets;
+
+/* What the browser's next bytes are. */
+enum step { AWAIT_VERSION, AWAIT_SECURITY, PUMPING };
+
+struct console {
+	LIST_ENTRY(console) entry;
+	struct web *web;
+	struct web_session *session;	/* NULL: not, or no longer */
+	struct lws *wsi;
+	struct ticket *ticket;		/* taken, until the socket is there */
+	int fd;				/* our end of the stream to the gate; -1: none */
+	struct event *readable, *writable;
+	enum step step;
+	struct buf in;			/* of the handshake */
+	struct buf to_gate;
+	uint8_t *out;			/* LWS_PRE, and a piece for the browser */
+	size_t out_len;
+	bool gate_ended;
+	unsigned close;			/* code; 0: not asked for */
+	struct event *end;		/* when nothing is left to write before the close frame */
+	char why[120];
+};
+
+const size_t console_user_size = sizeof(struct console);
+
+/* ---- tickets ---- */
+
+static void
+ticket_free(struct ticket *ticket)
+{
+	if (ticket == NULL)
+		return;
+	memset(ticket->token, 0, sizeof(ticket->token));
+	free(ticket);
+}
+
+static void
+ticket_drop(struct ticket *ticket)
+{
+	LIST_REMOVE(ticket, entry);
+	num_tickets--;
+	ticket_free(ticket);
+}
+
+static void
+drop_old(void)
+{
+	struct ticket *ticket, *next;
+
+	for (ticket = LIST_FIRST(&tickets); ticket != NULL; ticket = next) {
+		next = LIST_NEXT(ticket, entry);
+		if (ticket->until <= web_now())
+			ticket_drop(ticket);
+	}
+}
+
+/* It counts once: out of the list, whatever becomes of it. NULL: there is none such. */
+static struct ticket *
+ticket_take(const char *token)
+{
+	struct ticket *ticket;
+
+	drop_old();
+	LIST_FOREACH(ticket, &tickets, entry) {
+		if (!web_same_token(ticket->token, token))
+			continue;
+		LIST_REMOVE(ticket, entry);
+		num_tickets--;
+		return ticket;
+	}
+	return NULL;
+}
+
+static void
+on_guest(struct request *request, const uint8_t *domain, size_t len)
+{
+	struct ticket *ticket = calloc(1, sizeof(*ticket));
+	const struct xdr_span span = { domain, len };
+	struct xdr_object object;
+
+	if (ticket == NULL || web_token(ticket->token) < 0 || !xdr_get_object(VG_CLASS_domain, span, &object) || object.uuid == NULL ||
+	    object.name.len >= sizeof(ticket->name) || (!request_header(request, WSI_TOKEN_HOST, ticket->host, sizeof(ticket->host)) &&
+	    !request_header(request, WSI_TOKEN_HTTP_COLON_AUTHORITY, ticket->host, sizeof(ticket->host)))) {
+		ticket_free(ticket);
+		reply_error(request, 500, RPC_ERR_INTERNAL, "no ticket can be given");
+		return;
+	}
+	memcpy(ticket->name, object.name.data, object.name.len);
+	memcpy(ticket->uuid, object.uuid, VG_UUID_LEN);
+	ticket->session = request->session;
+	ticket->view = json_is_true(request->json);
+	ticket->until = web_now() + TICKET_SECONDS;
+	LIST_INSERT_HEAD(&tickets, ticket, entry);
+	num_tickets++;
+	reply_json(request, 200, json_pack("{s:s, s:i, s:s}", "ticket", ticket->token, "expires_seconds", TICKET_SECONDS, "path", "/console"));
+}
+
+void
+console_ticket(struct request *request)
+{
+	json_t *json = request_json(request);
+	const char *mode = json_string_value(json_object_get(json, "mode"));
+	bool view = mode != NULL && strcmp(mode, "view") == 0;
+
+	if (json == NULL)
+		return;
+	drop_old();
+	if (!view && (mode == NULL || strcmp(mode, "input") != 0)) {
+		reply_error(request, 400, RPC_ERR_INVALID_ARG, "\"mode\" is \"input\" or \"view\"");
+	} else if (num_tickets >= MAX_TICKETS) {
+		reply_error(request, 503, RPC_ERR_SYSTEM, "too many tickets are open: try again in a moment");
+	} else {
+		request->json = json_boolean(view);
+		guest_find(request, on_guest);
+	}
+	json_decref(json);
+}
+
+/* ---- ending ---- */
+
+/* The browser is told why at the next chance to write; nothing more is sent. */
+static void
+close_with(struct console *console, unsigned code, const char *why)
+{
+	if (console->close != 0)
+		return;
+	console->close = code;
+	(void)snprintf(console->why, sizeof(console->why), "%s", why);
+	if (console->fd >= 0)
+		(void)shutdown(console->fd, SHUT_RDWR);
+	(void)lws_callback_on_writable(console->wsi);
+	web_loop_kick(console->web);
+}
+
+void
+console_end_all(struct web_session *session, const char *reason)
+{
+	struct ticket *ticket, *next_ticket;
+	struct console *console;
+
+	for (ticket = LIST_FIRST(&tickets); ticket != NULL; ticket = next_ticket) {
+		next_ticket = LIST_NEXT(ticket, entry);
+		if (ticket->session == session)
+			ticket_drop(ticket);
+	}
+	while ((console = LIST_FIRST(&session->consoles)) != NULL) {
+		LIST_REMOVE(console, entry);
+		console->session = NULL;
+		close_with(console, CONSOLE_LOGGED_OUT, reason);
+	}
+}
+
+static void
+release(struct console *console)
+{
+	if (console->session != NULL)
+		LIST_REMOVE(console, entry);
+	ticket_free(console->ticket);
+	if (console->readable != NULL)
+		event_free(console->readable);
+	if (console->writable != NULL)
+		event_free(console->writable);
+	if (console->end != NULL)
+		event_free(console->end);
+	if (console->fd >= 0)
+		close(console->fd);
+	buf_free(&console->in);
+	buf_free(&console->to_gate);
+	free(console->out);
+	memset(console, 0, sizeof(*console));
+	console->fd = -1;
+}
+
+/* ---- gate to browser ---- */
+
+static void
+on_gate_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct console *console = arg;
+	ssize_t n;
+
+	(void)what;
+	/* One piece at a time: the next is read when the browser's connection has taken this one. */
+	n = recv(fd, console->out + LWS_PRE, PIECE, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	(void)event_del(console->readable);
+	if (n <= 0) {
+		console->gate_ended = true;
+		close_with(console, CONSOLE_ENDED, "the gateway has ended the console");
+		return;
+	}
+	console->out_len = (size_t)n;
+	(void)lws_callback_on_writable(console->wsi);
+	web_loop_kick(console->web);
+}
+
+static int
+send_now(struct console *console, const void *bytes, size_t len)
+{
+	memcpy(console->out + LWS_PRE, bytes, len);
+	return lws_write(console->wsi, console->out + LWS_PRE, len, LWS_WRITE_BINARY) < (int)len ? -1 : 0;
+}
+
+/*
+ * Outside of libwebsockets' callbacks: with libuv, and built with _DEBUG as Debian's is, it drops a connection whose
+ * callback returned -1 before the close frame (RFC 6455, 5.5.1) is sent. This way it sends it, and gives the browser
+ * five seconds to answer.
+ */
+static void
+on_end(evutil_socket_t fd, short what, void *arg)
+{
+	struct console *console = arg;
+	struct web *web = console->web;
+
+	(void)fd;
+	(void)what;
+	lws_close_reason(console->wsi, (enum lws_close_status)console->close, (unsigned char *)console->why, strlen(console->why));
+	lws_set_timeout(console->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
+	web_loop_kick(web);
+}
+
+static int
+on_writeable(struct console *console)
+{
+	size_t len = console->out_len;
+
+	if (console->out_len > 0) {
+		console->out_len = 0;
+		if (lws_write(console->wsi, console->out + LWS_PRE, len, LWS_WRITE_BINARY) < (int)len)
+			return -1;
+		if (console->step == PUMPING && !console->gate_ended)
+			(void)event_add(console->readable, NULL);
+	}
+	if (console->close != 0)
+		event_active(console->end, EV_TIMEOUT, 0);
+	return 0;
+}
+
+/* ---- browser to gate ---- */
+
+static void
+flush_to_gate(struct console *console)
+{
+	while (buf_len(&console->to_gate) > 0) {
+		ssize_t n = send(console->fd, buf_head(&console->to_gate), buf_len(&console->to_gate), MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EAGAIN) {
+			(void)event_add(console->writable, NULL);
+			return;
+		}
+		if (n < 0 && errno != EINTR) {
+			close_with(console, CONSOLE_ENDED, "the gateway has ended the console");
+			return;
+		}
+		if (n > 0)
+			buf_drop(&console->to_gate, (size_t)n);
+	}
+	(void)lws_rx_flow_control(console->wsi, 1);
+	web_loop_kick(console->web);
+}
+
+static void
+on_gate_writable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	flush_to_gate(arg);
+}
+
+/* Two steps, then the gate's first word is let through. -1: no RFB. */
+static int
+take_handshake(struct console *console, const uint8_t *bytes, size_t len)
+{
+	static const uint8_t types[] = { 1, RFB_SECURITY_NONE };
+	unsigned minor;
+
+	if (buf_len(&console->in) + len > RFB_VERSION_LEN + 1 || buf_add(&console->in, bytes, len) < 0)
+		return -1;
+	if (console->step == AWAIT_VERSION && buf_len(&console->in) >= RFB_VERSION_LEN) {
+		if (rfb_version_get(buf_head(&console->in), RFB_VERSION_LEN, &minor) != VG_OK || minor < 8 || send_now(console, types, sizeof(types)) < 0)
+			return -1;
+		buf_drop(&console->in, RFB_VERSION_LEN);
+		console->step = AWAIT_SECURITY;
+	}
+	if (console->step == AWAIT_SECURITY && buf_len(&console->in) > 0) {
+		if (*buf_head(&console->in) != RFB_SECURITY_NONE || buf_len(&console->in) > 1)
+			return -1;
+		buf_drop(&console->in, 1);
+		console->step = PUMPING;
+		(void)event_add(console->readable, NULL);
+	}
+	return 0;
+}
+
+static int
+on_receive(struct console *console, const uint8_t *bytes, size_t len)
+{
+	if (console->close != 0)
+		return 0;
+	if (!lws_frame_is_binary(console->wsi)) {
+		close_with(console, CONSOLE_NOT_BINARY, "only binary messages");
+		return 0;
+	}
+	if (console->step != PUMPING)
+		return take_handshake(console, bytes, len);
+	if (buf_add(&console->to_gate, bytes, len) < 0)
+		return -1;
+	flush_to_gate(console);
+	if (buf_len(&console->to_gate) > MAX_TO_GATE / 2)
+		(void)lws_rx_flow_control(console->wsi, 0);
+	return buf_len(&console->to_gate) > MAX_TO_GATE ? -1 : 0;
+}
+
+/* ---- beginning ---- */
+
+/* "binary, ticket.TOKEN": the token, or "". */
+static void
+find_token(struct lws *wsi, char token[WEB_TOKEN_LEN + 1])
+{
+	char offered[256];
+	const char *at;
+
+	token[0] = '\0';
+	if (lws_hdr_copy(wsi, offered, sizeof(offered), WSI_TOKEN_PROTOCOL) <= 0 || (at = strstr(offered, "ticket.")) == NULL)
+		return;
+	at += 7;
+	if (strcspn(at, ", ") == WEB_TOKEN_LEN) {
+		memcpy(token, at, WEB_TOKEN_LEN);
+		token[WEB_TOKEN_LEN] = '\0';
+	}
+}
+
+/* Before the upgrade is answered: wrong names and pages get no socket at all. A ticket is looked at here, while its header is there. */
+static int
+on_filter(struct console *console, struct lws *wsi)
+{
+	struct request look = { .web = lws_context_user(lws_get_context(wsi)), .wsi = wsi };
+	char host[256], token[WEB_TOKEN_LEN + 1];
+
+	memset(console, 0, sizeof(*console));
+	console->fd = -1;
+	console->web = look.web;
+	if ((!request_header(&look, WSI_TOKEN_HOST, host, sizeof(host)) && !request_header(&look, WSI_TOKEN_HTTP_COLON_AUTHORITY, host, sizeof(host))) ||
+	    !web_is_our_host(look.web, host) || !request_origin_is_ours(&look, host, true))
+		return -1;
+	find_token(wsi, token);
+	console->ticket = token[0] == '\0' ? NULL : ticket_take(token);
+	if (console->ticket != NULL && strcmp(console->ticket->host, host) != 0) {
+		ticket_free(console->ticket);
+		console->ticket = NULL;
+	}
+	return 0;
+}
+
+static int
+hand_over(struct console *console, const struct ticket *ticket)
+{
+	struct vg_identity identity = ticket->session->identity;	/* its texts are borrowed */
+
+	identity.console = (char *)(uintptr_t)ticket->name;
+	memcpy(identity.console_uuid, ticket->uuid, VG_UUID_LEN);
+	identity.console_view = ticket->view;
+	console->fd = web_hand_over(console->web, &identity);
+	if (console->fd < 0)
+		return -1;
+	console->readable = event_new(console->web->base, console->fd, EV_READ | EV_PERSIST, on_gate_readable, console);
+	console->writable = event_new(console->web->base, console->fd, EV_WRITE, on_gate_writable, console);
+	return console->readable == NULL || console->writable == NULL ? -1 : 0;
+}
+
+static int
+on_established(struct console *console, struct lws *wsi)
+{
+	struct ticket *ticket = console->ticket;
+
+	console->wsi = wsi;
+	console->ticket = NULL;
+	console->out = malloc(LWS_PRE + PIECE);
+	console->end = evtimer_new(console->web->base, on_end, console);
+	if (console->out == NULL || console->end == NULL) {
+		ticket_free(ticket);
+		return -1;
+	}
+	if (ticket == NULL || ticket->session->over) {
+		close_with(console, CONSOLE_BAD_TICKET, "the ticket is unknown, used, or too old");
+	} else if (hand_over(console, ticket) < 0) {
+		close_with(console, CONSOLE_NO_GATE, "the gateway is not ready");
+	} else {
+		console->session = ticket->session;
+		LIST_INSERT_HEAD(&ticket->session->consoles, console, entry);
+		memcpy(console->out + LWS_PRE, RFB_VERSION_TEXT, RFB_VERSION_LEN);
+		console->out_len = RFB_VERSION_LEN;
+		(void)lws_callback_on_writable(wsi);
+	}
+	ticket_free(ticket);
+	return 0;
+}
+
+int
+console_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct console *console = user;
+
+	switch (reason) {
+	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+		return on_filter(console, wsi);
+	case LWS_CALLBACK_ESTABLISHED:
+		return on_established(console, wsi);
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+		return console->web == NULL ? 0 : on_writeable(console);
+	case LWS_CALLBACK_RECEIVE:
+		return console->web == NULL ? 0 : on_receive(console, in, len);
+	case LWS_CALLBACK_CLOSED:
+	case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
+		if (console != NULL && console->web != NULL)
+			release(console);
+		return 0;
+	default:
+		return 0;
+	}
+}

@@ -1,0 +1,540 @@
+/*
+ * guests.c: the list of guests of one session, and the stream of what changes in it.
+ *
+ * A list is made of: the domains (and which of them are persistent, which start by themselves), what he may do to each, and of those that he
+ * may read their state and size. Each step is one or many calls that run at once; `pending` counts them.
+ */
+#include "web/guests.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/core/log.h"
+#include "proto/rfb.h"
+#include "web/act.h"
+
+#define MAX_GUESTS	10000u
+#define MAY_AT_ONCE	500u	/* objects in one question */
+#define SETTLE_MS	150	/* after an event, before the list is made anew: they come in groups */
+#define OLD_SECONDS	30	/* without an event */
+
+/* virConnectListAllDomainsFlags, libvirt-domain.h */
+enum { LIST_ALL = 0, LIST_PERSISTENT = 1 << 2, LIST_AUTOSTART = 1 << 10 };
+
+/* virDomainState, libvirt-domain.h */
+static const char *const state_names[] = { "nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended" };
+
+struct guests {
+	struct web_session *session;
+	json_t *known;			/* UUID -> guest, as last told; NULL: not yet */
+	json_t *fresh;			/* the same, in the making */
+	unsigned pending;		/* calls of the making */
+	bool failed, stale;
+	struct rpc_error error;
+	time_t made;
+	struct event *reload;
+	LIST_HEAD(, waiter) waiters, streams;
+};
+
+/* A request that waits for the list, or is told of its changes. */
+struct waiter {
+	LIST_ENTRY(waiter) entry;
+	struct request *request;
+};
+
+static void make(struct guests *guests);
+
+/* ---- who waits ---- */
+
+static void
+on_gone(struct request *request)
+{
+	struct waiter *waiter = request->waiting;
+
+	LIST_REMOVE(waiter, entry);
+	free(waiter);
+	request->waiting = NULL;
+}
+
+static struct waiter *
+add_waiter(struct request *request)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+
+	if (waiter == NULL) {
+		reply_error(request, 500, RPC_ERR_SYSTEM, "out of memory");
+		return NULL;
+	}
+	waiter->request = request;
+	request->waiting = waiter;
+	request->gone = on_gone;
+	return waiter;
+}
+
+static struct request *
+take_waiter(struct waiter *waiter)
+{
+	struct request *request = waiter->request;
+
+	request->gone = NULL;
+	on_gone(request);
+	return request;
+}
+
+static void
+answer_one(struct guests *guests, struct request *request)
+{
+	const char *uuid = request->segments[0];
+	json_t *list, *guest;
+	const char *key;
+
+	if (guests->failed) {
+		reply_rpc_error(request, &guests->error);
+	} else if (uuid[0] != '\0') {
+		guest = json_object_get(guests->known, uuid);
+		if (guest == NULL)
+			reply_error(request, 404, RPC_ERR_NO_DOMAIN, "Domain not found: no domain with matching uuid '%s'", uuid);
+		else
+			reply_json(request, 200, json_incref(guest));
+	} else {
+		list = json_array();
+		json_object_foreach(guests->known, key, guest)
+			(void)json_array_append(list, guest);
+		reply_json(request, 200, json_pack("{s:o}", "guests", list));
+	}
+}
+
+static void
+tell_stream(struct request *request, const char *event, json_t *data)
+{
+	char *text = json_dumps(data, JSON_COMPACT);
+
+	if (text != NULL)
+		request_event(request, event, text);
+	free(text);
+}
+
+/* What is different from `before` goes to everybody who listens. */
+static void
+tell_changes(struct guests *guests, json_t *before)
+{
+	struct waiter *waiter;
+	const char *uuid;
+	json_t *guest, *gone;
+
+	LIST_FOREACH(waiter, &guests->streams, entry) {
+		json_object_foreach(guests->known, uuid, guest)
+			if (!json_equal(guest, json_object_get(before, uuid)))
+				tell_stream(waiter->request, "guest", guest);
+		json_object_foreach(before, uuid, guest) {
+			if (json_object_get(guests->known, uuid) != NULL)
+				continue;
+			gone = json_pack("{s:s}", "uuid", uuid);
+			tell_stream(waiter->request, "gone", gone);
+			json_decref(gone);
+		}
+	}
+}
+
+/* ---- making ---- */
+
+static void
+done_one(struct guests *guests, const struct rpc_error *error)
+{
+	struct waiter *waiter;
+	json_t *before;
+
+	if (error != NULL && !guests->failed) {
+		guests->failed = true;
+		guests->error = *error;
+	}
+	if (--guests->pending > 0)
+		return;
+	before = guests->known;
+	if (!guests->failed) {
+		guests->known = guests->fresh;
+		guests->made = web_now();
+	} else {
+		json_decref(guests->fresh);
+	}
+	guests->fresh = NULL;
+	while ((waiter = LIST_FIRST(&guests->waiters)) != NULL)
+		answer_one(guests, take_waiter(waiter));
+	if (!guests->failed) {
+		tell_changes(guests, before);
+		json_decref(before);
+	}
+	if (guests->stale && !LIST_EMPTY(&guests->streams))
+		make(guests);
+}
+
+/* The object of a reply's item, as text. False: it is none. */
+static bool
+name_and_uuid(struct xdr_span item, char name[256], char uuid[37], int *id)
+{
+	struct xdr_object object;
+	const uint8_t *b;
+
+	if (!xdr_get_object(VG_CLASS_domain, item, &object) || object.uuid == NULL || object.name.len >= 256)
+		return false;
+	memcpy(name, object.name.data, object.name.len);
+	name[object.name.len] = '\0';
+	b = object.uuid;
+	(void)snprintf(uuid, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7],
+	    b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	*id = object.id;
+	return true;
+}
+
+/* A question about one guest or some, and which they are. */
+struct asked {
+	struct guests *guests;
+	json_t *about;
+};
+
+/* Takes `about`. NULL: out of memory. */
+static struct asked *
+asked_create(struct guests *guests, json_t *about)
+{
+	struct asked *asked = malloc(sizeof(*asked));
+
+	if (asked == NULL)
+		json_decref(about);
+	else
+		*asked = (struct asked){ guests, about };
+	return asked;
+}
+
+static void
+asked_free(struct asked *asked)
+{
+	if (asked != NULL)
+		json_decref(asked->about);
+	free(asked);
+}
+
+static void
+on_info(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
+{
+	struct asked *asked = arg;
+	struct guests *guests = asked->guests;
+	json_t *guest = asked->about;
+	struct xdr_span span;
+
+	/* It may have gone meanwhile: then it stays without. */
+	if (error == NULL) {
+		unsigned state = xdr_find(proc->ret, body, len, "state", &span) ? (unsigned)xdr_span_u32(span) : 0;
+
+		(void)json_object_set_new(guest, "state", json_string(state_names[state < sizeof(state_names) / sizeof(state_names[0]) ? state : 0]));
+		if (xdr_find(proc->ret, body, len, "maxMem", &span))
+			(void)json_object_set_new(guest, "memory_kib", json_integer((json_int_t)((uint64_t)rfb_load_u32(span.data) << 32 | rfb_load_u32(span.data + 4))));
+		if (xdr_find(proc->ret, body, len, "nrVirtCpu", &span))
+			(void)json_object_set_new(guest, "vcpus", json_integer((json_int_t)xdr_span_u32(span)));
+	}
+	asked_free(asked);
+	done_one(guests, NULL);
+}
+
+static void
+ask_info(struct guests *guests, json_t *guest)
+{
+	const char *name = json_string_value(json_object_get(guest, "name"));
+	uint8_t body[400], uuid[VG_UUID_LEN];
+	struct asked *asked;
+	struct xdr_out out;
+
+	xdr_out_init(&out, body, sizeof(body));
+	xdr_put_string(&out, name);
+	if (!act_parse_uuid(json_string_value(json_object_get(guest, "uuid")), uuid))
+		return;
+	xdr_put_raw(&out, uuid, VG_UUID_LEN);
+	xdr_put_i32(&out, json_is_null(json_object_get(guest, "id")) ? -1 : (int32_t)json_integer_value(json_object_get(guest, "id")));
+	asked = asked_create(guests, json_incref(guest));
+	if (asked == NULL || out.failed || rpc_client_call(guests->session->rpc, rpc_proc_by_name("domain_get_info"), body, out.len, on_info, asked) == NULL)
+		asked_free(asked);
+	else
+		guests->pending++;
+}
+
+static void
+on_may(const json_t *json, const struct rpc_error *error, void *arg)
+{
+	struct asked *asked = arg;
+	struct guests *guests = asked->guests;
+	const json_t *answers = json_object_get(json, "may");
+	json_t *guest;
+	size_t i;
+
+	json_array_foreach(asked->about, i, guest) {
+		const json_t *may = json_array_get(answers, i);
+
+		(void)json_object_set_new(guest, "may", act_may(may));
+		if (!guests->failed && error == NULL && json_is_true(json_object_get(may, "domain:read")))
+			ask_info(guests, guest);
+	}
+	asked_free(asked);
+	done_one(guests, error);
+}
+
+/* Takes `list`, of guests, and `objects`, the same as the gate wants them. */
+static void
+ask_may(struct guests *guests, json_t *list, json_t *objects)
+{
+	struct asked *asked = asked_create(guests, list);
+	json_t *request = json_pack("{s:s, s:o, s:o}", "verb", "may", "objects", objects, "permissions", act_permissions());
+
+	if (asked == NULL || request == NULL) {
+		json_decref(request);
+		asked_free(asked);
+	} else if (rpc_client_ask(guests->session->rpc, request, on_may, asked) == NULL) {
+		asked_free(asked);
+	} else {
+		guests->pending++;
+	}
+}
+
+/* Those of one kind: the member of that name becomes true. */
+static void
+mark(struct guests *guests, const char *member, const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error)
+{
+	struct xdr_items items;
+	struct xdr_span item;
+	char name[256], uuid[37];
+	int id;
+
+	if (error == NULL && xdr_items(proc->ret, body, len, "domains", &items))
+		while (xdr_items_next(&items, &item))
+			if (name_and_uuid(item, name, uuid, &id))
+				(void)json_object_set_new(json_object_get(guests->fresh, uuid), member, json_true());
+	done_one(guests, error);
+}
+
+static void
+on_persistent(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
+{
+	mark(arg, "persistent", proc, body, len, error);
+}
+
+static void
+on_autostart(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
+{
+	mark(arg, "autostart", proc, body, len, error);
+}
+
+static void
+ask_list(struct guests *guests, uint32_t flags, rpc_reply_cb *reply)
+{
+	const struct rpc_error lost = { .code = RPC_ERR_SYSTEM, .origin = RPC_ORIGIN_RPC, .message = "the session has ended" };
+	uint8_t body[8];
+	struct xdr_out out;
+
+	xdr_out_init(&out, body, sizeof(body));
+	xdr_put_i32(&out, 1);		/* need_results */
+	xdr_put_u32(&out, flags);
+	guests->pending++;
+	if (rpc_client_call(guests->session->rpc, rpc_proc_by_name("connect_list_all_domains"), body, out.len, reply, guests) == NULL)
+		done_one(guests, &lost);
+}
+
+static void
+on_listed(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
+{
+	struct guests *guests = arg;
+	json_t *list = json_array(), *objects = json_array();
+	struct xdr_items items;
+	struct xdr_span item;
+	char name[256], uuid[37];
+	int id;
+
+	if (error == NULL && xdr_items(proc->ret, body, len, "domains", &items)) {
+		while (xdr_items_next(&items, &item) && json_object_size(guests->fresh) < MAX_GUESTS) {
+			json_t *guest;
+
+			if (!name_and_uuid(item, name, uuid, &id))
+				continue;
+			guest = json_pack("{s:s, s:o, s:o, s:n, s:n, s:n, s:b, s:b}", "uuid", uuid, "name", audit_text(name, strlen(name)), "id",
+			    id < 0 ? json_null() : json_integer(id), "state", "vcpus", "memory_kib", "persistent", 0, "autostart", 0);
+			(void)json_object_set_new(guests->fresh, uuid, guest);
+			(void)json_array_append(list, guest);
+			(void)json_array_append_new(objects, json_pack("{s:s, s:s, s:s}", "class", "domain", "uuid", uuid, "name", name));
+			if (json_array_size(list) == MAY_AT_ONCE) {
+				ask_may(guests, list, objects);
+				list = json_array();
+				objects = json_array();
+			}
+		}
+	}
+	if (json_array_size(list) > 0) {
+		ask_may(guests, list, objects);
+	} else {
+		json_decref(list);
+		json_decref(objects);
+	}
+	/* Only now: libvirtd works on calls side by side, and their guests must be known. */
+	if (error == NULL) {
+		ask_list(guests, LIST_PERSISTENT, on_persistent);
+		ask_list(guests, LIST_AUTOSTART, on_autostart);
+	}
+	done_one(guests, error);
+}
+
+static void
+make(struct guests *guests)
+{
+	if (guests->pending > 0)
+		return;
+	guests->stale = guests->failed = false;
+	guests->fresh = json_object();
+	guests->pending = 1;		/* until all are under way */
+	ask_list(guests, LIST_ALL, on_listed);
+	done_one(guests, NULL);
+}
+
+/* ---- staying fresh ---- */
+
+static void
+on_reload(evutil_socket_t fd, short what, void *arg)
+{
+	struct guests *guests = arg;
+
+	(void)fd;
+	(void)what;
+	if (!guests->session->over && !LIST_EMPTY(&guests->streams))
+		make(guests);
+}
+
+void
+guests_event(struct web_session *session, const struct rpc_proc *proc, const uint8_t *body, size_t len)
+{
+	static const struct timeval settle = { 0, SETTLE_MS * 1000 };
+
+	(void)proc;
+	(void)body;
+	(void)len;
+	if (session->guests == NULL)
+		return;
+	session->guests->stale = true;
+	if (!evtimer_pending(session->guests->reload, NULL))
+		(void)event_add(session->guests->reload, &settle);
+}
+
+void
+guests_tick(struct web_session *session)
+{
+	struct guests *guests = session->guests;
+	struct waiter *waiter;
+	time_t now = web_now();
+
+	if (guests == NULL)
+		return;
+	/* So that a proxy in between does not take a quiet stream for a dead one. */
+	if (now % 15 == 0)
+		LIST_FOREACH(waiter, &guests->streams, entry)
+			request_event(waiter->request, NULL, NULL);
+	/* An open page is looked at; rights change without an event. */
+	if (!LIST_EMPTY(&guests->streams)) {
+		session->used = now;
+		if (now - guests->made >= OLD_SECONDS)
+			make(guests);
+	}
+}
+
+static void
+on_subscribed(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
+{
+	(void)body;
+	(void)len;
+	(void)arg;
+	if (error != NULL)
+		log_info("web: %s: %s", proc->name, error->message);
+}
+
+void
+guests_start(struct web_session *session)
+{
+	static const uint8_t any_lifecycle[8] = { 0 };	/* VIR_DOMAIN_EVENT_ID_LIFECYCLE, of whichever domain */
+	struct guests *guests = calloc(1, sizeof(*guests));
+
+	if (guests == NULL || (guests->reload = evtimer_new(session->web->base, on_reload, guests)) == NULL) {
+		free(guests);
+		web_session_end(session, "out of memory");
+		return;
+	}
+	guests->session = session;
+	LIST_INIT(&guests->waiters);
+	LIST_INIT(&guests->streams);
+	session->guests = guests;
+	(void)rpc_client_call(session->rpc, rpc_proc_by_name("connect_domain_event_callback_register_any"), any_lifecycle, sizeof(any_lifecycle),
+	    on_subscribed, session);
+}
+
+void
+guests_end(struct web_session *session, const char *reason)
+{
+	struct guests *guests = session->guests;
+	json_t *data = json_pack("{s:o}", "reason", audit_text(reason, strlen(reason)));
+	struct waiter *waiter;
+
+	while (guests != NULL && (waiter = LIST_FIRST(&guests->streams)) != NULL) {
+		struct request *request = take_waiter(waiter);
+
+		tell_stream(request, "end", data);
+		request->streams = false;
+	}
+	while (guests != NULL && (waiter = LIST_FIRST(&guests->waiters)) != NULL)
+		reply_error(take_waiter(waiter), 401, RPC_ERR_AUTH_FAILED, "%s", reason);
+	json_decref(data);
+}
+
+void
+guests_free(struct guests *guests)
+{
+	if (guests == NULL)
+		return;
+	json_decref(guests->known);
+	json_decref(guests->fresh);
+	event_free(guests->reload);
+	free(guests);
+}
+
+/* ---- routes ---- */
+
+void
+guests_list(struct request *request)
+{
+	struct guests *guests = request->session->guests;
+	struct waiter *waiter;
+
+	if (guests->known != NULL && !guests->stale && web_now() - guests->made < OLD_SECONDS) {
+		guests->failed = false;
+		answer_one(guests, request);
+		return;
+	}
+	waiter = add_waiter(request);
+	if (waiter == NULL)
+		return;
+	LIST_INSERT_HEAD(&guests->waiters, waiter, entry);
+	make(guests);
+}
+
+void
+guests_one(struct request *request)
+{
+	guests_list(request);
+}
+
+void
+guests_stream(struct request *request)
+{
+	struct guests *guests = request->session->guests;
+	struct waiter *waiter = add_waiter(request);
+
+	if (waiter == NULL)
+		return;
+	LIST_INSERT_HEAD(&guests->streams, waiter, entry);
+	reply_events(request);
+	/* The browser asks for the list itself; from here on it hears of what is different from then. */
+	if (guests->known == NULL || guests->stale)
+		make(guests);
+}

@@ -1,0 +1,429 @@
+/*
+ * http.c: requests and answers through libwebsockets, the same for HTTP/1.1 and HTTP/2. What every answer has (the headers that keep a page in
+ * its place) is here and nowhere else.
+ */
+#include "web/http.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "gateway/auth/tls_context.h"
+#include "gateway/core/handover.h"
+#include "gateway/core/log.h"
+#include "web/session.h"
+
+#define PIECE		(16u * 1024u)	/* of an answer, in one write */
+#define MAX_EVENTS	(1024u * 1024u)	/* that a slow reader lets wait; then his stream ends, and he comes again */
+
+const size_t http_user_size = sizeof(struct request);
+
+/*
+ * Nothing of the page may come from elsewhere, nobody may put it into a frame, and what it keeps is kept by nobody else. `wss:` beside
+ * 'self' is for browsers that do not take a WebSocket for the same origin.
+ */
+static const struct { const char *name, *value; } fixed_headers[] = {
+	{ "content-security-policy:", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+	    "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" },
+	{ "strict-transport-security:", "max-age=31536000" },
+	{ "x-content-type-options:", "nosniff" },
+	{ "x-frame-options:", "DENY" },
+	{ "referrer-policy:", "no-referrer" },
+	{ "cross-origin-opener-policy:", "same-origin" },
+	{ "cross-origin-resource-policy:", "same-origin" },
+	{ "permissions-policy:", "camera=(), microphone=(), geolocation=(), payment=()" },
+};
+
+/* ---- what a browser said ---- */
+
+bool
+request_header(const struct request *request, enum lws_token_indexes header, char *value, size_t size)
+{
+	int len = lws_hdr_total_length(request->wsi, header);
+
+	value[0] = '\0';
+	return len > 0 && (size_t)len < size && lws_hdr_copy(request->wsi, value, (int)size, header) == len && strlen(value) == (size_t)len;
+}
+
+const char *
+request_argument(const struct request *request, const char *name, char *value, size_t size)
+{
+	char piece[512];
+	size_t len = strlen(name);
+
+	for (int i = 0; lws_hdr_copy_fragment(request->wsi, piece, sizeof(piece), WSI_TOKEN_HTTP_URI_ARGS, i) >= 0; i++) {
+		if (strncmp(piece, name, len) != 0 || piece[len] != '=')
+			continue;
+		/* libwebsockets has undone %-escapes already. */
+		if (strlen(piece + len + 1) >= size)
+			return NULL;
+		memcpy(value, piece + len + 1, strlen(piece + len + 1) + 1);
+		return value;
+	}
+	return NULL;
+}
+
+json_t *
+request_json(struct request *request)
+{
+	json_t *json = json_loadb(buf_len(&request->body) == 0 ? "{}" : (const char *)buf_head(&request->body),
+	    buf_len(&request->body) == 0 ? 2 : buf_len(&request->body), JSON_REJECT_DUPLICATES, NULL);
+
+	if (json_is_object(json))
+		return json;
+	json_decref(json);
+	reply_error(request, 400, RPC_ERR_INVALID_ARG, "the body must be one JSON object");
+	return NULL;
+}
+
+int
+request_identity(struct request *request, struct vg_identity *identity, struct vg_error *error)
+{
+	SSL *ssl = lws_get_ssl(lws_get_network_wsi(request->wsi));
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	int fd = ssl == NULL ? -1 : SSL_get_fd(ssl);
+
+	*identity = (struct vg_identity){ 0 };
+	error->what[0] = '\0';
+	if (fd < 0 || getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
+		return vg_fail(error, "the connection is gone");
+	if (peer.ss_family == AF_INET) {
+		(void)inet_ntop(AF_INET, &((struct sockaddr_in *)&peer)->sin_addr, identity->address, sizeof(identity->address));
+		identity->port = ntohs(((struct sockaddr_in *)&peer)->sin_port);
+	} else {
+		(void)inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&peer)->sin6_addr, identity->address, sizeof(identity->address));
+		identity->port = ntohs(((struct sockaddr_in6 *)&peer)->sin6_port);
+	}
+	if (SSL_get0_peer_certificate(ssl) == NULL) {
+		identity->via = VG_VIA_WEB;
+		return 0;
+	}
+	/* What it makes of the certificate is set beside what is set here. */
+	if (tls_client_identity(ssl, identity, error) < 0)
+		return -1;
+	identity->via = VG_VIA_WEB;
+	return 0;
+}
+
+/* ---- answering ---- */
+
+static void
+answer(struct request *request, unsigned status, const char *type)
+{
+	if (request->answered) {
+		log_error("a second answer to %s", request->path);
+		return;
+	}
+	request->answered = true;
+	request->status = status;
+	request->type = type;
+	(void)lws_callback_on_writable(request->wsi);
+	web_loop_kick(request->web);
+}
+
+void
+reply_bytes(struct request *request, unsigned status, const char *type, uint8_t *bytes, size_t len)
+{
+	request->owned = bytes;
+	request->bytes = bytes;
+	request->len = len;
+	answer(request, status, type);
+}
+
+void
+reply_static(struct request *request, unsigned status, const char *type)
+{
+	answer(request, status, type);
+}
+
+void
+reply_json(struct request *request, unsigned status, json_t *json)
+{
+	char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+
+	json_decref(json);
+	if (text == NULL) {
+		text = strdup("{\"error\":{\"status\":500,\"code\":38,\"message\":\"out of memory\"}}");
+		status = 500;
+	}
+	reply_bytes(request, status, "application/json", (uint8_t *)text, text == NULL ? 0 : strlen(text));
+}
+
+void
+reply_error(struct request *request, unsigned status, int code, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	reply_json(request, status, json_pack("{s:{s:i, s:i, s:o}}", "error", "status", (int)status, "code", code, "message",
+	    audit_text(text, strlen(text))));
+}
+
+/* A part of "access denied: 'domain:start' on domain 'web-1' (decision 01…)". NULL: it is not in there. */
+static json_t *
+part_of(const char *message, const char *before, const char *until)
+{
+	const char *from = strstr(message, before), *to;
+
+	if (from == NULL)
+		return NULL;
+	from += strlen(before);
+	to = strstr(from, until);
+	return to == NULL ? NULL : audit_text(from, (size_t)(to - from));
+}
+
+void
+reply_rpc_error(struct request *request, const struct rpc_error *error)
+{
+	static const struct { int32_t code; unsigned status; } known[] = { { RPC_ERR_ACCESS_DENIED, 403 }, { RPC_ERR_OPERATION_DENIED, 403 },
+		{ RPC_ERR_NO_DOMAIN, 404 }, { RPC_ERR_OPERATION_INVALID, 409 }, { RPC_ERR_INVALID_ARG, 400 }, { RPC_ERR_NO_SUPPORT, 501 },
+		{ RPC_ERR_SYSTEM, 503 } };
+	json_t *json = json_object(), *inside = json_object();
+	unsigned status = 502;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].code == error->code)
+			status = known[i].status;
+	(void)json_object_set_new(inside, "status", json_integer(status));
+	(void)json_object_set_new(inside, "code", json_integer(error->code));
+	(void)json_object_set_new(inside, "message", audit_text(error->message, strlen(error->message)));
+	if (error->code == RPC_ERR_ACCESS_DENIED) {
+		(void)json_object_set_new(inside, "permission", part_of(error->message, "denied: '", "' on "));
+		(void)json_object_set_new(inside, "object", part_of(error->message, "' on ", " (decision "));
+		(void)json_object_set_new(inside, "decision", part_of(error->message, "(decision ", ")"));
+	}
+	(void)json_object_set_new(json, "error", inside);
+	reply_json(request, status, json);
+}
+
+void
+reply_events(struct request *request)
+{
+	request->streams = true;
+	answer(request, 200, "text/event-stream");
+}
+
+void
+request_event(struct request *request, const char *event, const char *data)
+{
+	struct buf *out = &request->events;
+	bool full = buf_len(out) > MAX_EVENTS;
+
+	if (full || buf_add(out, event == NULL ? ":" : "event: ", event == NULL ? 1 : 7) < 0 ||
+	    (event != NULL && (buf_add(out, event, strlen(event)) < 0 || buf_add(out, "\ndata: ", 7) < 0 || buf_add(out, data, strlen(data)) < 0)) ||
+	    buf_add(out, "\n\n", 2) < 0)
+		request->streams = false;	/* it ends behind what there is; the browser comes again */
+	(void)lws_callback_on_writable(request->wsi);
+	web_loop_kick(request->web);
+}
+
+/* ---- libwebsockets: writing ---- */
+
+static int
+add_header(struct lws *wsi, const char *name, const char *value, unsigned char **at, unsigned char *end)
+{
+	return lws_add_http_header_by_name(wsi, (const unsigned char *)name, (const unsigned char *)value, (int)strlen(value), at, end);
+}
+
+static int
+send_head(struct request *request)
+{
+	unsigned char room[LWS_PRE + 4096], *start = room + LWS_PRE, *at = start, *end = room + sizeof(room) - 1;
+	struct lws *wsi = request->wsi;
+	lws_filepos_t length = request->streams ? LWS_ILLEGAL_HTTP_CONTENT_LEN : request->len;
+
+	if (lws_add_http_common_headers(wsi, request->status, request->type, length, &at, end) != 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(fixed_headers) / sizeof(fixed_headers[0]); i++)
+		if (add_header(wsi, fixed_headers[i].name, fixed_headers[i].value, &at, end) != 0)
+			return -1;
+	if (add_header(wsi, "cache-control:", request->forever ? "public, max-age=31536000, immutable" : "no-store", &at, end) != 0 ||
+	    (request->etag != NULL && add_header(wsi, "etag:", request->etag, &at, end) != 0) ||
+	    (request->gzip && (add_header(wsi, "content-encoding:", "gzip", &at, end) != 0 || add_header(wsi, "vary:", "accept-encoding", &at, end) != 0)) ||
+	    (request->cookie[0] != '\0' && add_header(wsi, "set-cookie:", request->cookie, &at, end) != 0) ||
+	    (request->disposition[0] != '\0' && add_header(wsi, "content-disposition:", request->disposition, &at, end) != 0))
+		return -1;
+	request->head_sent = true;
+	return lws_finalize_write_http_header(wsi, start, &at, end);
+}
+
+/* -1: the connection is to be closed. */
+static int
+send_piece(struct request *request, const uint8_t *bytes, size_t len, bool last)
+{
+	static unsigned char room[LWS_PRE + PIECE];
+
+	memcpy(room + LWS_PRE, len == 0 ? (const uint8_t *)"" : bytes, len);
+	return lws_write(request->wsi, room + LWS_PRE, len, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < (int)len ? -1 : 0;
+}
+
+static void
+reset(struct request *request)
+{
+	struct web *web = request->web;
+	struct lws *wsi = request->wsi;
+
+	if (request->gone != NULL)
+		request->gone(request);
+	rpc_call_forget(request->call);
+	json_decref(request->json);
+	free(request->owned);
+	buf_free(&request->body);
+	buf_free(&request->events);
+	memset(request, 0, sizeof(*request));
+	request->web = web;
+	request->wsi = wsi;
+}
+
+static int
+on_writeable(struct request *request)
+{
+	size_t n;
+	bool last;
+
+	if (!request->answered)
+		return 0;
+	if (!request->head_sent) {
+		if (send_head(request) != 0)
+			return -1;
+		(void)lws_callback_on_writable(request->wsi);
+		return 0;
+	}
+	if (request->type != NULL && strcmp(request->type, "text/event-stream") == 0) {
+		n = buf_len(&request->events) < PIECE ? buf_len(&request->events) : PIECE;
+		if (n > 0 && send_piece(request, buf_head(&request->events), n, false) < 0)
+			return -1;
+		buf_drop(&request->events, n);
+		if (buf_len(&request->events) > 0)
+			(void)lws_callback_on_writable(request->wsi);
+		return request->streams || buf_len(&request->events) > 0 ? 0 : -1;
+	}
+	n = request->len - request->sent < PIECE ? request->len - request->sent : PIECE;
+	last = request->sent + n == request->len;
+	if (send_piece(request, request->bytes + request->sent, n, last) < 0)
+		return -1;
+	request->sent += n;
+	if (!last) {
+		(void)lws_callback_on_writable(request->wsi);
+		return 0;
+	}
+	reset(request);
+	return lws_http_transaction_completed(request->wsi) != 0 ? -1 : 0;
+}
+
+/* ---- libwebsockets: reading ---- */
+
+static enum web_method
+method_of(struct lws *wsi)
+{
+	char *path;
+	int len;
+
+	switch (lws_http_get_uri_and_method(wsi, &path, &len)) {
+	case LWSHUMETH_GET:
+		return WEB_GET;
+	case LWSHUMETH_POST:
+		return WEB_POST;
+	case LWSHUMETH_DELETE:
+		return WEB_DELETE;
+	default:
+		return WEB_OTHER_METHOD;
+	}
+}
+
+/* Does a body come? */
+static bool
+has_body(const struct request *request)
+{
+	char length[24];
+
+	return request->method == WEB_POST && (!request_header(request, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length)) || strcmp(length, "0") != 0);
+}
+
+static int
+on_request(struct request *request, struct lws *wsi, const char *path)
+{
+	char encoding[64];
+
+	request->web = lws_context_user(lws_get_context(wsi));
+	request->wsi = wsi;
+	request->method = method_of(wsi);
+	clock_gettime(CLOCK_MONOTONIC, &request->began);
+	if (strlen(path) >= sizeof(request->path)) {
+		reply_error(request, 414, RPC_ERR_INVALID_ARG, "the path is too long");
+		return 0;
+	}
+	memcpy(request->path, path, strlen(path) + 1);
+	/* Where one body ends and the next request begins must not be a matter of opinion. */
+	if (request_header(request, WSI_TOKEN_HTTP_TRANSFER_ENCODING, encoding, sizeof(encoding)) || encoding[0] != '\0') {
+		reply_error(request, 501, RPC_ERR_INVALID_ARG, "transfer encodings are not taken: send a Content-Length");
+		return 0;
+	}
+	if (!has_body(request))
+		route(request);
+	return 0;
+}
+
+static int
+on_body(struct request *request, const void *bytes, size_t len)
+{
+	if (request->answered)
+		return 0;
+	if (buf_len(&request->body) + len > REQUEST_MAX_BODY)
+		request->too_long = true;
+	else if (buf_add(&request->body, bytes, len) < 0)
+		return -1;
+	return 0;
+}
+
+static int
+on_body_complete(struct request *request)
+{
+	if (request->answered)
+		return 0;
+	if (request->too_long)
+		reply_error(request, 413, RPC_ERR_INVALID_ARG, "the body is longer than %u bytes", REQUEST_MAX_BODY);
+	else
+		route(request);
+	return 0;
+}
+
+int
+http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct request *request = user;
+
+	switch (reason) {
+	case LWS_CALLBACK_HTTP:
+		return on_request(request, wsi, in);
+	case LWS_CALLBACK_HTTP_BODY:
+		return on_body(request, in, len);
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+		return on_body_complete(request);
+	case LWS_CALLBACK_HTTP_WRITEABLE:
+		return on_writeable(request);
+	case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
+	case LWS_CALLBACK_CLOSED_HTTP:
+		if (request != NULL && request->web != NULL)
+			reset(request);
+		return 0;
+	case LWS_CALLBACK_WSI_CREATE:
+		((struct web *)lws_context_user(lws_get_context(wsi)))->num_clients++;
+		return 0;
+	case LWS_CALLBACK_WSI_DESTROY:
+		((struct web *)lws_context_user(lws_get_context(wsi)))->num_clients--;
+		return 0;
+	default:
+		/* Not lws_callback_http_dummy: what is not handled here (redirects, files, CGI) is not wanted. */
+		return 0;
+	}
+}

@@ -1,0 +1,390 @@
+/*
+ * main.c: the web front as a process: its links to the other rooms, its listeners, reload and end.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+#include <openssl/x509v3.h>
+
+#include "gateway/auth/sasl.h"
+#include "gateway/auth/tls_context.h"
+#include "gateway/auth/worker.h"
+#include "gateway/core/handover.h"
+#include "gateway/core/log.h"
+#include "virtgate/glob.h"
+#include "web/session.h"
+
+/* ---- small things ---- */
+
+time_t
+web_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+int
+web_token(char token[WEB_TOKEN_LEN + 1])
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	uint8_t bytes[WEB_TOKEN_LEN];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return -1;
+	for (size_t i = 0; i < WEB_TOKEN_LEN; i++)	/* six bits each: 258 */
+		token[i] = letters[bytes[i] & 63];
+	token[WEB_TOKEN_LEN] = '\0';
+	return 0;
+}
+
+bool
+web_same_token(const char *a, const char *b)
+{
+	return strlen(a) == WEB_TOKEN_LEN && strlen(b) == WEB_TOKEN_LEN && CRYPTO_memcmp(a, b, WEB_TOKEN_LEN) == 0;
+}
+
+/* ---- names of this server ---- */
+
+static void
+add_name(struct web *web, const char *name)
+{
+	if (web->num_names < WEB_MAX_NAMES && (web->names[web->num_names] = strdup(name)) != NULL)
+		web->num_names++;
+}
+
+static void
+add_address(struct web *web, const ASN1_OCTET_STRING *ip)
+{
+	char text[INET6_ADDRSTRLEN + 2];
+	int len = ASN1_STRING_length(ip);
+
+	if (len == 4 && inet_ntop(AF_INET, ASN1_STRING_get0_data(ip), text, INET6_ADDRSTRLEN) != NULL) {
+		add_name(web, text);
+	} else if (len == 16) {
+		text[0] = '[';
+		if (inet_ntop(AF_INET6, ASN1_STRING_get0_data(ip), text + 1, INET6_ADDRSTRLEN) != NULL) {
+			(void)strncat(text, "]", 2);
+			add_name(web, text);
+		}
+	}
+}
+
+/* Those in the certificate: a browser that came by another one was warned. */
+static void
+read_names(struct web *web)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(SSL_CTX_get0_certificate(web->tls), NID_subject_alt_name, NULL, NULL);
+
+	while (web->num_names > 0)
+		free(web->names[--web->num_names]);
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+		if (name->type == GEN_DNS && memchr(ASN1_STRING_get0_data(name->d.dNSName), 0, (size_t)ASN1_STRING_length(name->d.dNSName)) == NULL)
+			add_name(web, (const char *)ASN1_STRING_get0_data(name->d.dNSName));
+		else if (name->type == GEN_IPADD)
+			add_address(web, name->d.iPAddress);
+	}
+	GENERAL_NAMES_free(names);
+}
+
+bool
+web_is_our_host(const struct web *web, const char *host)
+{
+	const struct settings_list *list = &web->settings->web_hosts;
+	char name[256];
+	size_t len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+
+	if (len == 0 || len >= sizeof(name) || len > strlen(host) || (host[len] != '\0' && (host[len] != ':' ||
+	    strspn(host + len + 1, "0123456789") != strlen(host + len + 1))))
+		return false;
+	memcpy(name, host, len);
+	name[len] = '\0';
+	for (char *at = name; *at != '\0'; at++)
+		if (*at >= 'A' && *at <= 'Z')
+			*at = (char)(*at - 'A' + 'a');
+	for (size_t i = 0; list->set && i < list->num; i++)
+		if (glob_match(list->items[i], name))
+			return true;
+	for (size_t i = 0; !list->set && i < web->num_names; i++) {
+		/* A wildcard of a certificate is one label. */
+		const char *dot = strncmp(web->names[i], "*.", 2) == 0 ? strchr(name, '.') : NULL;
+
+		if (strcasecmp(web->names[i], name) == 0 || (dot != NULL && dot != name && strcasecmp(web->names[i] + 1, dot) == 0))
+			return true;
+	}
+	return false;
+}
+
+/* ---- the gate ---- */
+
+int
+web_hand_over(struct web *web, const struct vg_identity *identity)
+{
+	static uint8_t body[LINK_MAX_BODY];
+	size_t len = handover_put(body, sizeof(body), identity);
+	int pair[2], status;
+
+	if (web->gate == NULL || len == 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return -1;
+	status = link_send(web->gate, LINK_SESSION, body, len, &pair[1], 1);
+	close(pair[1]);
+	if (status == 0)
+		return pair[0];
+	close(pair[0]);
+	return -1;
+}
+
+static void
+on_gate_message(struct link *link, enum link_type type, const uint8_t *body, size_t len, const int *fds, size_t num_fds, void *arg)
+{
+	(void)link;
+	(void)body;
+	(void)len;
+	(void)arg;
+	for (size_t i = 0; i < num_fds; i++)
+		close(fds[i]);
+	log_error("the gate sent a message of type %d", (int)type);
+}
+
+static void
+on_gate_closed(struct link *link, void *arg)
+{
+	struct web *web = arg;
+
+	link_destroy(link);
+	if (web->gate == link)
+		web->gate = NULL;
+}
+
+static void
+connect_peer(struct web *web, const uint8_t *body, size_t len, const int *fds, size_t num_fds)
+{
+	struct link_peer peer = { PROCESS_NUM_KINDS, 0 };
+
+	if (len == sizeof(peer))
+		memcpy(&peer, body, sizeof(peer));
+	if (num_fds == 1 && peer.kind == PROCESS_GATE) {
+		link_destroy(web->gate);
+		web->gate = link_create(web->base, fds[0], on_gate_message, on_gate_closed, web);
+	} else if (num_fds == 1 && peer.kind == PROCESS_AUDIT) {
+		audit_client_connect(web->audit, fds[0]);
+	} else {
+		for (size_t i = 0; i < num_fds; i++)
+			close(fds[i]);
+	}
+}
+
+/* ---- settings ---- */
+
+static int
+select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *arg)
+{
+	static const unsigned char ours[] = "\x02h2\x08http/1.1";
+
+	(void)ssl;
+	(void)arg;
+	return SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, ours, sizeof(ours) - 1, in, in_len) == OPENSSL_NPN_NEGOTIATED ?
+	    SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* Takes `settings` when it goes well. */
+static int
+use_settings(struct web *web, struct settings *settings, const int files[PROCESS_NUM_FILES], struct vg_error *error)
+{
+	SSL_CTX *tls = tls_context_create(settings, files, error);
+
+	if (tls == NULL)
+		return -1;
+	SSL_CTX_set_alpn_select_cb(tls, select_alpn, NULL);
+	SSL_CTX_free(web->tls);
+	web->tls = tls;
+	web->settings = settings;
+	read_names(web);
+	return 0;
+}
+
+static int
+reload(struct web *web, const int files[PROCESS_NUM_FILES], struct vg_error *error)
+{
+	struct settings *old = web->settings, *settings;
+	char *text = files[FILE_SETTINGS] >= 0 ? process_read_file(files[FILE_SETTINGS], NULL) : NULL;
+	char kept[256];
+
+	if (text == NULL)
+		return vg_fail(error, "%s cannot be read", old->file);
+	settings = settings_parse(text, old->file, error);
+	free(text);
+	if (settings == NULL)
+		return -1;
+	settings_keep(settings, old, kept, sizeof(kept));
+	if (use_settings(web, settings, files, error) < 0) {
+		settings_destroy(settings);
+		return -1;
+	}
+	log_set_level(settings->log_level);
+	settings_destroy(old);
+	/* Who logged in with a certificate may have lost it: it is asked for again. */
+	web_session_end_certificates(web, "logged out: the gateway's settings were read again, log in with your certificate once more");
+	return 0;
+}
+
+static void
+close_files(int files[PROCESS_NUM_FILES])
+{
+	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
+		if (files[i] >= 0)
+			close(files[i]);
+}
+
+static void
+on_reload(struct web *web, const uint8_t *body, size_t len, const int *fds, size_t num_fds)
+{
+	struct vg_error error = { .what = "", .hint = "" };
+	char text[sizeof(error.what) + sizeof(error.hint) + 8] = "";
+	int files[PROCESS_NUM_FILES];
+
+	if (process_reload_files(body, len, fds, num_fds, files) < 0) {
+		(void)snprintf(text, sizeof(text), "the reload message is damaged");
+	} else {
+		if (reload(web, files, &error) < 0)
+			(void)snprintf(text, sizeof(text), "%s%s%s", error.what, error.hint[0] == '\0' ? "" : "; ", error.hint);
+		close_files(files);
+	}
+	(void)link_send(web->parent, LINK_RELOADED, text, strlen(text), NULL, 0);
+}
+
+static void
+on_parent_message(struct link *link, enum link_type type, const uint8_t *body, size_t len, const int *fds, size_t num_fds, void *arg)
+{
+	struct web *web = arg;
+
+	(void)link;
+	if (type == LINK_PEER) {
+		connect_peer(web, body, len, fds, num_fds);
+		return;
+	}
+	if (type == LINK_RELOAD) {
+		on_reload(web, body, len, fds, num_fds);
+		return;
+	}
+	for (size_t i = 0; i < num_fds; i++)
+		close(fds[i]);
+	if (type == LINK_STOP) {
+		web_session_end_everybody(web, "the gateway stops");
+		(void)event_base_loopexit(web->base, &(struct timeval){ .tv_usec = 100000 });
+	}
+}
+
+static void
+on_parent_closed(struct link *link, void *arg)
+{
+	(void)link;
+	(void)arg;
+	_exit(1);
+}
+
+/* ---- listeners and time ---- */
+
+static void
+on_accept(evutil_socket_t listener, short what, void *arg)
+{
+	struct web *web = arg;
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)what;
+	if (fd < 0)
+		return;
+	if (web->num_clients >= (unsigned)web->settings->max_clients)
+		close(fd);
+	else
+		web_loop_adopt(web, fd);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	web_session_tick(arg);
+}
+
+__attribute__((noreturn)) static void
+fail(struct web *web, const struct vg_error *error)
+{
+	char text[sizeof(error->what) + sizeof(error->hint) + 4];
+
+	(void)snprintf(text, sizeof(text), "%s%s%s", error->what, error->hint[0] == '\0' ? "" : "; ", error->hint);
+	if (link_send(web->parent, LINK_FAILED, text, strlen(text), NULL, 0) == 0)
+		(void)event_base_loop(web->base, EVLOOP_NONBLOCK);
+	log_fatal("%s", text);
+}
+
+static int
+start_listeners(struct web *web, struct vg_error *error)
+{
+	for (unsigned i = 0; i < web->process->num_listeners; i++) {
+		web->accepting[i] = event_new(web->base, web->process->listeners[i].fd, EV_READ | EV_PERSIST, on_accept, web);
+		if (web->accepting[i] == NULL || event_add(web->accepting[i], NULL) < 0)
+			return vg_fail(error, "out of memory");
+	}
+	return 0;
+}
+
+/* Passwords may be wanted and not possible: certificates still are. */
+static void
+warn_of_sasl(void)
+{
+	const struct sasl_rules rules = { .encrypted = true, .external_ssf = 256 };
+	struct sasl_session *session = sasl_session_create(&rules);
+
+	if (session == NULL || !sasl_session_offers(session, "PLAIN", 5))
+		log_warn("auth_web = \"sasl\", but cyrus-sasl does not offer PLAIN (mech_list of libvirt.conf, libsasl2-modules): browsers need a certificate");
+	sasl_session_destroy(session);
+}
+
+void
+web_main(struct process *process)
+{
+	static struct web web;
+	static const struct timeval second = { 1, 0 };
+	struct vg_error error = { .what = "out of memory", .hint = "" };
+
+	process_start(process);
+	web.process = process;
+	LIST_INIT(&web.sessions);
+	web.base = event_base_new();
+	web.parent = web.base == NULL ? NULL : link_create(web.base, process->parent_fd, on_parent_message, on_parent_closed, &web);
+	if (web.parent == NULL)
+		log_fatal("cannot start: %s", strerror(errno));
+	if (use_settings(&web, process->settings, process->files, &error) < 0)
+		fail(&web, &error);
+	close_files(process->files);
+	if (web.settings->auth_web == AUTH_SASL) {
+		if (sasl_library_start(web.settings->sasl_conf_dir, &error) < 0)
+			fail(&web, &error);
+		warn_of_sasl();
+	}
+	web.audit = audit_client_create(web.base);
+	web.worker = worker_create(web.base);
+	web.tick = event_new(web.base, -1, EV_PERSIST, on_tick, &web);
+	if (web.audit == NULL || web.worker == NULL || web.tick == NULL || event_add(web.tick, &second) < 0 || web_loop_start(&web, &error) < 0 ||
+	    start_listeners(&web, &error) < 0)
+		fail(&web, &error);
+	if (link_send(web.parent, LINK_READY, NULL, 0, NULL, 0) < 0)
+		log_fatal("cannot tell the parent: %s", strerror(errno));
+	(void)event_base_dispatch(web.base);
+	web_loop_stop(&web);
+	exit(0);
+}
