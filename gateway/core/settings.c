@@ -300,6 +300,25 @@ place(const config_t *config, const char *file, const char *key, char *buf, size
 	return buf;
 }
 
+static int
+check_ports_differ(const config_t *config, const struct settings *settings, struct vg_error *error)
+{
+	const struct { bool listens; const char *key, *port; } ports[] = {
+		{ settings->listen_tls, "tls_port", settings->tls_port }, { settings->listen_tcp, "tcp_port", settings->tcp_port },
+		{ settings->listen_vnc, "vnc_port", settings->vnc_port }, { settings->listen_web, "web_port", settings->web_port },
+	};
+	char at[512];
+
+	for (size_t i = 1; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		for (size_t j = 0; j < i; j++) {
+			if (ports[i].listens && ports[j].listens && strcmp(ports[i].port, "0") != 0 && strcmp(ports[i].port, ports[j].port) == 0)
+				return vg_fail(error, "%s: %s and %s are both %s", place(config, settings->file, ports[i].key, at, sizeof(at)),
+				    ports[j].key, ports[i].key, ports[i].port);
+		}
+	}
+	return 0;
+}
+
 /* Values that must agree, and those that are never right. */
 static int
 check_together(const config_t *config, const struct settings *settings, struct vg_error *error)
@@ -322,17 +341,8 @@ check_together(const config_t *config, const struct settings *settings, struct v
 		(void)vg_fail(error, "%s: nothing to listen on", place(config, file, "listen_tls", at, sizeof(at)));
 		return vg_hint(error, "one of listen_tls, listen_tcp, listen_unix, listen_vnc, listen_web must be 1");
 	}
-	if (settings->listen_tls && settings->listen_tcp && strcmp(settings->tls_port, "0") != 0 &&
-	    strcmp(settings->tls_port, settings->tcp_port) == 0) {
-		return vg_fail(error, "%s: tls_port and tcp_port are both %s",
-		    place(config, file, "tcp_port", at, sizeof(at)), settings->tcp_port);
-	}
-	if (settings->listen_vnc && strcmp(settings->vnc_port, "0") != 0 &&
-	    ((settings->listen_tls && strcmp(settings->vnc_port, settings->tls_port) == 0) ||
-	    (settings->listen_tcp && strcmp(settings->vnc_port, settings->tcp_port) == 0))) {
-		return vg_fail(error, "%s: vnc_port %s is another listener's",
-		    place(config, file, "vnc_port", at, sizeof(at)), settings->vnc_port);
-	}
+	if (check_ports_differ(config, settings, error) < 0)
+		return -1;
 	if (settings->audit_sinks.num > SETTINGS_MAX_SINKS)
 		return vg_fail(error, "%s: audit_sinks has %zu sinks, at most %d are possible",
 		    place(config, file, "audit_sinks", at, sizeof(at)), settings->audit_sinks.num, SETTINGS_MAX_SINKS);

@@ -1,6 +1,7 @@
 """The browser's port: who gets in, what he sees and does, and how it ends. The browser here is a few lines of Python; a real one is in tests/browser."""
 import json
 import re
+import socket
 import ssl
 import struct
 import time
@@ -314,6 +315,21 @@ def test_revoked_right_ends_a_running_console(own_gateway, users, libvirtd, seri
     refused = WebSocket(alice, "/console", ["binary", "ticket." + alice.post(f"/guests/{GUEST_UUID}/console", {"mode": "input"}).json["ticket"]])
     with pytest.raises(LabError, match="access denied: 'domain:open_graphics'"):
         refused.open()
+
+
+def test_I6_what_the_browser_has_opens_nothing_at_libvirts_port(gateway, authority):
+    """No TLS session of one port is taken up at another, and a cookie or token says nothing there."""
+    alice = person(gateway, "alice")
+    stream = alice.connect()
+    assert stream.session is None or not stream.session.has_ticket
+    certified = Browser(gateway, pki=f"{authority.clients}/alice")
+    with socket.create_connection(("127.0.0.1", gateway.ports["tls"]), timeout=20) as plain, \
+            certified.context.wrap_socket(plain, server_hostname="localhost") as other:
+        assert other.recv(1) == b"\1" and not other.session_reused
+        other.sendall(f"GET /me HTTP/1.1\r\nHost: localhost\r\nCookie: {alice.cookie}\r\nX-Auth-Token: {alice.token}\r\n\r\n".encode())
+        with pytest.raises((ConnectionError, ssl.SSLError, EOFError)):
+            if other.recv(1) == b"":
+                raise EOFError
 
 
 def test_http2(gateway):
