@@ -316,6 +316,8 @@ on_writeable(struct request *request)
 		(void)lws_callback_on_writable(request->wsi);
 		return 0;
 	}
+	if (request->closes)
+		return -1;
 	reset(request);
 	return lws_http_transaction_completed(request->wsi) != 0 ? -1 : 0;
 }
@@ -340,35 +342,48 @@ method_of(struct lws *wsi)
 	}
 }
 
-/* Does a body come? */
-static bool
-has_body(const struct request *request)
+/*
+ * Where one body ends and the next request begins must not be a matter of opinion (RFC 9112, 6.3): a length is digits and
+ * nothing else, there is one, and only what has a body has it. NULL, or what is wrong.
+ */
+static const char *
+wrong_body(const struct request *request, bool *comes)
 {
-	char length[24];
+	char text[24];
 
-	return request->method == WEB_POST && (!request_header(request, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length)) || strcmp(length, "0") != 0);
+	*comes = request->method == WEB_POST;
+	if (lws_hdr_total_length(request->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
+		return "transfer encodings are not taken: send a Content-Length";
+	if (lws_hdr_total_length(request->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0)
+		return NULL;
+	/* Two headers come as one text with a comma in it. */
+	if (!request_header(request, WSI_TOKEN_HTTP_CONTENT_LENGTH, text, sizeof(text)) || strspn(text, "0123456789") != strlen(text) || strlen(text) > 12)
+		return "the Content-Length is no length";
+	if (strspn(text, "0") == strlen(text))
+		*comes = false;
+	else if (!*comes)
+		return "only a POST has a body";
+	return NULL;
 }
 
 static int
 on_request(struct request *request, struct lws *wsi, const char *path)
 {
-	char encoding[64];
+	const char *wrong;
+	bool comes;
 
 	request->web = lws_context_user(lws_get_context(wsi));
 	request->wsi = wsi;
 	request->method = method_of(wsi);
 	clock_gettime(CLOCK_MONOTONIC, &request->began);
-	if (strlen(path) >= sizeof(request->path)) {
-		reply_error(request, 414, RPC_ERR_INVALID_ARG, "the path is too long");
+	wrong = wrong_body(request, &comes);
+	if (wrong != NULL || strlen(path) >= sizeof(request->path)) {
+		request->closes = true;
+		reply_error(request, wrong != NULL ? 400 : 414, RPC_ERR_INVALID_ARG, "%s", wrong != NULL ? wrong : "the path is too long");
 		return 0;
 	}
 	memcpy(request->path, path, strlen(path) + 1);
-	/* Where one body ends and the next request begins must not be a matter of opinion. */
-	if (request_header(request, WSI_TOKEN_HTTP_TRANSFER_ENCODING, encoding, sizeof(encoding)) || encoding[0] != '\0') {
-		reply_error(request, 501, RPC_ERR_INVALID_ARG, "transfer encodings are not taken: send a Content-Length");
-		return 0;
-	}
-	if (!has_body(request))
+	if (!comes)
 		route(request);
 	return 0;
 }
@@ -376,8 +391,14 @@ on_request(struct request *request, struct lws *wsi, const char *path)
 static int
 on_body(struct request *request, const void *bytes, size_t len)
 {
+	struct timespec now;
+
 	if (request->answered)
 		return 0;
+	/* libwebsockets counts anew with each piece: who sends a byte now and then could stay for hours. */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec - request->began.tv_sec > REQUEST_MAX_SECONDS)
+		return -1;
 	if (buf_len(&request->body) + len > REQUEST_MAX_BODY)
 		request->too_long = true;
 	else if (buf_add(&request->body, bytes, len) < 0)

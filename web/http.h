@@ -13,6 +13,7 @@
 enum web_method { WEB_GET, WEB_POST, WEB_DELETE, WEB_OTHER_METHOD };
 
 #define REQUEST_MAX_BODY	(64u * 1024u)
+#define REQUEST_MAX_SECONDS	30	/* from the end of its headers to the end of its body */
 #define REQUEST_MAX_SEGMENTS	2
 
 struct request {
@@ -23,6 +24,7 @@ struct request {
 	char segments[REQUEST_MAX_SEGMENTS][64];	/* what stood for the stars of its route */
 	struct buf body;
 	bool too_long;
+	bool closes;			/* the connection ends with the answer: where this request ends is a matter of opinion */
 	struct web_session *session;	/* of its cookie; NULL: nobody is logged in */
 	struct rpc_call *call;		/* that it waits for: forgotten when it goes */
 	void (*gone)(struct request *request);	/* a handler that waits otherwise: the request goes */

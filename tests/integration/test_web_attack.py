@@ -1,0 +1,226 @@
+"""The browser's port under attack: requests that two readers could read differently, that are too large, too slow, too many, or deep."""
+import http.client
+import socket
+import ssl
+import time
+
+import pytest
+
+from conftest import PASSWORDS, policy_with_realms
+from lab.gateway import SaslUsers
+from lab.process import wait_until
+from lab.web import Browser, Closed, WebSocket
+from screens import with_consoles
+
+SILENCE = 1.5    # seconds without a byte after which no further answer is expected
+INNER = b"GET /api/v1/inner HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def users(scratch):
+    return SaslUsers(scratch, name="sasl-web-attack", passwords=PASSWORDS, mechanisms="plain")
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway, users):
+    return make_gateway("web-attack", policy=with_consoles(policy_with_realms()), sasl=users, listen_web=True, web_port="0")
+
+
+def person(gateway, name="alice"):
+    return Browser(gateway).login(name, PASSWORDS[name])
+
+
+def still_serves(gateway):
+    begun = time.monotonic()
+    assert Browser(gateway).get("/me").status == 401
+    assert time.monotonic() - begun < 5
+
+
+def everything(stream, silence=SILENCE):
+    """All that comes until the other end closes or is silent: (bytes, whether it closed)."""
+    stream.settimeout(silence)
+    data = b""
+    try:
+        while True:
+            piece = stream.recv(65536)
+            if not piece:
+                return data, True
+            data += piece
+    except TimeoutError:
+        return data, False
+    except (ConnectionError, ssl.SSLError):
+        return data, True
+
+
+def raw(gateway, request):
+    stream = Browser(gateway).connect()
+    try:
+        stream.sendall(request)
+        return everything(stream)
+    except (ConnectionError, ssl.SSLError):
+        return b"", True
+    finally:
+        stream.close()
+
+
+def request(gateway, *headers, method="POST", path="/api/v1/login", body=b""):
+    port = gateway.ports["web"]
+    lines = [f"{method} {path} HTTP/1.1", f"Host: localhost:{port}", f"Origin: https://localhost:{port}", *headers]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+# ---- where does a request end? ----
+
+@pytest.mark.parametrize("headers", [
+    ["Transfer-Encoding: chunked"], ["Transfer-Encoding: chunked", "Content-Length: 5"], ["Content-Length: 5", "Transfer-Encoding: chunked"],
+    ["Transfer-Encoding: xchunked"], ["Transfer-Encoding: identity"], ["Transfer-Encoding:\tchunked"]], ids=str)
+def test_I72_transfer_encodings_are_no_hiding_place(gateway, headers):
+    """What stands behind such a request is never read as one of its own."""
+    answers, _ = raw(gateway, request(gateway, *headers, body=b"0\r\n\r\n" + INNER))
+    assert answers.count(b"HTTP/1.1 ") <= 1 and b" 200 " not in answers and b" 404 " not in answers, answers
+
+
+@pytest.mark.parametrize("headers", [
+    ["Content-Length: 0", f"Content-Length: {len(INNER)}"], [f"Content-Length: {len(INNER)}", "Content-Length: 0"], ["Content-Length: -1"],
+    ["Content-Length: +0"], ["Content-Length: 0, 0"], ["Content-Length: 0x0"], ["Content-Length: 0e1"], ["Content-Length: 18446744073709551616"],
+    ["Content-Length: 99999999999999999999999"], ["Content-Length : 0"], ["Content-Length:"], ["X: y", " Content-Length: 0"]], ids=str)
+def test_I72_lengths_are_of_one_opinion(gateway, headers):
+    answers, _ = raw(gateway, request(gateway, *headers, body=INNER))
+    assert answers.count(b"HTTP/1.1 ") <= 1 and b" 404 " not in answers, answers
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "HEAD", "OPTIONS"])
+def test_I72_what_has_no_body_hides_no_request(gateway, method):
+    answers, _ = raw(gateway, request(gateway, f"Content-Length: {len(INNER)}", method=method, path="/api/v1/me", body=INNER))
+    assert answers.count(b"HTTP/1.1 ") <= 1 and b" 404 " not in answers, answers
+
+
+@pytest.mark.parametrize("text", [
+    b"GET /api/v1/me HTTP/1.1\nHost: evil.example\n\n", b"GET /api/v1/me HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n\r\n",
+    b"GET https://evil.example/api/v1/me HTTP/1.1\r\nHost: evil.example\r\n\r\n", b"GET /api/v1/me HTTP/1.1\r\n\r\n", b"GET /api/v1/me HTTP/1.0\r\n\r\n",
+    b"GET /api/v1/me HTTP/9.9\r\nHost: evil.example\r\n\r\n", b"GET /api/v1/me\r\n\r\n", b"\0" * 4096, b"\r\n" * 2000, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n", b"TRACE / HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    b"GET /api/v1/me HTTP/1.1\r\nHost: localhost@evil.example\r\n\r\n", b"GET /api/v1/me HTTP/1.1\r\nHost: local\0host\r\n\r\n"], ids=lambda text: repr(text[:60]))
+def test_I66_only_our_own_name_is_answered(gateway, text):
+    """No answer but a refusal, and none that sends the browser elsewhere."""
+    answers, _ = raw(gateway, text)
+    assert b" 200 " not in answers and b" 401 " not in answers and b"location:" not in answers.lower(), answers
+    still_serves(gateway)
+
+
+# ---- too much, too slow, too deep ----
+
+@pytest.mark.parametrize("headers, path", [
+    (["X-Long: " + "a" * 20_000], "/api/v1/me"), ([f"X-{i}: {i}" for i in range(2000)], "/api/v1/me"), (["Cookie: " + "a=b; " * 3000], "/api/v1/me"),
+    ([], "/" + "a" * 20_000), ([], "/" + "a/" * 5000), ([], "/api/v1/audit?" + "a=b&" * 4000), (["X" * 20_000 + ": y"], "/api/v1/me")],
+    ids=["long", "many", "cookies", "path", "segments", "query", "name"])
+def test_headers_are_bounded(gateway, headers, path):
+    answers, _ = raw(gateway, request(gateway, *headers, method="GET", path=path))
+    assert b" 200 " not in answers
+    still_serves(gateway)
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET /api/v1/me HT", b"POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n{"],
+                         ids=["nothing", "header", "body"])
+def test_slow_requests_are_ended(gateway, begin):
+    """One byte a second is no request; others do not wait for it."""
+    stream = Browser(gateway).connect()
+    stream.sendall(begin)
+    begun = time.monotonic()
+    closed = False
+    while not closed and time.monotonic() - begun < 75:
+        if begin:
+            try:
+                stream.sendall(b"x")
+            except (ConnectionError, ssl.SSLError):
+                break
+        _, closed = everything(stream, 1)
+        if time.monotonic() - begun < 3:
+            still_serves(gateway)
+    assert time.monotonic() - begun < 75, "it holds its connection for ever"
+
+
+def test_a_handshake_that_never_comes_is_ended(gateway):
+    with socket.create_connection(("127.0.0.1", gateway.ports["web"]), timeout=40) as plain:
+        plain.sendall(b"\x16\x03\x01")
+        begun = time.monotonic()
+        try:
+            assert plain.recv(100) == b"" or plain.recv(100) == b""
+        except ConnectionError:
+            pass
+        assert time.monotonic() - begun < 35
+    still_serves(gateway)
+
+
+def test_idle_connections_are_in_nobodys_way(gateway):
+    idle = [socket.create_connection(("127.0.0.1", gateway.ports["web"])) for _ in range(300)]
+    try:
+        alice = person(gateway)
+        assert alice.guests()
+    finally:
+        for one in idle:
+            one.close()
+
+
+@pytest.mark.parametrize("body", [
+    b"[" * 60_000, b'{"a":' * 10_000 + b"1" + b"}" * 10_000, b'{"permission":1e99999}', b'{"permission":' + b"9" * 60_000 + b"}",
+    b'{"user":"alice\\u0000","permission":"domain:start","object":"*"}', b'{"permission":"\xff\xfe"}', b'{"permission":"\\ud800"}', b"\xef\xbb\xbf{}",
+    b'{"permission":["domain:start"]}', b'{"permission":"domain:start","object":{"a":1}}', b'{"verb":"kill","id":"1"}', b'{"explain":"yes"}',
+    b"{" + b",".join(b'"k%d":1' % i for i in range(6000)) + b"}"], ids=lambda body: repr(body[:25]))
+def test_json_bombs(gateway, body):
+    alice = person(gateway)
+    begun = time.monotonic()
+    answer = alice.ask("POST", "/policy/can", body=body)
+    assert 400 <= answer.status < 600 and answer.status != 500 and answer.json["error"]["message"], answer
+    assert time.monotonic() - begun < 3
+    assert alice.get("/guests").status == 200, "the log-in is as it was"
+
+
+@pytest.mark.parametrize("query", ["limit=-1", "limit=99999999999999999999", "since=%00", "since=%0d%0aSet-Cookie:%20a=b", "user=" + "a" * 2000, "before=x",
+                                   "limit=1&limit=500", "format=%ff%fe"])
+def test_queries_are_only_questions(gateway, query):
+    admin = person(gateway, "admin")
+    for path in ("/audit", "/audit/export"):
+        try:
+            answer = admin.get(f"{path}?{query}")
+        except (ConnectionError, http.client.BadStatusLine):
+            continue    # no answer at all is one too: a NUL in it
+        assert answer.status in (200, 400, 403, 404, 414, 501, 502) and "set-cookie" not in answer.headers, answer
+
+
+# ---- what is over is over ----
+
+@pytest.mark.parametrize("end", ["logout", "everywhere", "idle"])
+def test_I66_a_cookie_is_worth_nothing_afterwards(own_gateway, users, end):
+    gateway = own_gateway(sasl=users, listen_web=True, web_port="0", **({"web_idle_seconds": 30} if end == "idle" else {}))
+    alice = person(gateway)
+    events = alice.events()
+    if end == "idle":
+        begun = time.monotonic()
+        for name, data in events:
+            if name == "end":
+                break
+        assert time.monotonic() - begun < 75 and "nothing was done" in data["reason"]
+    else:
+        assert alice.post("/logout", {"everywhere": end == "everywhere"}).status == 200
+    for path in ("/guests", "/me", "/sessions", "/audit", "/events"):
+        assert alice.get(path).status == 401, path
+    assert alice.post("/policy/can", {"permission": "domain:start", "object": "*"}).status == 401
+
+
+def test_one_persons_token_does_not_fit_anothers_cookie(gateway):
+    alice, bob = person(gateway), person(gateway, "bob")
+    assert alice.post("/logout", headers={"X-Auth-Token": bob.token}).status == 403
+    assert alice.post("/logout", headers={"Cookie": bob.cookie}).status == 403
+    assert alice.get("/guests", headers={"Cookie": alice.cookie + "x"}).status == 401
+    assert alice.get("/guests", headers={"Cookie": "x" + alice.cookie}).status == 401
+    assert alice.get("/guests").status == bob.get("/guests").status == 200
+
+
+def test_many_sockets_without_a_ticket_cost_nothing(gateway):
+    alice = person(gateway)
+    for _ in range(50):
+        assert WebSocket(alice, "/console", ["binary", "ticket." + "A" * 43]).closed()[0] == 4401
+    with pytest.raises((Closed, Exception)):
+        WebSocket(alice, "/api/v1/me", ["binary"])
+    wait_until(lambda: alice.get("/guests").status == 200, "the log-in to be as it was", 5)
