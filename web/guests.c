@@ -17,7 +17,7 @@
 #define MAX_GUESTS	10000u
 #define MAY_AT_ONCE	500u	/* objects in one question */
 #define SETTLE_MS	150	/* after an event, before the list is made anew: they come in groups */
-#define OLD_SECONDS	30	/* without an event */
+#define OLD_SECONDS	10	/* without an event */
 
 /* virConnectListAllDomainsFlags, libvirt-domain.h */
 enum { LIST_ALL = 0, LIST_PERSISTENT = 1 << 2, LIST_AUTOSTART = 1 << 10 };

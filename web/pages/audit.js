@@ -7,6 +7,7 @@ import { FILTERS, parseFilters, toFragment, toQuery } from './filters.js';
 import { dateTime, micros } from './time.js';
 
 const PAGE = 100;
+const STATE_EVERY = 2000;	// ms, while it is being checked
 const RESULT = { ok: 'good', error: 'warn', denied: 'bad', unknown: 'warn' };
 
 function objectText(object) {
@@ -20,12 +21,12 @@ function resultTag(record) {
 }
 
 export function outOfBand(record) {
-	return /^(outband|out_of_band)\b/.test(record.event || '') || record.source?.via === 'out-of-band';
+	return /^outside\./.test(record.event || '');
 }
 
 function row(record) {
 	return h('tr', {}, h('td', { class: 'mono', 'data-label': 'Time' }, dateTime(record.time)),
-		h('td', { 'data-label': 'Who' }, record.user?.name ?? '', outOfBand(record) ? h('span', { class: 'tag bad' }, 'out of band') : null),
+		h('td', { 'data-label': 'Who' }, record.user?.name ?? '', outOfBand(record) ? h('span', { class: 'tag bad' }, 'outside') : null),
 		h('td', { 'data-label': 'What' }, h('a', { href: `#/audit/${encodeURIComponent(record.op || record.seq)}` }, record.event || record.code)),
 		h('td', { 'data-label': 'Object' }, objectText(record.object)), h('td', { 'data-label': 'Result' }, resultTag(record)));
 }
@@ -37,8 +38,10 @@ async function showState(box) {
 			fill(box, h('p', { class: 'note good' }, `The chain is whole: ${state.records} records, checked ${dateTime(state.checked_at)}.`));
 		else if (state.state === 'broken')
 			fill(box, h('p', { class: 'note bad' }, `The chain is BROKEN at record ${state.first_bad}: ${state.why}`));
-		else
+		else {
 			fill(box, h('p', { class: 'note' }, 'The chain is being checked …'));
+			setTimeout(() => { if (box.isConnected) showState(box); }, STATE_EVERY);
+		}
 	} catch (error) {
 		fill(box, h('p', { class: 'note warn' }, `State of the chain: ${describe(error)}`));
 	}

@@ -38,7 +38,7 @@ function drawTabs(current) {
 
 class Console {
 	constructor(uuid) {
-		Object.assign(this, { uuid, name: '', rfb: null, socket: null, closed: false, retries: 0, bytes: 0, keyAt: 0, latency: 0, clipboard: '' });
+		Object.assign(this, { uuid, name: '', rfb: null, socket: null, closed: false, retries: 0, bytes: 0, keyAt: 0, latency: 0 });
 		this.view = h('div', { class: 'view', tabindex: '-1' });
 		this.banner = h('div', { class: 'note warn', hidden: true }, 'You only watch: keys, pointer and clipboard do not reach the guest.');
 		this.notice = h('div', { role: 'alert' });
@@ -88,7 +88,6 @@ class Console {
 		socket.addEventListener('close', (event) => { if (this.socket === socket) this.ended(event); });
 		rfb.addEventListener('connect', () => { this.retries = 0; this.say(''); rfb.focus(); });
 		rfb.addEventListener('securityfailure', (event) => { this.refused = event.detail.reason; });
-		rfb.addEventListener('clipboard', (event) => { this.clipboard = event.detail.text; });
 		this.drawTools();
 	}
 
@@ -142,7 +141,6 @@ class Console {
 			input && h('button', { onclick: () => { this.rfb?.sendCtrlAltDel(); this.rfb?.focus(); } }, 'Ctrl+Alt+Del'), input && keys, scale,
 			h('button', { onclick: () => this.view.requestFullscreen().then(() => this.rfb?.focus()).catch(() => toast('The browser refused full screen.', true)) }, 'Full screen'),
 			input && h('button', { onclick: () => this.paste() }, 'Paste'),
-			input && h('button', { onclick: () => this.copy() }, 'Copy'),
 			h('button', { onclick: () => { this.close(); location.hash = '#/guests'; } }, 'Close'), this.quality);
 	}
 
@@ -152,15 +150,6 @@ class Console {
 			toast('The text is on the guest’s clipboard.');
 		} catch {
 			toast('The browser did not give its clipboard.', true);
-		}
-	}
-
-	async copy() {
-		try {
-			await navigator.clipboard.writeText(this.clipboard);
-			toast(this.clipboard ? 'The guest’s text is on your clipboard.' : 'The guest has put nothing on its clipboard.');
-		} catch {
-			toast('The browser did not take the text.', true);
 		}
 	}
 

@@ -1,0 +1,76 @@
+// What the scenarios share: Debian's Chromium by playwright-core, pictures of pages, and words to standard output for the test that started this.
+// The one argument is JSON: { url, modules, artefacts, ... }.
+import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+export const given = JSON.parse(process.argv[2]);
+const { chromium } = createRequire(join(given.modules, 'x.js'))('playwright-core');
+
+export function say(word, value) {
+	console.log(JSON.stringify({ word, value }));
+}
+
+// One person's browser. Its page fails the scenario when a script does, or when anything is asked of another server.
+export async function person(browser, options = {}) {
+	const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1200, height: 800 }, ...options });
+	const page = await context.newPage();
+	page.on('pageerror', (error) => { throw error; });
+	page.on('request', (request) => {
+		const url = request.url();
+		if (!url.startsWith(given.url) && !url.startsWith(given.url.replace('https', 'wss')) && !url.startsWith('data:') && !url.startsWith('blob:'))
+			throw new Error(`asked of another server: ${url}`);
+	});
+	page.on('console', (message) => { if (/Content Security Policy/.test(message.text())) throw new Error(message.text()); });
+	await page.goto(given.url + '/');
+	return page;
+}
+
+export async function logIn(page, user, password) {
+	await page.getByLabel('User').fill(user);
+	await page.getByLabel('Password').fill(password);
+	await page.getByRole('button', { name: 'Log in', exact: true }).click();
+	await page.getByRole('navigation', { name: 'Pages' }).waitFor();
+}
+
+export async function picture(page, name) {
+	mkdirSync(given.artefacts, { recursive: true });
+	await page.screenshot({ path: join(given.artefacts, `page-${name}.png`) });
+}
+
+export function go(page, route) {
+	return page.evaluate((hash) => { location.hash = hash; }, route);
+}
+
+// A picture of every page, also dark and as wide as a telephone.
+export async function pictures(page, name) {
+	await picture(page, name);
+	await page.emulateMedia({ colorScheme: 'dark' });
+	await picture(page, `${name}-dark`);
+	await page.emulateMedia({ colorScheme: 'light' });
+	const size = page.viewportSize();
+	await page.setViewportSize({ width: 390, height: 800 });
+	const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+	await picture(page, `${name}-phone`);
+	if (wide)
+		throw new Error(`${name}: wider than a telephone`);
+	await page.setViewportSize(size);
+}
+
+export async function scenario(run) {
+	const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: ['--no-sandbox', '--disable-gpu', '--disable-quic',
+		'--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
+	let code = 0;
+	process.on('uncaughtException', (error) => { console.error(error); process.exit(1); });
+	try {
+		await run(browser);
+	} catch (error) {
+		console.error(error);
+		for (const context of browser.contexts())
+			for (const page of context.pages())
+				await picture(page, 'failed').catch(() => {});
+		code = 1;
+	}
+	await browser.close();
+	process.exit(code);
+}

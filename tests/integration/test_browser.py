@@ -1,0 +1,140 @@
+"""The pages in Debian's Chromium, driven by playwright: tests/browser has what people do there. Pictures of every page are kept in build/artefacts."""
+import json
+import os
+import queue
+import subprocess
+import threading
+import time
+
+import libvirt
+import pytest
+
+from conftest import PASSWORDS, TOP, policy_with_realms
+from lab.gateway import SaslUsers, find_build
+from lab.process import LabError, wait_until
+from screens import GUEST, GUEST_UUID, said, with_consoles
+
+MODULES = f"{find_build(TOP)}/web/npm/node_modules"
+WORDS = {**PASSWORDS, "carol": "carol's word"}
+
+pytestmark = pytest.mark.skipif(not os.path.exists("/usr/bin/chromium") or not os.path.isdir(MODULES), reason="there is no Chromium, or virtgate was built without its pages")
+
+
+class Scenario:
+    """One of tests/browser, running: what it says, word by word."""
+
+    def __init__(self, name, gateway, **given):
+        given = {"url": f"https://localhost:{gateway.ports['web']}", "modules": MODULES, "artefacts": f"{TOP}/build/artefacts", **given}
+        self.name, self.words, self.errors = name, queue.Queue(), []
+        self.process = subprocess.Popen(["node", f"{TOP}/tests/browser/{name}.mjs", json.dumps(given)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True)
+        self.reader.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.words.put(json.loads(line))
+        self.words.put(None)
+
+    def wait(self, word, seconds=60):
+        """The value that came with the word."""
+        while True:
+            got = self.words.get(timeout=seconds)
+            if got is None:
+                self.reader.join(5)
+                raise LabError(f"{self.name} ended before '{word}':\n{''.join(self.errors)}")
+            if got["word"] == word:
+                return got.get("value")
+
+    def go_on(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self):
+        code = self.process.wait(timeout=60)
+        self.reader.join(5)
+        assert code == 0, "".join(self.errors)
+
+
+@pytest.fixture(scope="module")
+def users(scratch):
+    return SaslUsers(scratch, name="sasl-browser", passwords=WORDS, mechanisms="plain scram-sha-256")
+
+
+def start(make, libvirtd, users, name=None, **more):
+    args = () if name is None else (name,)
+    return make(*args, policy=with_consoles(policy_with_realms()), sasl=users, listen_web=True, web_port="0", allowed_uris=[libvirtd.qemu_uri], **more)
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway, libvirtd, users, serial):
+    return start(make_gateway, libvirtd, users, "browser")
+
+
+@pytest.fixture
+def off(libvirtd):
+    """A guest that is off."""
+    xml = "<domain type='qemu'><name>web-off</name><memory unit='MiB'>32</memory><os><type arch='x86_64'>hvm</type></os></domain>"
+    with libvirt.open(libvirtd.direct(libvirtd.qemu_uri)) as connection:
+        guest = connection.defineXML(xml)
+        yield guest
+        if guest.isActive():
+            guest.destroy()
+        guest.undefine()
+
+
+def test_an_operators_day(gateway, libvirtd, serial, off):
+    with Scenario("operator", gateway, password=WORDS["alice"], guest=GUEST, uuid=GUEST_UUID, off="web-off") as day:
+        assert set(day.wait("guests")) == {GUEST, "web-off"}
+        day.wait("started")
+        screen = day.wait("screen")
+        assert (screen["width"], screen["height"]) == (720, 400)
+        before = len(said(serial))
+        day.wait("typed")
+        wait_until(lambda: 0x1e in said(serial)[before:], "the key to reach the guest", 20)
+        day.wait("logged out")
+        day.end()
+    for wanted in ({"call": "domain_create_with_flags"}, {"call": "domain_destroy_flags"}, {"event": "console.open"}, {"event": "console.close"},
+                   {"event": "session.login"}):
+        record = gateway.wait_audit(user__name="alice", **wanted)[-1]
+        assert record["source"]["via"] == "web", record
+
+
+def test_who_may_only_look(own_gateway, libvirtd, users, serial):
+    gateway = start(own_gateway, libvirtd, users)
+    with Scenario("watcher", gateway, password=WORDS["carol"], guest=GUEST) as carol:
+        before = len(said(serial))
+        carol.wait("typed")
+        time.sleep(0.5)
+        assert said(serial)[before:] == b"", "what a watcher types goes nowhere"
+        policy = with_consoles(policy_with_realms())
+        policy["bindings"][-1]["role"] = "viewer"
+        gateway.write_policy(policy)
+        gateway.reload()
+        carol.go_on()
+        assert "withdrawn" in carol.wait("ended")
+        carol.wait("done")
+        carol.end()
+
+
+def test_an_auditor_with_a_certificate(gateway, authority, off, libvirtd, scratch):
+    xml = off.XMLDesc().replace("32768</memory>", "49152</memory>")
+    changed = gateway.virsh("admin", "define", scratch.write("web-off.xml", xml), uri=libvirtd.qemu_uri)
+    assert changed.returncode == 0, changed.stderr
+    with Scenario("auditor", gateway, certificate=f"{authority.clients}/admin/clientcert.pem", key=f"{authority.clients}/admin/clientkey.pem",
+                  dn="CN=admin,O=Lab", changed="web-off") as admin:
+        assert "domain.define" in admin.wait("events")
+        assert "whole" in admin.wait("chain")
+        diff = admin.wait("diff")
+        assert "-" in diff and "49152" in diff
+        assert admin.wait("export").startswith("virtgate-audit")
+        admin.end()
