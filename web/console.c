@@ -373,13 +373,16 @@ static int
 on_filter(struct console *console, struct lws *wsi)
 {
 	struct request look = { .web = lws_context_user(lws_get_context(wsi)), .wsi = wsi };
-	char host[256], token[WEB_TOKEN_LEN + 1];
+	char host[256], path[16], token[WEB_TOKEN_LEN + 1];
 
 	memset(console, 0, sizeof(*console));
 	console->fd = -1;
 	console->web = look.web;
 	if ((!request_header(&look, WSI_TOKEN_HOST, host, sizeof(host)) && !request_header(&look, WSI_TOKEN_HTTP_COLON_AUTHORITY, host, sizeof(host))) ||
 	    !web_is_our_host(look.web, host) || !request_origin_is_ours(&look, host, true))
+		return -1;
+	if ((!request_header(&look, WSI_TOKEN_GET_URI, path, sizeof(path)) && !request_header(&look, WSI_TOKEN_HTTP_COLON_PATH, path, sizeof(path))) ||
+	    strcmp(path, "/console") != 0)
 		return -1;
 	find_token(wsi, token);
 	console->ticket = token[0] == '\0' ? NULL : ticket_take(token);

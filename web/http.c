@@ -209,6 +209,11 @@ void
 reply_events(struct request *request)
 {
 	request->streams = true;
+	/* Else libwebsockets ends it as a request that takes too long; of HTTP/2 it keeps the connection, too. */
+	if (lws_get_network_wsi(request->wsi) != request->wsi)
+		(void)lws_http_mark_sse(request->wsi);
+	else
+		lws_set_timeout(request->wsi, NO_PENDING_TIMEOUT, 0);
 	answer(request, 200, "text/event-stream");
 }
 
