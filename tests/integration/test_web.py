@@ -295,7 +295,7 @@ def test_I72_frames_that_close(screens_gateway, serial):
     """An unmasked frame closes because it is no RFB: libwebsockets itself takes it."""
     alice = person(screens_gateway, "alice")
     for frame in ({"data": b"x", "masked": False}, {"data": b"x" * 200, "opcode": 9}, {"data": b"x", "opcode": 9, "fin": False}, {"data": b"x", "reserved": 4},
-                  {"data": b"x", "opcode": 3}, {"data": b"text", "opcode": 1}, {"data": b"", "length": 1 << 62}):
+                  {"data": b"x", "opcode": 3}, {"data": b"text", "opcode": 1}, {"data": b"x", "length": 1 << 62}):
         screen = alice.console(GUEST_UUID)
         screen.open()
         screen.frame(**frame)
