@@ -3,7 +3,7 @@ import { get } from './api.js';
 import { describe } from './errors.js';
 import { field, fill, h } from './dom.js';
 import { diffLines } from './diff.js';
-import { FILTERS, parseFilters, toFragment, toQuery } from './filters.js';
+import { FILTERS, outsideMark, parseFilters, toFragment, toQuery } from './filters.js';
 import { dateTime, micros } from './time.js';
 
 const PAGE = 100;
@@ -20,13 +20,14 @@ function resultTag(record) {
 	return [status && h('span', { class: `tag ${RESULT[status] || ''}` }, status), verdict === 'would-deny' && h('span', { class: 'tag warn' }, 'would be denied')];
 }
 
-export function outOfBand(record) {
-	return /^outside\./.test(record.event || '');
+function outsideTag(record) {
+	const mark = outsideMark(record);
+	return mark ? h('span', { class: `tag ${mark.kind}` }, mark.label) : null;
 }
 
 function row(record) {
 	return h('tr', {}, h('td', { class: 'mono', 'data-label': 'Time' }, dateTime(record.time)),
-		h('td', { 'data-label': 'Who' }, record.user?.name ?? '', outOfBand(record) ? h('span', { class: 'tag bad' }, 'outside') : null),
+		h('td', { 'data-label': 'Who' }, record.user?.name ?? '', outsideTag(record)),
 		h('td', { 'data-label': 'What' }, h('a', { href: `#/audit/${encodeURIComponent(record.op || record.seq)}` }, record.event || record.code)),
 		h('td', { 'data-label': 'Object' }, objectText(record.object)), h('td', { 'data-label': 'Result' }, resultTag(record)));
 }
@@ -88,7 +89,7 @@ function facts(pairs) {
 
 function oneRecord(record) {
 	return h('section', { class: 'panel pad' }, h('h2', {}, `${record.event || ''} · ${record.stage}`, ' ', resultTag(record)),
-		outOfBand(record) ? h('p', { class: 'note bad' }, 'This was done without the gateway.') : null,
+		outsideMark(record) ? h('p', { class: `note ${outsideMark(record).kind}` }, outsideMark(record).meaning) : null,
 		facts([['Time', dateTime(record.time)], ['Record', String(record.seq)], ['Operation', record.op], ['Code', record.code], ['Who', record.user?.name],
 			['Certificate', record.user?.x509], ['From', record.source?.address && `${record.source.address} (${record.source.via})`], ['Session', record.session],
 			['Call', record.call], ['Object', objectText(record.object)], ['UUID', record.object?.uuid], ['Verdict', record.decision?.verdict],

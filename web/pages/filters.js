@@ -36,3 +36,13 @@ export function toFragment(filters) {
 	const query = new URLSearchParams(FILTERS.filter(({ key }) => filters[key]).map(({ key }) => [key, filters[key]])).toString();
 	return '#/audit' + (query ? '?' + query : '');
 }
+
+// What came about without a call of anybody's through the gateway (gateway/core/audit_events.def).
+const OUTSIDE = {
+	'outside.host': { kind: 'bad', label: 'out of band', meaning: 'This was done without the gateway, by somebody on the host or from another host.' },
+	'outside.guest': { kind: 'warn', label: 'the guest itself', meaning: "This happened by itself, or by the guest's own doing." },
+};
+
+export function outsideMark(record) {
+	return OUTSIDE[record.event] ?? null;
+}

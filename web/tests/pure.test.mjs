@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { diffLines } from '../pages/diff.js';
 import { ApiError, describe } from '../pages/errors.js';
-import { parseFilters, toFragment, toQuery } from '../pages/filters.js';
+import { outsideMark, parseFilters, toFragment, toQuery } from '../pages/filters.js';
 import { decodeP6 } from '../pages/p6.js';
 import { endReason, mayRetry, parseRoute } from '../pages/route.js';
 import { actionsFor, apply, consoleMode, shown } from '../pages/state.js';
@@ -53,6 +53,10 @@ test('filters: local times become UTC, broken ones are left out', () => {
 	assert.equal(query.get('since'), new Date('2026-11-27T10:00').toISOString().replace('.000', ''));
 	assert.equal(query.has('until'), false);
 	assert.equal(query.get('limit'), '100');
+});
+
+test('records: what went round the gateway is marked, and only that', () => {
+	assert.deepEqual(['outside.host', 'outside.guest', 'domain.start', undefined].map((event) => outsideMark({ event })?.kind), ['bad', 'warn', undefined, undefined]);
 });
 
 test('time: for people', () => {
