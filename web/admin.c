@@ -55,27 +55,49 @@ admin_can(struct request *request)
 /* ---- the trail ---- */
 
 /* The conditions of a search, as they stand in the query. NULL: out of memory. */
+/* A filter that cannot be read is not left out: more would be shown than was asked for. */
 static json_t *
-search_question(const struct request *request, const char *verb)
+refuse_question(struct request *request, json_t *question, const char *key, const char *why)
+{
+	json_decref(question);
+	reply_error(request, 400, RPC_ERR_INVALID_ARG, "%s %s", key, why);
+	return NULL;
+}
+
+/* NULL: it is refused, and answered. */
+static json_t *
+search_question(struct request *request, const char *verb)
 {
 	static const char *const texts[] = { "since", "until", "user", "object", "code", "event", "call", "result", "stage", "format" };
 	static const char *const numbers[] = { "limit", "before", "after" };
-	json_t *question = json_pack("{s:s}", "verb", verb);
+	json_t *question = json_pack("{s:s}", "verb", verb), *member;
 	char value[300];
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (request_argument(request, texts[i], value, sizeof(value)) != NULL && value[0] != '\0')
-			(void)json_object_set_new(question, texts[i], json_string(value));
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (request_argument(request, numbers[i], value, sizeof(value)) != NULL && value[0] != '\0')
-			(void)json_object_set_new(question, numbers[i], json_integer((json_int_t)strtoull(value, NULL, 10)));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (request_argument(request, texts[i], value, sizeof(value)) == NULL || value[0] == '\0')
+			continue;
+		member = json_string(value);
+		if (member == NULL)
+			return refuse_question(request, question, texts[i], "is no UTF-8");
+		(void)json_object_set_new(question, texts[i], member);
+	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (request_argument(request, numbers[i], value, sizeof(value)) == NULL || value[0] == '\0')
+			continue;
+		if (strlen(value) > 18 || strspn(value, "0123456789") != strlen(value))
+			return refuse_question(request, question, numbers[i], "is no number");
+		(void)json_object_set_new(question, numbers[i], json_integer((json_int_t)strtoull(value, NULL, 10)));
+	}
 	return question;
 }
 
 void
 audit_search(struct request *request)
 {
-	ask(request, search_question(request, "audit.search"), on_answer);
+	json_t *question = search_question(request, "audit.search");
+
+	if (question != NULL)
+		ask(request, question, on_answer);
 }
 
 void
@@ -134,5 +156,7 @@ void
 audit_export(struct request *request)
 {
 	request->json = search_question(request, "audit.export");
+	if (request->json == NULL)
+		return;
 	ask(request, json_deep_copy(request->json), on_page);
 }

@@ -432,12 +432,9 @@ guests_tick(struct web_session *session)
 	if (now % 15 == 0)
 		LIST_FOREACH(waiter, &guests->streams, entry)
 			request_event(waiter->request, NULL, NULL);
-	/* An open page is looked at; rights change without an event. */
-	if (!LIST_EMPTY(&guests->streams)) {
-		session->used = now;
-		if (now - guests->made >= OLD_SECONDS)
-			make(guests);
-	}
+	/* Rights change without an event. */
+	if (!LIST_EMPTY(&guests->streams) && now - guests->made >= OLD_SECONDS)
+		make(guests);
 }
 
 static void

@@ -14,8 +14,8 @@
 
 typedef void route_fn(struct request *request);
 
-/* Who may ask. */
-enum route_for { ANYBODY, LOGGED_IN };
+/* Who may ask. What a page asks again and again by itself is BY_ITSELF: no sign that somebody is there (web_idle_seconds). */
+enum route_for { ANYBODY, LOGGED_IN, BY_ITSELF };
 
 static const struct {
 	enum web_method method;
@@ -28,15 +28,15 @@ static const struct {
 	{ WEB_POST, "/api/v1/logout", LOGGED_IN, login_out },
 	{ WEB_GET, "/api/v1/guests", LOGGED_IN, guests_list },
 	{ WEB_GET, "/api/v1/guests/*", LOGGED_IN, guests_one },
-	{ WEB_GET, "/api/v1/guests/*/screenshot", LOGGED_IN, guests_screenshot },
+	{ WEB_GET, "/api/v1/guests/*/screenshot", BY_ITSELF, guests_screenshot },
 	{ WEB_POST, "/api/v1/guests/*/console", LOGGED_IN, console_ticket },
 	{ WEB_POST, "/api/v1/guests/*/*", LOGGED_IN, guests_act },
-	{ WEB_GET, "/api/v1/events", LOGGED_IN, guests_stream },
+	{ WEB_GET, "/api/v1/events", BY_ITSELF, guests_stream },
 	{ WEB_GET, "/api/v1/sessions", LOGGED_IN, admin_sessions },
 	{ WEB_DELETE, "/api/v1/sessions/*", LOGGED_IN, admin_kill },
 	{ WEB_POST, "/api/v1/policy/can", LOGGED_IN, admin_can },
 	{ WEB_GET, "/api/v1/audit", LOGGED_IN, audit_search },
-	{ WEB_GET, "/api/v1/audit/state", LOGGED_IN, audit_state },
+	{ WEB_GET, "/api/v1/audit/state", BY_ITSELF, audit_state },
 	{ WEB_GET, "/api/v1/audit/export", LOGGED_IN, audit_export },
 	{ WEB_GET, "/api/v1/audit/*", LOGGED_IN, audit_show },
 };
@@ -183,9 +183,11 @@ route(struct request *request)
 		there = true;
 		if (routes[i].method != request->method)
 			continue;
-		if (routes[i].who == LOGGED_IN && request->session == NULL)
+		if (request->session != NULL && routes[i].who != BY_ITSELF)
+			request->session->used = web_now();
+		if (routes[i].who != ANYBODY && request->session == NULL)
 			reply_error(request, 401, RPC_ERR_AUTH_FAILED, "nobody is logged in");
-		else if (routes[i].who == LOGGED_IN && change && !has_csrf_token(request))
+		else if (routes[i].who != ANYBODY && change && !has_csrf_token(request))
 			reply_error(request, 403, 0, "the token of the log-in is missing or wrong (header X-Auth-Token)");
 		else
 			routes[i].run(request);

@@ -26,10 +26,8 @@ web_session_find(struct web *web, const char *cookie)
 
 	/* Every one is compared, so that the time it takes does not tell how much of one was right. */
 	LIST_FOREACH(session, &web->sessions, entry) {
-		if (!web_same_token(session->cookie, cookie) || !session->open || session->over)
-			continue;
-		session->used = web_now();
-		return session;
+		if (web_same_token(session->cookie, cookie) && session->open && !session->over)
+			return session;
 	}
 	return NULL;
 }

@@ -29,7 +29,7 @@ struct web_session {
  * Logs a person in: takes `identity`, and answers `request` when the gate has opened the session, with its cookie, or why it did not.
  */
 void web_session_begin(struct request *request, struct vg_identity *identity);
-/* The session of this cookie that is open and in time; it counts as used. NULL: none. */
+/* The session of this cookie that is open and in time. NULL: none. */
 struct web_session *web_session_find(struct web *web, const char *cookie);
 /* Ends it: its consoles, its event streams with `reason`, its session at the gate. */
 void web_session_end(struct web_session *session, const char *reason);

@@ -188,6 +188,12 @@ def test_queries_are_only_questions(gateway, query):
         assert answer.status in (200, 400, 403, 404, 414, 501, 502) and "set-cookie" not in answer.headers, answer
 
 
+@pytest.mark.parametrize("query", ["before=x", "limit=1x", "after=-1", "user=%ff%fe"])
+def test_a_filter_that_cannot_be_read_is_not_left_out(gateway, query):
+    for path in ("/audit", "/audit/export"):
+        assert person(gateway, "admin").get(f"{path}?{query}").status == 400
+
+
 # ---- what is over is over ----
 
 @pytest.mark.parametrize("end", ["logout", "everywhere", "idle"])
@@ -195,8 +201,10 @@ def test_I66_a_cookie_is_worth_nothing_afterwards(own_gateway, users, end):
     gateway = own_gateway(sasl=users, listen_web=True, web_port="0", **({"web_idle_seconds": 30} if end == "idle" else {}))
     alice = person(gateway)
     if end == "idle":
+        events = alice.events()     # a page that is left open is nobody who does something
         before = len(gateway.audit(event="session.logout"))
         gateway.wait_audit(before + 1, event="session.logout", seconds=60)
+        events.close()
     else:
         assert alice.post("/logout", {"everywhere": end == "everywhere"}).status == 200
     for path in ("/guests", "/me", "/sessions", "/audit", "/events"):
