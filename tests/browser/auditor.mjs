@@ -25,7 +25,7 @@ await scenario(async (browser) => {
 	await page.getByLabel('Permission').fill('domain:start');
 	await page.getByLabel('Object').fill('domain:web-1');
 	await page.getByRole('button', { name: 'Ask' }).click();
-	await page.getByText(/^Yes\./).waitFor();
+	await page.getByText(/^yes: /).waitFor();
 	await pictures(page, 'access-admin');
 	await page.getByRole('link', { name: 'Sessions' }).click();
 	await page.getByRole('cell', { name: /admin/ }).first().waitFor();

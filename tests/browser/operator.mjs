@@ -53,7 +53,7 @@ await scenario(async (browser) => {
 	await page.getByLabel('Permission').fill('domain:start');
 	await page.getByLabel('Object').fill('domain:db-1');
 	await page.getByRole('button', { name: 'Ask' }).click();
-	await page.getByText(/^No\./).waitFor();
+	await page.getByText(/^no: /).waitFor();
 	await pictures(page, 'access');
 	await page.getByRole('link', { name: 'Sessions' }).click();
 	await page.getByRole('cell', { name: /alice/ }).first().waitFor();

@@ -14,7 +14,7 @@ function bindingRow(binding) {
 
 function answerView(answer) {
 	const allowed = answer.verdict === 'allow';
-	return h('div', {}, h('p', { class: `note ${allowed ? 'good' : 'bad'}` }, `${allowed ? 'Yes' : 'No'}. `, answer.text || '', answer.binding ? ` Binding: ${answer.binding}.` : ''),
+	return h('div', {}, h('p', { class: `note ${allowed ? 'good' : 'bad'}` }, answer.text || (allowed ? 'yes' : 'no')),
 		answer.bindings?.length ? h('div', { class: 'panel scroll' }, h('table', { class: 'stack' }, h('thead', {}, h('tr', {}, ['Binding', 'Applies', 'Why'].map((name) => h('th', {}, name)))),
 			h('tbody', {}, answer.bindings.map((binding) => h('tr', {}, h('td', { 'data-label': 'Binding' }, binding.id), h('td', { 'data-label': 'Applies' }, binding.applies ? 'yes' : 'no'),
 				h('td', { 'data-label': 'Why' }, binding.why || '')))))) : null);
