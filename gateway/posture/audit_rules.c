@@ -101,25 +101,24 @@ add_pools(const struct posture_host *host, struct paths *paths)
 	free(names);
 }
 
-/* The gateway's own program, as it runs. */
+/* The gateway's own program, as it runs. A process that has ended meanwhile, or whose file was replaced, tells none: the next may. */
 static void
 gateway_program(const struct posture_host *host, char program[POSTURE_PATH_SIZE])
 {
-	const struct posture_process *process = NULL;
 	char path[64], full[POSTURE_PATH_SIZE];
-	ssize_t len = -1;
 
-	for (size_t i = 0; process == NULL && i < host->num_processes; i++)
-		if (strncmp(host->processes[i].comm, "virtgated", 9) == 0)
-			process = &host->processes[i];
-	if (process != NULL) {
-		(void)snprintf(path, sizeof(path), "/proc/%ld/exe", process->pid);
-		if (posture_path(host, path, full) != NULL)
-			len = readlink(full, program, POSTURE_PATH_SIZE - 1);
+	for (size_t i = 0; i < host->num_processes; i++) {
+		ssize_t len;
+
+		if (strncmp(host->processes[i].comm, "virtgated", 9) != 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "/proc/%ld/exe", host->processes[i].pid);
+		len = posture_path(host, path, full) == NULL ? -1 : readlink(full, program, POSTURE_PATH_SIZE - 1);
+		program[len < 0 ? 0 : len] = '\0';
+		if (is_plain(program))
+			return;
 	}
-	program[len < 0 ? 0 : len] = '\0';
-	if (!is_plain(program))
-		(void)snprintf(program, POSTURE_PATH_SIZE, GATEWAY_PROGRAM);
+	(void)snprintf(program, POSTURE_PATH_SIZE, GATEWAY_PROGRAM);
 }
 
 /*
