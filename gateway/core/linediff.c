@@ -24,9 +24,11 @@ struct text {
 	size_t num;
 };
 
-/* A line of the result: of which texts it is. */
+/* Of which texts a line of the result is. */
+enum what { BOTH = ' ', TAKEN = '-', PUT = '+' };
+
 struct step {
-	enum { BOTH = ' ', TAKEN = '-', PUT = '+' } what;
+	enum what what;
 	size_t before, after;	/* its index in each; of the other one: the next index there */
 };
 
@@ -65,7 +67,7 @@ same(const struct line *a, const struct line *b)
 }
 
 static void
-step(struct diff *diff, int what, size_t *before, size_t *after)
+step(struct diff *diff, enum what what, size_t *before, size_t *after)
 {
 	diff->steps[diff->num++] = (struct step){ what, *before, *after };
 	*before += what != PUT;

@@ -76,7 +76,7 @@ web_answer(struct call *call, json_t *json)
 	free(text);
 }
 
-static void
+__attribute__((format(printf, 4, 0))) static void
 end_with(struct call *call, int32_t code, const char *before, const char *format, va_list args)
 {
 	struct rpc_header header = call->header;
