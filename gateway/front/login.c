@@ -1,8 +1,7 @@
 /*
  * login.c: a client proves who it is in RPC messages: AUTH_LIST, SASL_INIT, SASL_START, SASL_STEP. One message at a
- * time; a SASL step is taken by a worker, because passwords may live in a database, a daemon or a directory.
+ * time.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -11,24 +10,12 @@
 #include "gateway/front/client.h"
 #include "gateway/front/internal.h"
 #include "gateway/front/rpc_auth.h"
+#include "gateway/front/sasl_step.h"
 #include "gateway/auth/person.h"
-#include "gateway/auth/sasl.h"
 #include "gateway/auth/utf8.h"
-#include "gateway/auth/worker.h"
 
 /* One read of a client that nobody knows yet: what it keeps follows what it has sent. */
 #define READ_SIZE 16384u
-
-struct step_job {
-	struct worker_job job;		/* first */
-	struct client *client;
-	struct rpc_header call;
-	char mech[32];			/* empty: not the first step */
-	enum sasl_progress progress;
-	bool has_data;
-	size_t len;
-	uint8_t data[];
-};
 
 static uint8_t reply[RPC_MAX_LEN_BEFORE_AUTH];
 
@@ -78,22 +65,6 @@ start_sasl(struct client *client, const struct rpc_auth_message *message)
 		    sasl_session_mechs(client->sasl)));
 }
 
-static void
-work_step(struct worker_job *job)
-{
-	struct step_job *step = (struct step_job *)job;
-
-	step->progress = sasl_session_step(step->client->sasl, step->mech[0] != '\0' ? step->mech : NULL,
-	    step->has_data ? step->data : NULL, step->len);
-}
-
-static void
-free_step(struct step_job *step)
-{
-	OPENSSL_cleanse(step->data, step->len);
-	free(step);
-}
-
 enum close_reason
 login_judge(const struct client *client)
 {
@@ -116,31 +87,17 @@ login_judge(const struct client *client)
 }
 
 static void
-set_claimed_name(struct client *client, const char *name)
-{
-	struct vg_identity *identity = client->identity;
-
-	if (name != NULL && identity->sasl_name == NULL)
-		identity->sasl_name = strdup(name);
-	if (identity->sasl_mech == NULL)
-		identity->sasl_mech = strdup(sasl_session_mech(client->sasl));
-}
-
-static void
-succeed(struct client *client, const struct step_job *step)
+succeed(struct client *client, const struct sasl_step *step)
 {
 	struct vg_identity *identity = client->identity;
 	enum close_reason reason = login_judge(client);
 	const uint8_t *answer;
 	size_t len = sasl_session_answer(client->sasl, &answer);
 
-	set_claimed_name(client, sasl_session_name(client->sasl));
+	if (!sasl_step_take_names(client, sasl_session_name(client->sasl)) && reason == CLOSE_NUM_REASONS)
+		reason = CLOSE_NO_MEMORY;
 	if (reason != CLOSE_NUM_REASONS) {
 		refuse(client, &step->call, reason, NULL);
-		return;
-	}
-	if (identity->sasl_name == NULL || identity->sasl_mech == NULL) {
-		refuse(client, &step->call, CLOSE_NO_MEMORY, NULL);
 		return;
 	}
 	send_reply(client, rpc_auth_put_step(reply, sizeof(reply), &step->call, true, answer, len));
@@ -158,19 +115,12 @@ succeed(struct client *client, const struct step_job *step)
 }
 
 static void
-on_step_done(struct worker_job *job)
+on_step(struct sasl_step *step)
 {
-	struct step_job *step = (struct step_job *)job;
 	struct client *client = step->client;
 	const uint8_t *answer;
 	size_t len;
 
-	client->held = false;
-	if (client->state == CLIENT_CLOSED) {
-		event_active(client->front->reap, EV_TIMEOUT, 0);
-		free_step(step);
-		return;
-	}
 	switch (step->progress) {
 	case SASL_PROGRESS_DONE:
 		succeed(client, step);
@@ -184,18 +134,17 @@ on_step_done(struct worker_job *job)
 		login_readable(client);
 		break;
 	case SASL_PROGRESS_FAILED:
-		set_claimed_name(client, sasl_session_claimed(client->sasl));
+		(void)sasl_step_take_names(client, sasl_session_claimed(client->sasl));
 		refuse(client, &step->call, CLOSE_SASL_FAILED, sasl_session_problem(client->sasl));
 		break;
 	}
-	free_step(step);
 }
 
 static void
 step_sasl(struct client *client, const struct rpc_auth_message *message)
 {
 	bool first = message->kind == RPC_AUTH_SASL_START;
-	struct step_job *step;
+	struct sasl_step *step;
 
 	if (client->sasl == NULL || first == (sasl_session_mech(client->sasl)[0] != '\0')) {
 		refuse(client, &message->header, CLOSE_SASL_ORDER, NULL);
@@ -205,27 +154,18 @@ step_sasl(struct client *client, const struct rpc_auth_message *message)
 		refuse(client, &message->header, CLOSE_SASL_MECH, NULL);
 		return;
 	}
-	step = calloc(1, sizeof(*step) + message->data.len / 4);
+	step = sasl_step_create(client, message->data.len / 4, on_step);
 	if (step == NULL) {
 		refuse(client, &message->header, CLOSE_NO_MEMORY, NULL);
 		return;
 	}
-	step->job.work = work_step;
-	step->job.done = on_step_done;
-	step->client = client;
 	step->call = message->header;
 	if (first)
 		memcpy(step->mech, message->mech.data, message->mech.len);	/* one that is offered fits */
 	step->has_data = message->has_data;
-	step->len = message->data.len / 4;
 	rpc_auth_data(message, step->data);
-	if (worker_submit(client->front->worker, &step->job) < 0) {
-		free_step(step);
+	if (sasl_step_submit(step) < 0)
 		refuse(client, &message->header, CLOSE_BUSY, NULL);
-		return;
-	}
-	client->held = true;
-	client_enter(client, CLIENT_SASL_STEP);
 }
 
 static void

@@ -15,9 +15,8 @@
 #include "gateway/core/log.h"
 #include "gateway/front/client.h"
 #include "gateway/front/internal.h"
-#include "gateway/auth/sasl.h"
+#include "gateway/front/sasl_step.h"
 #include "gateway/auth/utf8.h"
-#include "gateway/auth/worker.h"
 #include "proto/rfb.h"
 
 /* One text for everybody, whatever went wrong; the reason is in the log and in the record. */
@@ -262,32 +261,6 @@ vnc_admit(struct client *client)
 		vnc_readable(client);
 }
 
-struct step_job {
-	struct worker_job job;		/* first */
-	struct client *client;
-	char mech[RFB_MAX_MECH + 1];	/* empty: not the first step */
-	enum sasl_progress progress;
-	bool has_data;
-	size_t len;
-	uint8_t data[];
-};
-
-static void
-work_step(struct worker_job *job)
-{
-	struct step_job *step = (struct step_job *)job;
-
-	step->progress = sasl_session_step(step->client->sasl, step->mech[0] != '\0' ? step->mech : NULL,
-	    step->has_data ? step->data : NULL, step->len);
-}
-
-static void
-free_step(struct step_job *step)
-{
-	OPENSSL_cleanse(step->data, step->len);
-	free(step);
-}
-
 /* The answer of a step as rfbproto.rst has it: data with a zero byte behind it, and whether that was all. */
 static void
 put_answer(struct client *client, const uint8_t *answer, size_t len, bool complete)
@@ -312,30 +285,13 @@ fail_sasl(struct client *client, enum close_reason reason, const char *detail)
 		refuse(client, reason, detail, REFUSED);
 }
 
-/* Names for the record; the guest. False when memory is out. */
-static bool
-take_names(struct client *client, const char *name)
-{
-	struct vg_identity *identity = client->identity;
-	const char *guest = sasl_session_guest(client->sasl);
-
-	if (name != NULL)
-		identity->sasl_name = strdup(name);
-	identity->sasl_mech = strdup(sasl_session_mech(client->sasl));
-	if (guest != NULL) {
-		free(identity->console);
-		identity->console = strdup(guest);
-	}
-	return (name == NULL || identity->sasl_name != NULL) && identity->sasl_mech != NULL;
-}
-
 static void
 sasl_succeeded(struct client *client)
 {
 	enum close_reason reason = login_judge(client);
 	const uint8_t *answer;
 	size_t len = sasl_session_answer(client->sasl, &answer);
-	bool complete = take_names(client, sasl_session_name(client->sasl));
+	bool complete = sasl_step_take_names(client, sasl_session_name(client->sasl));
 
 	if (reason != CLOSE_NUM_REASONS || !complete) {
 		fail_sasl(client, complete ? reason : CLOSE_NO_MEMORY, NULL);
@@ -351,19 +307,12 @@ sasl_succeeded(struct client *client)
 }
 
 static void
-on_step_done(struct worker_job *job)
+on_step(struct sasl_step *step)
 {
-	struct step_job *step = (struct step_job *)job;
 	struct client *client = step->client;
 	const uint8_t *answer;
 	size_t len;
 
-	client->held = false;
-	if (client->state == CLIENT_CLOSED) {
-		event_active(client->front->reap, EV_TIMEOUT, 0);
-		free_step(step);
-		return;
-	}
 	switch (step->progress) {
 	case SASL_PROGRESS_DONE:
 		sasl_succeeded(client);
@@ -379,40 +328,28 @@ on_step_done(struct worker_job *job)
 		vnc_readable(client);
 		break;
 	case SASL_PROGRESS_FAILED:
-		(void)take_names(client, sasl_session_claimed(client->sasl));
+		(void)sasl_step_take_names(client, sasl_session_claimed(client->sasl));
 		fail_sasl(client, CLOSE_SASL_FAILED, sasl_session_problem(client->sasl));
 		break;
 	}
-	free_step(step);
 }
 
 /* Room for a step with `len` bytes of data. NULL, and the client closed, when memory is out. */
-static struct step_job *
+static struct sasl_step *
 make_step(struct client *client, size_t len)
 {
-	struct step_job *step = calloc(1, sizeof(*step) + len);
+	struct sasl_step *step = sasl_step_create(client, len, on_step);
 
-	if (step == NULL) {
+	if (step == NULL)
 		client_close(client, CLOSE_NO_MEMORY, NULL);
-		return NULL;
-	}
-	step->job.work = work_step;
-	step->job.done = on_step_done;
-	step->client = client;
-	step->len = len;
 	return step;
 }
 
 static void
-submit(struct client *client, struct step_job *step)
+submit(struct client *client, struct sasl_step *step)
 {
-	if (worker_submit(client->front->worker, &step->job) < 0) {
-		free_step(step);
+	if (sasl_step_submit(step) < 0)
 		fail_sasl(client, CLOSE_BUSY, NULL);
-		return;
-	}
-	client->held = true;
-	client_enter(client, CLIENT_SASL_STEP);
 }
 
 /* User and password become what the mechanism PLAIN has: nobody, NUL, user, NUL, password. */
@@ -420,7 +357,7 @@ static enum vg_parse
 take_plain(struct client *client, const uint8_t *buf, size_t len, size_t *used)
 {
 	struct rfb_span user, password;
-	struct step_job *step;
+	struct sasl_step *step;
 	enum vg_parse parse = rfb_plain_get(buf, len, &user, &password, used);
 
 	if (parse != VG_OK)
@@ -443,7 +380,7 @@ take_plain(struct client *client, const uint8_t *buf, size_t len, size_t *used)
 static void
 submit_data(struct client *client, struct rfb_span mech, struct rfb_span data)
 {
-	struct step_job *step = make_step(client, data.len);
+	struct sasl_step *step = make_step(client, data.len);
 
 	if (step == NULL)
 		return;
