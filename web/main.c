@@ -241,14 +241,6 @@ reload(struct web *web, const int files[PROCESS_NUM_FILES], struct vg_error *err
 }
 
 static void
-close_files(int files[PROCESS_NUM_FILES])
-{
-	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
-		if (files[i] >= 0)
-			close(files[i]);
-}
-
-static void
 on_reload(struct web *web, const uint8_t *body, size_t len, const int *fds, size_t num_fds)
 {
 	struct vg_error error = { .what = "", .hint = "" };
@@ -260,7 +252,7 @@ on_reload(struct web *web, const uint8_t *body, size_t len, const int *fds, size
 	} else {
 		if (reload(web, files, &error) < 0)
 			(void)snprintf(text, sizeof(text), "%s%s%s", error.what, error.hint[0] == '\0' ? "" : "; ", error.hint);
-		close_files(files);
+		process_close_files(files);
 	}
 	(void)link_send(web->parent, LINK_RELOADED, text, strlen(text), NULL, 0);
 }
@@ -370,7 +362,7 @@ web_main(struct process *process)
 		log_fatal("cannot start: %s", strerror(errno));
 	if (use_settings(&web, process->settings, process->files, &error) < 0)
 		fail(&web, &error);
-	close_files(process->files);
+	process_close_files(process->files);
 	if (web.settings->auth_web == AUTH_SASL) {
 		if (sasl_library_start(web.settings->sasl_conf_dir, &error) < 0)
 			fail(&web, &error);

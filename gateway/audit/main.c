@@ -113,9 +113,7 @@ audit_main(struct process *process)
 	process_start(process);
 	/* Whoever ends all processes at once (systemd does) must not cut off the last records: the parent tells. */
 	(void)signal(SIGTERM, SIG_IGN);
-	for (int i = 0; i < PROCESS_NUM_FILES; i++)
-		if (process->files[i] != -1)
-			close(process->files[i]);
+	process_close_files(process->files);
 	audit.base = event_base_new();
 	if (audit.base == NULL || event_base_priority_init(audit.base, WRITER_PRIORITIES) == -1)
 		log_fatal("no event loop");

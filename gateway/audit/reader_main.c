@@ -158,9 +158,7 @@ reader_main(struct process *process)
 	char dir[SETTINGS_MAX_PATH], file[SETTINGS_MAX_PATH + sizeof(AUDIT_INDEX_FILE) + 1];
 
 	process_start(process);
-	for (int i = 0; i < PROCESS_NUM_FILES; i++)
-		if (process->files[i] != -1)
-			close(process->files[i]);
+	process_close_files(process->files);
 	if (settings_index_dir(process->settings, dir, sizeof(dir)) < 0)
 		log_fatal("the path of the index is too long");
 	(void)snprintf(file, sizeof(file), "%s/%s", dir, AUDIT_INDEX_FILE);

@@ -302,9 +302,7 @@ sink_main(struct process *process)
 	prepared = sink_parse(sink.text, &sink.target) ? sink_net_prepare(&sink.net, &sink.target, settings, &error) :
 	    vg_fail(&error, "'%.100s' is no sink", sink.text);
 	process_start(process);
-	for (int i = 0; i < PROCESS_NUM_FILES; i++)
-		if (process->files[i] != -1)
-			close(process->files[i]);
+	process_close_files(process->files);
 	sink.base = event_base_new();
 	sink.parent_fd = process->parent_fd;
 	sink.parent = sink.base != NULL ? link_create(sink.base, process->parent_fd, on_parent, on_parent_gone, &sink) : NULL;

@@ -178,6 +178,16 @@ process_read_file(int fd, size_t *len)
 	return NULL;
 }
 
+void
+process_close_files(int files[PROCESS_NUM_FILES])
+{
+	for (size_t i = 0; i < PROCESS_NUM_FILES; i++) {
+		if (files[i] >= 0)
+			close(files[i]);
+		files[i] = -1;
+	}
+}
+
 size_t
 process_put_files(const int files[PROCESS_NUM_FILES], uint8_t body[PROCESS_NUM_FILES], int fds[PROCESS_NUM_FILES])
 {

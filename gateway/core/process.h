@@ -60,6 +60,8 @@ const char *process_name(enum process_kind kind, unsigned index, char *buf, size
 /* Bytes of a passed file from its beginning (pread), with a terminator behind them; caller frees. NULL with errno. EFBIG above 16 MiB. */
 char *process_read_file(int fd, size_t *len);
 
+/* Closes those that are there; none is there any more. */
+void process_close_files(int files[PROCESS_NUM_FILES]);
 /* files[] to the body and descriptors of LINK_RELOAD; returns how many descriptors. */
 size_t process_put_files(const int files[PROCESS_NUM_FILES], uint8_t body[PROCESS_NUM_FILES], int fds[PROCESS_NUM_FILES]);
 /* Body of LINK_RELOAD to files[]. -1 when the message does not add up (the descriptors are closed then). */

@@ -70,16 +70,6 @@ warn_of_dates(const struct config *config)
 		log_warn("%s (%s)", error.what, error.hint);
 }
 
-static void
-close_files(int files[PROCESS_NUM_FILES])
-{
-	for (int i = 0; i < PROCESS_NUM_FILES; i++) {
-		if (files[i] >= 0)
-			close(files[i]);
-		files[i] = -1;
-	}
-}
-
 /* ---- clients ---- */
 
 static void
@@ -366,7 +356,7 @@ on_reload(struct front *front, const uint8_t *body, size_t len, const int *fds, 
 		if (reload(front, files, &error) < 0)
 			snprintf(text, sizeof(text), "%s%s%s%s", error.what, error.hint[0] != '\0' ? " (" : "",
 			    error.hint, error.hint[0] != '\0' ? ")" : "");
-		close_files(files);
+		process_close_files(files);
 	}
 	(void)link_send(front->parent, LINK_RELOADED, text, strlen(text), NULL, 0);
 }
@@ -472,7 +462,7 @@ front_main(struct process *process)
 	if (front.config == NULL)
 		fail_start(&front, &error);
 	warn_of_dates(front.config);
-	close_files(process->files);
+	process_close_files(process->files);
 	if (settings_use_sasl(process->settings) && sasl_library_start(process->settings->sasl_conf_dir, &error) < 0)
 		fail_start(&front, &error);
 	front.audit = audit_client_create(front.base);

@@ -249,9 +249,7 @@ on_reload(struct gate *gate, const uint8_t *body, size_t len, const int *fds, si
 			rights_judge_all(gate);
 		else
 			(void)snprintf(answer, sizeof(answer), "%s%s%s", error.what, error.hint[0] == '\0' ? "" : "; ", error.hint);
-		for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
-			if (files[i] >= 0)
-				close(files[i]);
+		process_close_files(files);
 	}
 	(void)link_send(gate->parent, LINK_RELOADED, answer, strlen(answer), NULL, 0);
 }
@@ -404,9 +402,7 @@ gate_main(struct process *process)
 		fail(&gate, error.what);
 	tell_mode(&gate);
 	gate.judge_at = policy_next_change(gate.policy, gate_now(&gate));
-	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
-		if (process->files[i] >= 0)
-			close(process->files[i]);
+	process_close_files(process->files);
 	evtimer_assign(&gate.sweep, gate.base, on_sweep, &gate);
 	evtimer_assign(&gate.redial, gate.base, on_redial, &gate);
 	event_assign(&gate.tick, gate.base, -1, EV_PERSIST, on_tick, &gate);
