@@ -11,6 +11,7 @@
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
 
+#include "gateway/auth/failures.h"
 #include "gateway/auth/person.h"
 #include "gateway/auth/sasl.h"
 #include "gateway/auth/utf8.h"
@@ -22,9 +23,6 @@
 #define MAX_NAME	256u
 #define MAX_PASSWORD	1024u
 #define REFUSAL_MS	1000	/* a refusal comes so long after the question, whatever the reason */
-#define NUM_SLOTS	1024u	/* of the counters below */
-#define WINDOW		300	/* seconds */
-#define MAX_FAILURES	10u	/* in a window, of one address or one name */
 
 struct login {
 	struct worker_job job;		/* first */
@@ -34,50 +32,11 @@ struct login {
 	struct sasl_session *sasl;
 	enum sasl_progress progress;
 	struct event *later;
+	bool tried;			/* password or certificate were looked at */
 	char why[256];
 	size_t len;
 	uint8_t data[2 + MAX_NAME + MAX_PASSWORD];
 };
-
-/* ---- too many ---- */
-
-static struct {
-	time_t since;
-	unsigned count;
-} failures[NUM_SLOTS];
-
-/* FNV-1a. Who falls on somebody else's slot waits with him, which is only more careful. */
-static unsigned
-slot_of(const char *kind, const char *text)
-{
-	uint32_t hash = 2166136261u;
-
-	for (; *kind != '\0'; kind++)
-		hash = (hash ^ (uint8_t)*kind) * 16777619u;
-	for (; *text != '\0'; text++)
-		hash = (hash ^ (uint8_t)*text) * 16777619u;
-	return hash % NUM_SLOTS;
-}
-
-static bool
-is_throttled(const char *kind, const char *text)
-{
-	unsigned slot = slot_of(kind, text);
-
-	return failures[slot].count >= MAX_FAILURES && web_now() - failures[slot].since < WINDOW;
-}
-
-static void
-count_failure(const char *kind, const char *text)
-{
-	unsigned slot = slot_of(kind, text);
-
-	if (web_now() - failures[slot].since >= WINDOW) {
-		failures[slot].since = web_now();
-		failures[slot].count = 0;
-	}
-	failures[slot].count++;
-}
 
 /* ---- refusing ---- */
 
@@ -95,16 +54,11 @@ login_free(struct login *login)
 static void
 record_failure(struct login *login)
 {
-	json_t *record = audit_record_event(AUDIT_LOGIN_FAILED);
 	char who[512];
 
 	login->identity.proofs = 0;
 	log_warn("log-in in a browser refused: %s: %s", login->why, identity_text(&login->identity, who, sizeof(who)));
-	if (record == NULL)
-		return;
-	audit_add_identity(record, &login->identity, NULL);
-	audit_add_result(record, "denied", RPC_ERR_AUTH_FAILED, login->why);
-	(void)audit_submit(login->web->audit, record, AUDIT_KEEP, NULL, NULL);
+	failures_record(login->web->recorded, login->web->audit, &login->identity, login->why, login->tried, web_now());
 }
 
 static void
@@ -123,6 +77,21 @@ on_later(evutil_socket_t fd, short what, void *arg)
 	login_free(login);
 }
 
+/* Only a password that was tried, or a certificate that was refused, is held against an address and a name. */
+static void
+count_failure(const struct login *login)
+{
+	struct failures *failures = login->web->throttled;
+	char origin[FAILURES_ORIGIN_LEN];
+	unsigned beyond;
+
+	if (!login->tried)
+		return;
+	(void)failures_count(failures, "address", failures_origin(login->identity.address, origin), true, web_now(), &beyond);
+	if (login->identity.sasl_name != NULL)
+		(void)failures_count(failures, "name", login->identity.sasl_name, true, web_now(), &beyond);
+}
+
 /* The same to everybody, at the same time after the question. */
 static void
 refuse(struct login *login, const char *why)
@@ -132,9 +101,7 @@ refuse(struct login *login, const char *why)
 	long ms;
 
 	(void)snprintf(login->why, sizeof(login->why), "%s", why);
-	count_failure("address", login->identity.address);
-	if (login->identity.sasl_name != NULL)
-		count_failure("name", login->identity.sasl_name);
+	count_failure(login);
 	record_failure(login);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	ms = login->request == NULL ? 0 : REFUSAL_MS - ((now.tv_sec - login->request->began.tv_sec) * 1000 +
@@ -156,6 +123,7 @@ succeed(struct login *login)
 	const struct vg_identity *identity = &login->identity;
 	struct request *request = login->request;
 
+	login->tried = true;
 	if (identity->x509_dn != NULL && !person_is_allowed(&settings->tls_allowed_dn_list, identity->x509_dn)) {
 		refuse(login, "the certificate's name is not in tls_allowed_dn_list");
 		return;
@@ -187,6 +155,7 @@ on_worked(struct worker_job *job)
 	struct login *login = (struct login *)job;
 	const char *name;
 
+	login->tried = true;
 	if (login->progress != SASL_PROGRESS_DONE) {
 		refuse(login, login->progress == SASL_PROGRESS_FAILED ? sasl_session_problem(login->sasl) : "SASL asks for more than PLAIN has");
 		return;
@@ -233,7 +202,7 @@ try_password(struct login *login, const json_t *user, const json_t *password)
 		refuse(login, "auth_web does not let passwords in");
 	} else if (!put_plain(login, user, password)) {
 		refuse(login, "user or password is empty, too long or no text");
-	} else if (is_throttled("name", login->identity.sasl_name)) {
+	} else if (failures_too_many(login->web->throttled, "name", login->identity.sasl_name, web_now())) {
 		refuse(login, "too many failures for this name; not tried");
 	} else if ((login->sasl = sasl_session_create(&rules)) == NULL || !sasl_session_offers(login->sasl, "PLAIN", 5)) {
 		refuse(login, "cyrus-sasl does not offer PLAIN: libvirt.conf needs it in its mech_list for browsers");
@@ -259,6 +228,7 @@ login_post(struct request *request)
 	struct login *login;
 	struct vg_error error;
 	json_t *json = request_json(request), *user, *password;
+	char origin[FAILURES_ORIGIN_LEN];
 
 	if (json == NULL)
 		return;
@@ -276,7 +246,7 @@ login_post(struct request *request)
 	password = json_object_get(json, "password");
 	if (request_identity(request, &login->identity, &error) < 0)
 		refuse(login, error.what);
-	else if (is_throttled("address", login->identity.address))
+	else if (failures_too_many(login->web->throttled, "address", failures_origin(login->identity.address, origin), web_now()))
 		refuse(login, "too many failures from this address; not tried");
 	else if (json_is_string(user) && json_is_string(password))
 		try_password(login, user, password);

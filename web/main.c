@@ -15,6 +15,7 @@
 #include <openssl/crypto.h>
 #include <openssl/x509v3.h>
 
+#include "gateway/auth/failures.h"
 #include "gateway/auth/sasl.h"
 #include "gateway/auth/tls_context.h"
 #include "gateway/auth/worker.h"
@@ -22,6 +23,10 @@
 #include "gateway/core/log.h"
 #include "virtgate/glob.h"
 #include "web/session.h"
+
+/* Failed log-ins of one address or one name, before no more are tried. */
+#define THROTTLE_WINDOW	300	/* seconds */
+#define THROTTLE_MOST	10u
 
 /* ---- small things ---- */
 
@@ -199,11 +204,29 @@ select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const u
 	    SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
+/* Passwords may be wanted and not possible: certificates still are. */
+static int
+start_sasl(const struct settings *settings, struct vg_error *error)
+{
+	const struct sasl_rules rules = { .encrypted = true, .external_ssf = 256 };
+	struct sasl_session *session;
+
+	if (settings->auth_web != AUTH_SASL)
+		return 0;
+	if (sasl_library_start(settings->sasl_conf_dir, error) < 0)
+		return -1;
+	session = sasl_session_create(&rules);
+	if (session == NULL || !sasl_session_offers(session, "PLAIN", 5))
+		log_warn("auth_web = \"sasl\", but cyrus-sasl does not offer PLAIN (mech_list of libvirt.conf, libsasl2-modules): browsers need a certificate");
+	sasl_session_destroy(session);
+	return 0;
+}
+
 /* Takes `settings` when it goes well. */
 static int
 use_settings(struct web *web, struct settings *settings, const int files[PROCESS_NUM_FILES], struct vg_error *error)
 {
-	SSL_CTX *tls = tls_context_create(settings, files, error);
+	SSL_CTX *tls = start_sasl(settings, error) < 0 ? NULL : tls_context_create(settings, files, error);
 
 	if (tls == NULL)
 		return -1;
@@ -290,12 +313,12 @@ on_parent_closed(struct link *link, void *arg)
 /* ---- listeners and time ---- */
 
 static void
-on_accept(evutil_socket_t listener, short what, void *arg)
+on_accept(const struct listener *listener, void *arg)
 {
 	struct web *web = arg;
-	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct sockaddr_storage address;
+	int fd = accepting_take(web->accepting, listener, &address);
 
-	(void)what;
 	if (fd < 0)
 		return;
 	if (web->num_clients >= (unsigned)web->settings->max_clients)
@@ -323,29 +346,6 @@ fail(struct web *web, const struct vg_error *error)
 	log_fatal("%s", text);
 }
 
-static int
-start_listeners(struct web *web, struct vg_error *error)
-{
-	for (unsigned i = 0; i < web->process->num_listeners; i++) {
-		web->accepting[i] = event_new(web->base, web->process->listeners[i].fd, EV_READ | EV_PERSIST, on_accept, web);
-		if (web->accepting[i] == NULL || event_add(web->accepting[i], NULL) < 0)
-			return vg_fail(error, "out of memory");
-	}
-	return 0;
-}
-
-/* Passwords may be wanted and not possible: certificates still are. */
-static void
-warn_of_sasl(void)
-{
-	const struct sasl_rules rules = { .encrypted = true, .external_ssf = 256 };
-	struct sasl_session *session = sasl_session_create(&rules);
-
-	if (session == NULL || !sasl_session_offers(session, "PLAIN", 5))
-		log_warn("auth_web = \"sasl\", but cyrus-sasl does not offer PLAIN (mech_list of libvirt.conf, libsasl2-modules): browsers need a certificate");
-	sasl_session_destroy(session);
-}
-
 void
 web_main(struct process *process)
 {
@@ -363,16 +363,14 @@ web_main(struct process *process)
 	if (use_settings(&web, process->settings, process->files, &error) < 0)
 		fail(&web, &error);
 	process_close_files(process->files);
-	if (web.settings->auth_web == AUTH_SASL) {
-		if (sasl_library_start(web.settings->sasl_conf_dir, &error) < 0)
-			fail(&web, &error);
-		warn_of_sasl();
-	}
 	web.audit = audit_client_create(web.base);
 	web.worker = worker_create(web.base);
+	web.throttled = failures_create(THROTTLE_WINDOW, THROTTLE_MOST);
+	web.recorded = failures_create(FAILURES_WINDOW, FAILURES_MOST);
 	web.tick = event_new(web.base, -1, EV_PERSIST, on_tick, &web);
-	if (web.audit == NULL || web.worker == NULL || web.tick == NULL || event_add(web.tick, &second) < 0 || web_loop_start(&web, &error) < 0 ||
-	    start_listeners(&web, &error) < 0)
+	if (web.audit == NULL || web.worker == NULL || web.throttled == NULL || web.recorded == NULL || web.tick == NULL ||
+	    event_add(web.tick, &second) < 0 || web_loop_start(&web, &error) < 0 ||
+	    (web.accepting = accepting_create(web.base, process, on_accept, &web)) == NULL)
 		fail(&web, &error);
 	if (link_send(web.parent, LINK_READY, NULL, 0, NULL, 0) < 0)
 		log_fatal("cannot tell the parent: %s", strerror(errno));

@@ -20,12 +20,14 @@
 #include <libwebsockets.h>
 #include <openssl/ssl.h>
 
+#include "gateway/core/accepting.h"
 #include "gateway/core/audit_client.h"
 #include "gateway/core/link.h"
 #include "gateway/core/process.h"
 #include "virtgate/identity.h"
 #include "virtgate/result.h"
 
+struct failures;
 struct worker;
 struct web_loop;
 struct web_session;
@@ -44,8 +46,9 @@ struct web {
 	struct link *parent, *gate;		/* gate: NULL while it is away */
 	struct audit_client *audit;
 	struct worker *worker;
+	struct failures *throttled, *recorded;	/* log-ins: who is slowed down; what is in the trail already */
 	struct web_loop *loop;
-	struct event *accepting[PROCESS_MAX_LISTENERS];
+	struct accepting *accepting;
 	struct event *tick;			/* once a second */
 	LIST_HEAD(, web_session) sessions;
 	unsigned num_sessions;

@@ -108,6 +108,10 @@ sasl_library_start(const char *conf_dir, struct vg_error *error)
 	char *dir = strdup(conf_dir);	/* cyrus-sasl wants it writable, and copies it */
 	int code;
 
+	if (host_name != NULL) {	/* started already: a reload */
+		free(dir);
+		return 0;
+	}
 	if (dir == NULL)
 		return vg_fail(error, "out of memory");
 	sasl_set_mutex(mutex_new, mutex_lock, mutex_unlock, mutex_free);

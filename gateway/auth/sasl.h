@@ -32,7 +32,10 @@ enum sasl_progress { SASL_PROGRESS_CONTINUE, SASL_PROGRESS_DONE, SASL_PROGRESS_F
 /* What we offer to take as one packet of the security layer: as libvirt's client. */
 #define SASL_MAX_PACKET 65536u
 
-/* Once in a process, before threads are started. `conf_dir` is where libvirt.conf and vnc.conf are looked for. */
+/*
+ * Before the first session of a process is created; once it went well, calling it again does nothing. `conf_dir` is where libvirt.conf and
+ * vnc.conf are looked for.
+ */
 int sasl_library_start(const char *conf_dir, struct vg_error *error);
 
 /* NULL when memory is out or cyrus-sasl refuses. */

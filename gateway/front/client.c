@@ -14,6 +14,7 @@
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
 #include "gateway/auth/dn.h"
+#include "gateway/auth/failures.h"
 #include "gateway/auth/person.h"
 #include "gateway/front/internal.h"
 #include "gateway/front/linger.h"
@@ -102,6 +103,13 @@ enum close_kind
 close_reason_kind(enum close_reason reason)
 {
 	return reasons[reason].kind;
+}
+
+/* Of a log-in. */
+static bool
+is_failure(enum close_reason reason)
+{
+	return reasons[reason].kind == CLOSE_KIND_FAILED || reasons[reason].kind == CLOSE_KIND_UNTRIED;
 }
 
 static bool
@@ -364,7 +372,7 @@ log_close(const struct client *client, enum close_reason reason, const char *det
 	struct timespec now;
 	char who[512] = "";
 	void (*logger)(const char *, ...) = reasons[reason].kind == CLOSE_KIND_NORMAL ? log_info :
-	    reasons[reason].kind == CLOSE_KIND_FAILED ? log_warn : log_error;
+	    is_failure(reason) ? log_warn : log_error;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (identity != NULL && identity->x509_dn == NULL && identity->sasl_name == NULL && identity->unix_user == NULL)
@@ -380,15 +388,18 @@ log_close(const struct client *client, enum close_reason reason, const char *det
 static void
 tell(struct client *client, enum close_reason reason, const char *detail)
 {
+	struct front *front = client->front;
+	struct timespec now;
 	char text[640];
 
 	log_close(client, reason, detail);
 	/* Who connects and says nothing has not tried to log in. */
-	if (reasons[reason].kind != CLOSE_KIND_FAILED || !client->heard)
+	if (!is_failure(reason) || !client->heard)
 		return;
 	snprintf(text, sizeof(text), "%s%s%s", reasons[reason].text, detail != NULL ? ": " : "",
 	    detail != NULL ? detail : "");
-	front_record_failure(client->front, client, text);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	failures_record(front->failures, front->audit, client->identity, text, reasons[reason].kind == CLOSE_KIND_FAILED, now.tv_sec);
 }
 
 void
@@ -403,7 +414,7 @@ client_close(struct client *client, enum close_reason reason, const char *detail
 	if (!client->transport.lost)
 		transport_goodbye(&client->transport);
 	/* Who is refused should learn it, and not die of it. */
-	if (!client->transport.lost && close_reason_kind(client->reason) == CLOSE_KIND_FAILED)
+	if (!client->transport.lost && is_failure(client->reason))
 		linger_socket(client->front->base, client->transport.fd);
 	client_enter(client, CLIENT_CLOSED);
 	event_del(&client->readable);

@@ -50,8 +50,10 @@ enum close_reason {
 	CLOSE_NUM_REASONS
 };
 
-/* CLOSE_REASON_NORMAL: information; FAILED: a failed log-in, recorded; TROUBLE: the gateway's own, an error. */
-enum close_kind { CLOSE_KIND_NORMAL, CLOSE_KIND_FAILED, CLOSE_KIND_TROUBLE };
+/*
+ * NORMAL: information; FAILED: a failed log-in, recorded; UNTRIED: the same, of one that was only begun; TROUBLE: the gateway's own, an error.
+ */
+enum close_kind { CLOSE_KIND_NORMAL, CLOSE_KIND_FAILED, CLOSE_KIND_UNTRIED, CLOSE_KIND_TROUBLE };
 
 struct client {
 	struct front *front;

@@ -12,13 +12,14 @@
 
 #include "gateway/core/log.h"
 #include "gateway/front/internal.h"
+#include "gateway/auth/failures.h"
 #include "gateway/auth/sasl.h"
 #include "gateway/auth/tls_context.h"
 #include "gateway/auth/worker.h"
 
 /* A new client may take the place of a silent one that old, not of a younger one. */
 #define EVICT_AGE 1.0
-/* Out of descriptors: old clients go on, new ones wait that long. */
+/* Full: new clients wait that long, or until one leaves. */
 static const struct timeval retry_time = { 0, 200000 };
 
 struct config *
@@ -72,42 +73,12 @@ warn_of_dates(const struct config *config)
 
 /* ---- clients ---- */
 
-static void
-set_accepting(struct front *front, bool accepting)
-{
-	if (front->paused == !accepting)
-		return;
-	front->paused = !accepting;
-	for (unsigned i = 0; i < front->process->num_listeners; i++) {
-		if (accepting)
-			event_add(front->accepting[i], NULL);
-		else
-			event_del(front->accepting[i]);
-	}
-}
-
-static void
-on_resume(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	set_accepting(arg, true);
-}
-
-static void
-pause_accepting(struct front *front, const struct timeval *time)
-{
-	set_accepting(front, false);
-	event_add(front->resume, time);
-}
-
 void
 front_client_left(struct front *front)
 {
-	if (!front->paused)
-		return;
-	event_del(front->resume);
-	set_accepting(front, true);
+	/* Clients leave also when all is taken down, or before it was built. */
+	if (front->accepting != NULL)
+		accepting_resume(front->accepting);
 }
 
 /* This front's part of max_anonymous_clients. */
@@ -132,7 +103,7 @@ make_room(struct front *front)
 
 	/* The gate counts sessions over all fronts; this only bounds one front's memory. */
 	if (front->num_authenticated >= (unsigned)front->config->settings->max_clients) {
-		pause_accepting(front, &retry_time);
+		accepting_pause(front->accepting, &retry_time);
 		return false;
 	}
 	if (oldest == NULL || front->num_anonymous < anonymous_limit(front->config->settings))
@@ -146,35 +117,21 @@ make_room(struct front *front)
 	wait.tv_usec = (suseconds_t)((EVICT_AGE - age) * 1e6) + 1000;
 	wait.tv_sec = wait.tv_usec / 1000000;
 	wait.tv_usec %= 1000000;
-	pause_accepting(front, &wait);
+	accepting_pause(front->accepting, &wait);
 	return false;
 }
 
-/* One a turn, so that the fronts share a crowd. */
 static void
-on_accept(evutil_socket_t listener, short what, void *arg)
+on_accept(const struct listener *listener, void *arg)
 {
 	struct front *front = arg;
-	struct sockaddr_storage address = { 0 };
-	socklen_t len = sizeof(address);
-	enum listener_kind kind = LISTENER_TLS;
+	struct sockaddr_storage address;
 	int fd;
 
-	(void)what;
 	if (!make_room(front))
 		return;
-	fd = accept4(listener, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0) {
-		if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
-			return;
-		log_warn("no new clients for now: %s", strerror(errno));
-		pause_accepting(front, &retry_time);
-		return;
-	}
-	for (unsigned i = 0; i < front->process->num_listeners; i++)
-		if (front->process->listeners[i].fd == listener)
-			kind = front->process->listeners[i].kind;
-	if (client_create(front, kind, fd, (struct sockaddr *)&address) == NULL)
+	fd = accepting_take(front->accepting, listener, &address);
+	if (fd >= 0 && client_create(front, listener->kind, fd, (struct sockaddr *)&address) == NULL)
 		log_error("no memory for a new client");
 }
 
@@ -209,16 +166,11 @@ set_listener_options(int fd)
 static int
 start_listeners(struct front *front)
 {
-	for (unsigned i = 0; i < front->process->num_listeners; i++) {
-		const struct listener *listener = &front->process->listeners[i];
-
-		if (listener->kind != LISTENER_UNIX)
-			set_listener_options(listener->fd);
-		front->accepting[i] = event_new(front->base, listener->fd, EV_READ | EV_PERSIST, on_accept, front);
-		if (front->accepting[i] == NULL || event_add(front->accepting[i], NULL) < 0)
-			return -1;
-	}
-	return 0;
+	for (unsigned i = 0; i < front->process->num_listeners; i++)
+		if (front->process->listeners[i].kind != LISTENER_UNIX)
+			set_listener_options(front->process->listeners[i].fd);
+	front->accepting = accepting_create(front->base, front->process, on_accept, front);
+	return front->accepting == NULL ? -1 : 0;
 }
 
 /* ---- links ---- */
@@ -330,8 +282,7 @@ reload(struct front *front, const int files[PROCESS_NUM_FILES], struct vg_error 
 		settings_destroy(settings);
 		return -1;
 	}
-	if (settings_use_sasl(settings) && !settings_use_sasl(front->config->settings) &&
-	    sasl_library_start(settings->sasl_conf_dir, error) < 0) {
+	if (settings_use_sasl(settings) && sasl_library_start(settings->sasl_conf_dir, error) < 0) {
 		config_release(config);
 		return -1;
 	}
@@ -408,12 +359,12 @@ static void
 free_all(struct front *front)
 {
 	on_reap(-1, 0, front);
-	for (unsigned i = 0; i < front->process->num_listeners; i++)
-		event_free(front->accepting[i]);
-	event_free(front->resume);
+	accepting_destroy(front->accepting);
+	front->accepting = NULL;
 	event_free(front->reap);
 	link_destroy(front->gate);
 	audit_client_destroy(front->audit);
+	failures_destroy(front->failures);
 	link_destroy(front->parent);
 	config_release(front->config);
 }
@@ -467,10 +418,10 @@ front_main(struct process *process)
 		fail_start(&front, &error);
 	front.audit = audit_client_create(front.base);
 	front.worker = worker_create(front.base);
-	front.resume = evtimer_new(front.base, on_resume, &front);
+	front.failures = failures_create(FAILURES_WINDOW, FAILURES_MOST);
 	front.reap = evtimer_new(front.base, on_reap, &front);
-	if (front.audit == NULL || front.worker == NULL || front.resume == NULL || front.reap == NULL ||
-	    start_listeners(&front) < 0)
+	if (front.audit == NULL || front.worker == NULL || front.failures == NULL ||
+	    front.reap == NULL || start_listeners(&front) < 0)
 		fail_start(&front, &error);
 	if (link_send(front.parent, LINK_READY, NULL, 0, NULL, 0) < 0)
 		log_fatal("cannot tell the parent: %s", strerror(errno));

@@ -6,11 +6,13 @@
 
 #include <openssl/ssl.h>
 
+#include "gateway/core/accepting.h"
 #include "gateway/core/audit_client.h"
 #include "gateway/core/link.h"
 #include "gateway/core/process.h"
 #include "gateway/front/client.h"
 
+struct failures;
 struct worker;
 
 /* Settings and TLS context of one reload; clients that are authenticating keep the one they started with. */
@@ -27,9 +29,8 @@ struct front {
 	struct link *parent, *gate;	/* gate: NULL while it is away */
 	struct audit_client *audit;
 	struct worker *worker;
-	struct event *accepting[PROCESS_MAX_LISTENERS];
-	bool paused;			/* not accepting until `resume` */
-	struct event *resume;
+	struct failures *failures;	/* that were recorded lately */
+	struct accepting *accepting;
 	struct event *reap;
 	struct client_list anonymous;	/* not authenticated, oldest first */
 	struct client_list authenticated;
@@ -43,7 +44,5 @@ void config_release(struct config *config);
 
 /* A place has become free: accepting goes on. */
 void front_client_left(struct front *front);
-/* LOGIN_FAILED for this client; anonymous ones of one kind and address are thinned out. */
-void front_record_failure(struct front *front, const struct client *client, const char *reason);
 
 #endif

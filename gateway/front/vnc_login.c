@@ -5,10 +5,8 @@
  * What is behind the proof is the gate's: it answers with SecurityResult, so that whom it refuses sees the same as who
  * gave a wrong password.
  */
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <openssl/crypto.h>
 
@@ -54,27 +52,11 @@ refuse(struct client *client, enum close_reason reason, const char *detail, cons
 	client_close_flushed(client, reason, detail);
 }
 
-/* The port that the viewer came to; 0 when the kernel does not tell, which is nobody's. */
-static uint16_t
-local_port(int fd)
-{
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} address;
-	socklen_t len = sizeof(address);
-
-	if (getsockname(fd, &address.any, &len) < 0)
-		return 0;
-	return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
-}
-
 void
 vnc_start(struct client *client)
 {
 	if (client->listener == LISTENER_VNC_GUEST)
-		client->identity->console_port = local_port(client->transport.fd);
+		client->identity->console_port = accepting_port(client->transport.fd);
 	client_enter(client, CLIENT_VNC_VERSION);
 	say(client, RFB_VERSION_TEXT, RFB_VERSION_LEN);
 }

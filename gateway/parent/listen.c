@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+#include "gateway/core/accepting.h"
 #include "gateway/core/sandbox.h"
 #include "gateway/parent/parent.h"
 
@@ -27,21 +28,6 @@ add_listener(struct parent *parent, enum listener_kind kind, int fd, struct vg_e
 	}
 	parent->listeners[parent->num_listeners++] = (struct listener){ kind, fd };
 	return 0;
-}
-
-static unsigned
-port_of(int fd)
-{
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} address;
-	socklen_t len = sizeof(address);
-
-	if (getsockname(fd, &address.any, &len) < 0)
-		return 0;
-	return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 /* A bound, listening socket or -1 with errno. */
@@ -99,7 +85,7 @@ bind_all(struct parent *parent, enum listener_kind kind, char port[8], struct vg
 			saved = fd < 0 ? errno : 0;
 			goto fail;
 		}
-		(void)snprintf(port, 8, "%u", port_of(fd));
+		(void)snprintf(port, 8, "%u", accepting_port(fd));
 	}
 	freeaddrinfo(list);
 	if (parent->num_listeners > before)
@@ -252,7 +238,7 @@ write_ports(const struct parent *parent, struct vg_error *error)
 		const struct listener *listener = &parent->listeners[i];
 
 		if (names[listener->kind] != NULL)
-			(void)json_object_set_new(ports, names[listener->kind], json_integer((json_int_t)port_of(listener->fd)));
+			(void)json_object_set_new(ports, names[listener->kind], json_integer((json_int_t)accepting_port(listener->fd)));
 	}
 	for (unsigned i = 0; i < parent->num_guest_ports; i++)
 		(void)json_array_append_new(guests, json_integer(parent->guest_ports[i]));

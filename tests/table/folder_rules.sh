@@ -12,7 +12,7 @@ web             include proto gateway/policy gateway/core gateway/auth
 certs           include
 gateway/posture include gateway/core certs
 gateway/core    include proto gateway/policy
-gateway/auth    include gateway/policy gateway/core
+gateway/auth    include proto gateway/policy gateway/core
 gateway/front   include proto gateway/policy gateway/core gateway/auth
 gateway/gate    include proto gateway/policy gateway/admission gateway/core
 gateway/audit   include proto gateway/policy gateway/core
