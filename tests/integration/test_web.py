@@ -183,6 +183,16 @@ def test_revoked_right_shows_within_seconds(own_gateway, users):
     wait_until(lambda: alice.get("/guests").status == 401, "the log-in to end", 5)
 
 
+def test_passwords_from_a_reload_on(own_gateway, users):
+    gateway = own_gateway(sasl=users, listen_web=True, web_port="0", auth_web="none")
+    assert Browser(gateway).try_login("alice", WORDS["alice"]).status == 401
+    for scheme, status in (("sasl", 200), ("none", 401), ("sasl", 200)):
+        gateway.write_settings(auth_web=scheme)
+        gateway.reload()
+        assert Browser(gateway).try_login("alice", WORDS["alice"]).status == status
+    assert Browser(gateway).try_login("alice", "wrong").status == 401
+
+
 # ---- what must not work ----
 
 @pytest.mark.parametrize("headers, status", [
