@@ -81,6 +81,8 @@ bool xdr_find_field(const struct xdr_field *fields, const uint8_t *body, size_t 
 /* Reading a span that xdr_find gave. A string stays where it is: not terminated, `out` borrows from the body. */
 uint32_t xdr_span_u32(struct xdr_span span);
 int32_t xdr_span_i32(struct xdr_span span);
+/* A whole number of 4 or 8 bytes; 0 when it is neither. */
+uint64_t xdr_span_u64(struct xdr_span span);
 bool xdr_span_string(struct xdr_span span, struct xdr_span *out);
 /* The span of an XDR_OPTIONAL field: is it there, and its value without the optional word. */
 bool xdr_span_present(struct xdr_span span, struct xdr_span *value);

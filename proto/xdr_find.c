@@ -125,6 +125,14 @@ xdr_span_u32(struct xdr_span span)
 	return span.len >= 4 ? xdr_load_u32(span.data) : 0;
 }
 
+uint64_t
+xdr_span_u64(struct xdr_span span)
+{
+	if (span.len < 8)
+		return xdr_span_u32(span);
+	return (uint64_t)xdr_load_u32(span.data) << 32 | xdr_load_u32(span.data + 4);
+}
+
 int32_t
 xdr_span_i32(struct xdr_span span)
 {

@@ -98,6 +98,12 @@ const struct admission_claim *admission_claims(const struct admission_document *
 /* What its first <name> says, which libvirt takes for the object's; caller frees. NULL: it has none. */
 char *admission_name(const struct admission_document *document);
 
+/*
+ * What a document asks for, as a quota counts it: a <domain>, a <domainsnapshot>, a <volume>, or a device, of which memory counts. Any that libvirt may have told,
+ * also those that admission_parse() refuses. Where an element stands twice the larger counts. -1 with error text: an amount cannot be read.
+ */
+int admission_amounts(const char *xml, size_t len, struct vg_amounts *amounts, struct vg_error *error);
+
 /* One rule of the profiles, for people; borrowed, static. False: there are not so many. */
 struct admission_rule {
 	const char *id, *xpath, *message, *hint;

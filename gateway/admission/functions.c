@@ -233,7 +233,7 @@ function_limit(xmlXPathParserContextPtr parser, int nargs)
 	xmlXPathReturnNumber(parser, limit == 0 ? HUGE_VAL : (double)limit);
 }
 
-/* virScaleInteger() of libvirt's src/util/virutil.c: bytes in one of `unit`; 0: there is no such unit. No unit: KiB. */
+/* virScaleInteger() of libvirt's src/util/virutil.c: bytes in one of `unit`; 0: there is no such unit. */
 static double
 bytes_in(const char *unit)
 {
@@ -241,8 +241,6 @@ bytes_in(const char *unit)
 	double base = 1024, bytes = 1;
 	const char *letter;
 
-	if (unit[0] == '\0')
-		return 1024;
 	if (strcasecmp(unit, "b") == 0 || strcasecmp(unit, "byte") == 0 || strcasecmp(unit, "bytes") == 0)
 		return 1;
 	letter = strchr(letters, tolower((unsigned char)unit[0]));
@@ -255,13 +253,13 @@ bytes_in(const char *unit)
 	return bytes;
 }
 
-static double
-kibibytes_of(const xmlNode *node)
+double
+functions_kibibytes(const xmlNode *node, const char *usual)
 {
 	const xmlNode *element = node->type == XML_ATTRIBUTE_NODE ? node->parent : node;
 	xmlChar *text = xmlNodeGetContent(node), *unit = xmlGetNoNsProp(element, (const xmlChar *)"unit");
 	const char *digits = text == NULL ? "" : (const char *)text;
-	double bytes = bytes_in(unit == NULL ? "" : (const char *)unit), value = NAN;
+	double bytes = bytes_in(unit == NULL || *unit == '\0' ? usual : (const char *)unit), value = NAN;
 	size_t len;
 
 	digits += strspn(digits, " \t\n");
@@ -278,7 +276,7 @@ function_kibibytes(xmlXPathParserContextPtr parser, int nargs)
 {
 	xmlXPathObjectPtr object;
 	const xmlNode *node = pop_node(parser, nargs, &object);
-	double value = node == NULL ? NAN : kibibytes_of(node);
+	double value = node == NULL ? NAN : functions_kibibytes(node, "KiB");
 
 	xmlXPathFreeObject(object);
 	xmlXPathReturnNumber(parser, value);

@@ -16,6 +16,8 @@
 #include "virtgate/profile.h"
 #include "virtgate/result.h"
 
+/* An element or attribute that says an amount, in one of its element's `unit`, or of the usual one. NaN: it is none. */
+double functions_kibibytes(const xmlNode *node, const char *usual);
 /* Is known.def sorted? -1 with error text. */
 int functions_start(struct vg_error *error);
 /* In which they are known; its userData must be a struct vg_limits when it is asked. Says nothing on standard error. NULL: out of memory. */

@@ -3,6 +3,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 /* What a check is about, and what came of it. */
 struct check {
 	const char *file;
+	const char *text;			/* of the file */
+	size_t len;
 	const struct admission_document *document;
 	struct policy *policy;			/* NULL: no --user */
 	struct admission_rules *rules;		/* the policy's own */
@@ -108,15 +111,22 @@ note_freed(const struct policy_row *row, void *arg)
 	check->freed = check->freed || row->profile == VG_PROFILE_PRIVILEGED;
 }
 
+static const char *
+mode_of(const struct check *check, enum admission_mode mode)
+{
+	static const char *const modes[] = { [ADMISSION_ENFORCE] = "enforce", [ADMISSION_WARN] = "warn", [ADMISSION_AUDIT] = "audit" };
+
+	return policy_only_watches(check->policy) && mode == ADMISSION_ENFORCE ? "warn" : modes[mode];
+}
+
 static void
 judge_row(const struct policy_row *row, void *arg)
 {
-	static const char *const modes[] = { [ADMISSION_ENFORCE] = "enforce", [ADMISSION_WARN] = "warn", [ADMISSION_AUDIT] = "audit" };
 	struct check *check = arg;
 	int num = 0;
 
 	check->row = row->id;
-	check->mode = policy_only_watches(check->policy) && row->mode == ADMISSION_ENFORCE ? "warn" : modes[row->mode];
+	check->mode = mode_of(check, row->mode);
 	if (row->rule != NULL)
 		num = admission_judge_own(check->document, check->rules, row->rule, tell_finding, check);
 	else if (row->profile != VG_PROFILE_PRIVILEGED)
@@ -133,6 +143,55 @@ holds_everything(const struct check *check)
 	return policy_decide(check->policy, &check->question.identity, check->question.permission, &every, check->question.now).verdict == VERDICT_ALLOW;
 }
 
+/* What counts by the quotas of the policy, of this document alone: what is used besides the running gateway knows. */
+static void
+judge_by_quota(struct check *check, size_t index, const struct policy_quota *quota, const struct vg_amounts *amounts)
+{
+	const char *separator = "";
+
+	check->row = quota->row.id;
+	check->mode = mode_of(check, quota->row.mode);
+	for (size_t i = 0; i < VG_NUM_AMOUNTS; i++) {
+		const struct admission_finding finding = { .rule = policy_amount_rule((enum vg_amount)i), .path = "/", .hint = "",
+			.message = "more than the quota allows all that counts by it together" };
+
+		if (quota->max.of[i] != 0 && amounts->of[i] > quota->max.of[i] &&
+		    policy_quota_binds(check->policy, index, &check->question.identity, &check->question.object, check->question.now))
+			tell_finding(&finding, check);
+	}
+	if (check->findings != NULL)
+		return;
+	printf("%s: counts by quota '%s': ", check->file, quota->row.id);
+	for (size_t i = 0; i < VG_NUM_AMOUNTS; i++) {
+		if (quota->max.of[i] == 0 || amounts->of[i] == 0)
+			continue;
+		printf("%s%" PRIu64 " of %" PRIu64 " %s", separator, amounts->of[i], quota->max.of[i], policy_amount_unit((enum vg_amount)i));
+		separator = ", ";
+	}
+	printf("%s\n", separator[0] == '\0' ? "nothing" : "");
+}
+
+static void
+judge_by_quotas(struct check *check)
+{
+	const struct admission_finding unreadable = { .rule = "quota", .path = "/", .message = "a quota cannot count it", .hint = "" };
+	const struct policy_quota *quota;
+	struct vg_amounts amounts;
+	struct vg_error error = { 0 };
+	bool counted = admission_amounts(check->text, check->len, &amounts, &error) == 0;
+
+	for (size_t i = 0; (quota = policy_quota_at(check->policy, i)) != NULL; i++) {
+		if (check->question.object.name == NULL || !policy_quota_covers(check->policy, i, &check->question.object))
+			continue;
+		check->row = quota->row.id;
+		check->mode = mode_of(check, quota->row.mode);
+		if (counted)
+			judge_by_quota(check, i, quota, &amounts);
+		else
+			tell_finding(&unreadable, check);
+	}
+}
+
 static void
 judge_for_user(struct check *check)
 {
@@ -144,6 +203,7 @@ judge_for_user(struct check *check)
 	check->mode = policy_only_watches(check->policy) ? "warn" : "enforce";
 	if (!check->freed && !holds_everything(check) && admission_judge(check->document, VG_PROFILE_BASELINE, NULL, tell_finding, check) < 0)
 		check->failed = true;
+	judge_by_quotas(check);
 }
 
 /* The profile itself, with the bounds of a row that sets none. -1 with error text. */
@@ -240,6 +300,8 @@ verb_admission_check(const struct cli *cli)
 
 	xmlInitParser();
 	text = policy_load_text(check.file, &len, &error);
+	check.text = text;
+	check.len = len;
 	if (text == NULL || admission_start(&error) < 0)
 		goto out;
 	check.document = document = admission_parse(guess_kind(text), text, len, &error);

@@ -123,9 +123,7 @@ check_disk(struct call *call, struct judgement *judgement, unsigned *index, stru
 	if (!take_text(span, name, sizeof(name)))
 		return decide_refuse(judgement, "disk", "the name of the disk is too long");
 	xdr_out_init(&out, body, sizeof(body));
-	xdr_put_string(&out, domain->name);
-	xdr_put_raw(&out, domain->uuid, VG_UUID_LEN);
-	xdr_put_i32(&out, judgement->about.id);
+	resolve_put_domain(&out, domain->name, domain->uuid, judgement->about.id);
 	xdr_put_u32(&out, 0);
 	answer = resolve_document(call, judgement, index, "domain_get_xml_desc", body, out.len);
 	if (answer == NULL)
@@ -333,7 +331,6 @@ argument_check(struct call *call, struct judgement *judgement, unsigned *index, 
 
 	if (!argument_needed(call->proc))
 		return DECIDE_ALLOW;
-	admit_forget(call);
 	if (has_parameters(call->proc))
 		verdict = check_parameters(call, judgement, body, len);
 	for (size_t i = 0; (argument = argument_at(i)) != NULL && verdict == DECIDE_ALLOW; i++) {

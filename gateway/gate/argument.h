@@ -25,6 +25,11 @@ bool uri_is_good(const char *uri);
 
 /* disk.c: is `name` a disk of this definition: a target, an image of its chain ("vda[1]"), or a source in it? */
 bool disk_is_in(const char *xml, size_t len, const char *name);
+/* Where the image of that disk is that is written to: by path, or by pool and volume; the other is empty. False: there is no such disk. */
+struct disk_image {
+	char path[1024], pool[256], volume[256];
+};
+bool disk_image_of(const char *xml, size_t len, const char *name, struct disk_image *image);
 
 /* Whom the profile that holds without any row of the policy is for. */
 enum admit_standing {

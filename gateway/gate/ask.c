@@ -95,6 +95,14 @@ asked(struct judgement *judgement, uint64_t ticket, struct call *call, enum vg_c
 	return NULL;
 }
 
+void
+resolve_put_domain(struct xdr_out *out, const char *name, const uint8_t uuid[VG_UUID_LEN], int32_t id)
+{
+	xdr_put_string(out, name);
+	xdr_put_raw(out, uuid, VG_UUID_LEN);
+	xdr_put_i32(out, id);
+}
+
 const struct looked_up *
 resolve_look_up(struct call *call, struct judgement *judgement, unsigned *index, enum vg_class class, const uint8_t *uuid, const char *name)
 {

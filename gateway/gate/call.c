@@ -11,6 +11,7 @@
 #include "gateway/gate/difference.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/outside.h"
+#include "gateway/gate/quota.h"
 #include "gateway/gate/rights.h"
 #include "gateway/gate/trail.h"
 #include "gateway/gate/user.h"
@@ -64,6 +65,7 @@ call_destroy(struct call *call)
 	if (call->proc->kind == RPC_KIND_ACCESS && call->proc->stream != RPC_STREAM_NONE && call->state >= CALL_FORWARDED)
 		record_stream_end(call);
 	outside_end(call);
+	quota_end(call);
 	session->user->calls--;
 	session->num_cuts -= (unsigned)__builtin_popcount(call->cuts);
 	if (call_is_stream(call))
@@ -204,6 +206,7 @@ still_allowed(struct call *call)
 	if (call->lookup_ticket != 0)		/* it is not asked a third time */
 		inventory_cancel(call->session->inventory, call->lookup_ticket);
 	call->lookup_ticket = 0;
+	usage_forget_call(inventory_usage(call->session->inventory), call);
 	if (judgement.verdict == DECIDE_DENY || judgement.verdict == DECIDE_WAIT)
 		reply_denied(call, RPC_ERR_ACCESS_DENIED, RPC_ORIGIN_ACCESS, "access denied: the policy has changed meanwhile (decision %s)", call->op);
 	else

@@ -10,6 +10,7 @@
 
 #include "gateway/gate/argument.h"
 #include "gateway/gate/console_xml.h"
+#include "gateway/gate/quota.h"
 #include "gateway/gate/secrets.h"
 
 /* libvirt's test driver signs the errors of every class as itself. */
@@ -316,6 +317,7 @@ decide(struct call *call, const uint8_t *body, size_t len, struct judgement *jud
 	judgement->lacks.num = 0;
 	judgement->lacks.denied = judgement->lacks.of_reply = false;
 	judgement->decision.verdict = VERDICT_ALLOW;
+	admit_forget(call);
 	if (has_unknown_flags(call, judgement, body, len))
 		return;
 	if (resolve_about(call, judgement, &index, body, len) != DECIDE_ALLOW ||
@@ -334,7 +336,8 @@ decide(struct call *call, const uint8_t *body, size_t len, struct judgement *jud
 	if (check_needs(call, judgement, body, len, &secretive) != DECIDE_ALLOW ||
 	    (secretive && secrets_absent(call, judgement, &index, body, len) != DECIDE_ALLOW) || argument_check(call, judgement, &index, body, len) != DECIDE_ALLOW ||
 	    limit_check(call, judgement, body, len) != DECIDE_ALLOW ||
-	    is_off(call, judgement, body, len) || console_xml_comes_back(call, judgement, body, len))
+	    is_off(call, judgement, body, len) || console_xml_comes_back(call, judgement, body, len) ||
+	    quota_check(call, judgement, &index, body, len) != DECIDE_ALLOW)
 		return;
 	ask_for_results(call, judgement, body, len);
 	ask_for_all(call, judgement, body, len);

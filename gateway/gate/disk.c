@@ -1,6 +1,7 @@
 /*
  * disk.c: which disks does a domain have? Read from its definition as libvirtd tells it.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include <libxml/parser.h>
@@ -60,17 +61,60 @@ disk_has(xmlNodePtr disk, const char *name)
 	return false;
 }
 
-bool
-disk_is_in(const char *xml, size_t len, const char *name)
+static xmlDocPtr
+read_definition(const char *xml, size_t len)
 {
-	xmlDocPtr doc = len > INT32_MAX || xml_refusal(xml, len) != NULL ? NULL :
+	return len > INT32_MAX || xml_refusal(xml, len) != NULL ? NULL :
 	    xmlReadMemory(xml, (int)len, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
+}
+
+static xmlNodePtr
+find_disk(xmlDocPtr doc, const char *name)
+{
 	xmlNodePtr root = doc == NULL ? NULL : xmlDocGetRootElement(doc);
-	bool found = false;
 
 	for (xmlNodePtr devices = root == NULL ? NULL : root->children; devices != NULL && name[0] != '\0'; devices = devices->next)
 		for (xmlNodePtr disk = is_named(devices, "devices") ? devices->children : NULL; disk != NULL; disk = disk->next)
-			found = found || (is_named(disk, "disk") && disk_has(disk, name));
+			if (is_named(disk, "disk") && disk_has(disk, name))
+				return disk;
+	return NULL;
+}
+
+bool
+disk_is_in(const char *xml, size_t len, const char *name)
+{
+	xmlDocPtr doc = read_definition(xml, len);
+	bool found = find_disk(doc, name) != NULL;
+
 	xmlFreeDoc(doc);
 	return found;
+}
+
+static void
+copy_attribute(const xmlNode *node, const char *attribute, char *text, size_t size)
+{
+	xmlChar *value = xmlGetNoNsProp(node, (const xmlChar *)attribute);
+
+	if (value != NULL)
+		(void)snprintf(text, size, "%s", (const char *)value);
+	xmlFree(value);
+}
+
+bool
+disk_image_of(const char *xml, size_t len, const char *name, struct disk_image *image)
+{
+	xmlDocPtr doc = read_definition(xml, len);
+	xmlNodePtr disk = find_disk(doc, name);
+
+	memset(image, 0, sizeof(*image));
+	for (xmlNodePtr node = disk == NULL ? NULL : disk->children; node != NULL; node = node->next) {
+		if (!is_named(node, "source"))
+			continue;
+		copy_attribute(node, "file", image->path, sizeof(image->path));
+		copy_attribute(node, "dev", image->path, sizeof(image->path));
+		copy_attribute(node, "pool", image->pool, sizeof(image->pool));
+		copy_attribute(node, "volume", image->volume, sizeof(image->volume));
+	}
+	xmlFreeDoc(doc);
+	return image->path[0] != '\0' || (image->pool[0] != '\0' && image->volume[0] != '\0');
 }

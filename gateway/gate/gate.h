@@ -40,6 +40,7 @@ struct outside;
 struct trail;
 struct shadow;
 struct difference;
+struct reservation;
 
 /*
  * Memory of one session is bounded by: one message being received from each side (RPC_MAX_LEN each), what waits to be
@@ -249,6 +250,7 @@ struct call {
 	uint64_t stream_from_client;	/* of them */
 	bool stream_over;		/* libvirtd said that it is, with `stream_error` or without */
 	struct rpc_error *stream_error;	/* owned; NULL: none */
+	struct reservation *reservation;	/* owned: what it will have of quotas, from its decision to its end (quota.c) */
 	struct difference *difference;	/* owned: what it makes different (difference.c); NULL until it is allowed */
 	struct shadow *shadow;		/* of a change: what explains libvirtd's events (outside.c) */
 };

@@ -45,6 +45,7 @@ struct inventory {
 	struct known known;			/* networks and pools */
 	struct lookup *lookups;
 	uint64_t last_ticket;
+	struct usage *usage;
 };
 
 /* How each class is looked up; what is not here cannot be. */
@@ -205,6 +206,7 @@ learn(struct inventory *inventory, const struct xdr_object *object, uint64_t tol
 	if (namesake != NULL)
 		inventory_forget(inventory, namesake->uuid);
 	memcpy(domain->uuid, object->uuid, VG_UUID_LEN);
+	domain->count.changed = usage_change(inventory->usage);
 	domain->id = object->id;
 	domain->told = told;
 	bucket = hash(domain->uuid, VG_UUID_LEN);
@@ -236,6 +238,7 @@ forget_all(struct inventory *inventory)
 		while (inventory->by_uuid[i] != NULL)
 			inventory_forget(inventory, inventory->by_uuid[i]->uuid);
 	known_forget_all(&inventory->known);
+	usage_lost(inventory->usage);
 	inventory->features_asked = inventory->features_there = 0;
 }
 
@@ -248,6 +251,26 @@ inventory_uuid_of(const struct inventory *inventory, enum vg_class class, const 
 		return known_uuid(&inventory->known, class, name);
 	domain = inventory_by_name(inventory, name);
 	return domain == NULL ? NULL : domain->uuid;
+}
+
+void
+inventory_each_pool(const struct inventory *inventory, void (*each)(const char *name, const uint8_t uuid[VG_UUID_LEN], void *arg), void *arg)
+{
+	known_each(&inventory->known, VG_CLASS_storage_pool, each, arg);
+}
+
+struct usage *
+inventory_usage(const struct inventory *inventory)
+{
+	return inventory->usage;
+}
+
+struct usage_count *
+inventory_count(struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN])
+{
+	struct inventory_domain *domain = (struct inventory_domain *)(uintptr_t)inventory_by_uuid(inventory, uuid);
+
+	return domain == NULL ? NULL : &domain->count;
 }
 
 const char *
@@ -434,6 +457,12 @@ inventory_ask(struct inventory *inventory, const struct rpc_proc *proc, const vo
 	return ask(lookup, proc, body, len, on_text);
 }
 
+bool
+inventory_call(struct inventory *inventory, const struct rpc_proc *proc, const void *body, size_t len, inventory_reply_cb *reply, void *arg)
+{
+	return inventory->ready && upstream_call(inventory->upstream, proc, body, len, reply, arg) != 0;
+}
+
 void
 inventory_cancel(struct inventory *inventory, uint64_t ticket)
 {
@@ -455,6 +484,18 @@ inventory_catch_up(struct inventory *inventory)
 		upstream_catch_up(inventory->upstream);
 }
 
+/* Whatever libvirtd tells of a domain may have changed how much it has. */
+static void
+count_anew(struct inventory *inventory, const struct rpc_proc *proc, const uint8_t *body, size_t len)
+{
+	struct xdr_object object;
+	struct xdr_span span;
+
+	if (proc->about.from == RPC_FROM_ARG && proc->about.class == VG_CLASS_domain && xdr_find(proc->args, body, len, proc->about.path, &span) &&
+	    xdr_get_object(VG_CLASS_domain, span, &object) && object.uuid != NULL)
+		usage_domain_changed(inventory->usage, object.uuid);
+}
+
 static void
 on_event(const struct rpc_proc *proc, const uint8_t *body, size_t len, void *arg)
 {
@@ -465,6 +506,7 @@ on_event(const struct rpc_proc *proc, const uint8_t *body, size_t len, void *arg
 
 	outside_event(inventory->gate->outside, inventory, proc, body, len);
 	known_event(&inventory->known, proc, body, len);
+	count_anew(inventory, proc, body, len);
 	if (strcmp(proc->name, "domain_event_callback_lifecycle") != 0 || !xdr_find(proc->args, body, len, "msg.dom", &span) ||
 	    !xdr_get_object(VG_CLASS_domain, span, &object) || !xdr_find(proc->args, body, len, "msg.event", &span))
 		return;
@@ -582,7 +624,8 @@ inventory_create(struct gate *gate, const char *uri)
 {
 	struct inventory *inventory = calloc(1, sizeof(*inventory));
 
-	if (inventory == NULL || (inventory->uri = strdup(uri)) == NULL) {
+	if (inventory == NULL || (inventory->uri = strdup(uri)) == NULL || (inventory->usage = usage_create(gate, inventory)) == NULL) {
+		free(inventory == NULL ? NULL : inventory->uri);
 		free(inventory);
 		return NULL;
 	}
@@ -607,6 +650,7 @@ inventory_destroy(struct inventory *inventory)
 		free(lookup);
 	}
 	forget_all(inventory);
+	usage_destroy(inventory->usage);
 	free(inventory->uri);
 	free(inventory);
 }

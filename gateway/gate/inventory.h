@@ -7,6 +7,7 @@
 #define GATE_INVENTORY_H
 
 #include "gateway/gate/gate.h"
+#include "gateway/gate/usage.h"
 
 struct inventory_domain {
 	uint8_t uuid[VG_UUID_LEN];
@@ -14,6 +15,7 @@ struct inventory_domain {
 	int32_t id;				/* -1: not running */
 	uint64_t told;				/* when libvirtd last told of it unasked, by inventory_clock() */
 	int32_t former_ids[4];			/* of earlier runs, newest first: what old handles still carry; 0: none */
+	struct usage_count count;		/* of usage.c */
 	struct inventory_domain *next_uuid, *next_name;
 };
 
@@ -31,6 +33,11 @@ const struct inventory_domain *inventory_by_name(const struct inventory *invento
 const struct inventory_domain *inventory_by_id(const struct inventory *inventory, int32_t id);
 /* The same of a domain, network or storage pool, for what a reply only names; NULL when unknown. */
 const uint8_t *inventory_uuid_of(const struct inventory *inventory, enum vg_class class, const char *name);
+/* Each storage pool. */
+void inventory_each_pool(const struct inventory *inventory, void (*each)(const char *name, const uint8_t uuid[VG_UUID_LEN], void *arg), void *arg);
+/* What its guests and volumes have; and what is known of one guest, NULL when it is not there. */
+struct usage *inventory_usage(const struct inventory *inventory);
+struct usage_count *inventory_count(struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN]);
 /* Is this the id of the domain now, or was it? -1 always is. */
 bool inventory_has_id(const struct inventory_domain *domain, int32_t id);
 size_t inventory_num_domains(const struct inventory *inventory);
@@ -67,6 +74,9 @@ uint64_t inventory_lookup_path(struct inventory *inventory, const char *path, in
 /* Asks for a document: what `proc` (domain_get_xml_desc, …) answers as `xml`; NULL when it answers with an error, or not at all. */
 typedef void inventory_text_cb(const char *text, size_t len, void *arg);
 uint64_t inventory_ask(struct inventory *inventory, const struct rpc_proc *proc, const void *body, size_t len, inventory_text_cb *found, void *arg);
+/* Any call that only reads. `error` is NULL when it went well. False: impossible. The callback comes always, and cannot be cancelled. */
+typedef void inventory_reply_cb(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg);
+bool inventory_call(struct inventory *inventory, const struct rpc_proc *proc, const void *body, size_t len, inventory_reply_cb *reply, void *arg);
 void inventory_cancel(struct inventory *inventory, uint64_t ticket);
 /* Takes what libvirtd has sent and the loop has not read yet. Callbacks of look-ups come from within. */
 void inventory_catch_up(struct inventory *inventory);

@@ -88,6 +88,14 @@ known_uuid(const struct known *known, enum vg_class class, const char *name)
 }
 
 void
+known_each(const struct known *known, enum vg_class class, void (*each)(const char *name, const uint8_t uuid[VG_UUID_LEN], void *arg), void *arg)
+{
+	for (const struct known_object *object = known->objects; object != NULL; object = object->next)
+		if (object->class == class)
+			each(object->name, object->uuid, arg);
+}
+
+void
 known_event(struct known *known, const struct rpc_proc *proc, const uint8_t *body, size_t len)
 {
 	struct xdr_object object;

@@ -67,10 +67,8 @@ limit_check(struct call *call, struct judgement *judgement, const uint8_t *body,
 			continue;
 		if (!resolve_span(call, body, len, limited[i].path, &span))
 			return resolve_malformed(judgement, "the amount is not there");
-		admit_forget(call);
 		asked.what = limited[i].what;
-		for (size_t k = 0; k < span.len && k < 8; k++)
-			asked.value = asked.value << 8 | span.data[k];
+		asked.value = xdr_span_u64(span);
 		policy_admission(gate->policy, &call->session->identity, &judgement->about.object, gate_now(gate), ask_row, &asked);
 		return judgement->verdict;
 	}

@@ -26,6 +26,8 @@ const struct looked_up *resolve_look_up(struct call *call, struct judgement *jud
 const struct looked_up *resolve_path(struct call *call, struct judgement *judgement, unsigned *index, const char *path);
 const struct looked_up *resolve_document(struct call *call, struct judgement *judgement, unsigned *index, const char *proc, const void *body,
     size_t len);
+/* A domain as a question has it. */
+void resolve_put_domain(struct xdr_out *out, const char *name, const uint8_t uuid[VG_UUID_LEN], int32_t id);
 /* The argument at `path`; of an optional one its value. False: it is not there. */
 bool resolve_span(const struct call *call, const uint8_t *body, size_t len, const char *path, struct xdr_span *span);
 bool resolve_sees(struct session *session, const struct vg_object *object);

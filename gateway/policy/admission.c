@@ -29,15 +29,23 @@ is_excepted(const struct policy *policy, const struct admission *row, struct req
 	return false;
 }
 
-void
-policy_admission(const struct policy *policy, const struct vg_identity *identity, const struct vg_object *object, time_t now,
-    policy_row_cb *each, void *arg)
+static struct request
+request_about(const struct vg_identity *identity, const struct vg_object *object, time_t now)
 {
 	struct request request = request_make(identity, VG_PERM_NONE, object, now);
 
 	/* No permission is asked for: the class is the object's. */
 	request.class = object->class;
 	request.host = class_is_host(object->class);
+	return request;
+}
+
+void
+policy_admission(const struct policy *policy, const struct vg_identity *identity, const struct vg_object *object, time_t now,
+    policy_row_cb *each, void *arg)
+{
+	struct request request = request_about(identity, object, now);
+
 	for (size_t i = 0; i < policy->num_admission + policy->num_rules; i++) {
 		const struct admission *row = i < policy->num_admission ? &policy->admission[i] : &policy->rules[i - policy->num_admission];
 
@@ -51,4 +59,44 @@ const struct vg_rule *
 policy_rule_at(const struct policy *policy, size_t index)
 {
 	return index < policy->num_rules ? policy->rules[index].row.rule : NULL;
+}
+
+static const struct {
+	const char *rule, *unit;
+} amounts[VG_NUM_AMOUNTS] = { [VG_AMOUNT_GUESTS] = { "quota-guests", "guests" }, [VG_AMOUNT_VCPUS] = { "quota-vcpus", "processors" },
+	[VG_AMOUNT_MEMORY] = { "quota-memory", "KiB of memory" }, [VG_AMOUNT_DISK] = { "quota-disk", "KiB of disk" } };
+
+const char *
+policy_amount_rule(enum vg_amount amount)
+{
+	return amounts[amount].rule;
+}
+
+const char *
+policy_amount_unit(enum vg_amount amount)
+{
+	return amounts[amount].unit;
+}
+
+const struct policy_quota *
+policy_quota_at(const struct policy *policy, size_t index)
+{
+	return index < policy->num_quotas ? &policy->quotas[index].quota : NULL;
+}
+
+bool
+policy_quota_covers(const struct policy *policy, size_t index, const struct vg_object *object)
+{
+	struct request request = request_about(NULL, object, 0);
+
+	return binding_covers(&policy->quotas[index].on, &request, object->name == NULL);
+}
+
+bool
+policy_quota_binds(const struct policy *policy, size_t index, const struct vg_identity *identity, const struct vg_object *object, time_t now)
+{
+	const struct admission *people = &policy->quotas[index].people;
+	struct request request = request_about(identity, object, now);
+
+	return (people->everybody || binding_is_about(&people->who, &request, true) == APPLIES) && !is_excepted(policy, people, &request);
 }

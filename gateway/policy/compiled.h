@@ -95,6 +95,13 @@ struct admission {
 	size_t num_roles;
 };
 
+/* A row of "quotas": `on` has only its objects. */
+struct quota {
+	struct policy_quota quota;
+	struct admission people;
+	struct binding on;
+};
+
 struct policy {
 	struct arena arena;
 	const struct binding *bindings;
@@ -103,6 +110,8 @@ struct policy {
 	size_t num_admission;
 	const struct admission *rules;
 	size_t num_rules;
+	const struct quota *quotas;
+	size_t num_quotas;
 	bool permissive;		/* the gateway only watches */
 	const struct role *roles;	/* all, the last one first; the built-in ones are the last */
 	uint64_t serial;		/* no other policy of this process has it */

@@ -16,6 +16,7 @@
 #define POLICY_MAX_ADMISSION	64u	/* rows; all that apply are asked for every document */
 #define POLICY_MAX_RULES	1024u
 #define POLICY_MAX_XPATH	4096u
+#define POLICY_MAX_QUOTAS	256u	/* each is asked of every guest when one is defined */
 #define POLICY_MAX_PROBLEMS	1000u	/* told; finding a line costs a walk through the text */
 #define POLICY_MAX_FLAT		1000000u	/* people and patterns of all bindings, groups and sets replaced by their members */
 #define POLICY_MAX_NAME		128u
@@ -95,8 +96,15 @@ void parse_roles(struct parse *parse, const struct at *at, json_t *roles);
 void parse_bindings(struct parse *parse, const struct at *at, json_t *bindings);
 void parse_admission(struct parse *parse, const struct at *at, json_t *admission);
 void parse_rules(struct parse *parse, const struct at *at, json_t *rules);
+void parse_quotas(struct parse *parse, const struct at *at, json_t *quotas);
 
-/* Below `bindings` and `admission`. */
+/* Below `bindings`, `admission` and `quotas`. */
+/* Whom a row is about: `who` and `except`. */
+void parse_row_people(struct parse *parse, const struct at *at, const json_t *object, struct admission *row);
+/* A whole number from 1; 0 when absent or told. */
+uint64_t parse_bound(struct parse *parse, const struct at *at, const json_t *object, const char *key, uint64_t most);
+/* Its "mode": enforce unless it says so. */
+enum admission_mode parse_mode(struct parse *parse, const struct at *at, const json_t *object);
 /* The member "id", checked and not one of those that were seen before (an object whose keys are the ids). NULL: told. */
 const char *parse_id(struct parse *parse, const struct at *at, const json_t *object, json_t *seen, const char *what);
 /* Of an array of at most POLICY_MAX_ITEMS; its length, 0 when told. */

@@ -39,6 +39,24 @@ parse_people(struct parse *parse, const struct at *at, const json_t *object, con
 		row->roles = roles;
 }
 
+void
+parse_row_people(struct parse *parse, const struct at *at, const json_t *object, struct admission *row)
+{
+	row->everybody = json_object_get(object, "who") == NULL;
+	if (!row->everybody)
+		parse_people(parse, at, object, "who", row);
+	parse_people(parse, at, object, "except", row);
+}
+
+enum admission_mode
+parse_mode(struct parse *parse, const struct at *at, const json_t *object)
+{
+	static const char *const modes[] = { "enforce", "warn", "audit" };
+	int choice = get_choice(parse, at, object, "mode", modes, 3);
+
+	return choice < 0 ? ADMISSION_ENFORCE : (enum admission_mode)choice;
+}
+
 static bool
 is_mac_glob(const char *text)
 {
@@ -99,8 +117,7 @@ parse_texts(struct parse *parse, const struct at *at, const json_t *object, cons
 	}
 }
 
-/* A whole number from 1; 0 when absent or told. */
-static uint64_t
+uint64_t
 parse_bound(struct parse *parse, const struct at *at, const json_t *object, const char *key, uint64_t most)
 {
 	const json_t *value = json_object_get(object, key);
@@ -140,7 +157,6 @@ static void
 parse_row(struct parse *parse, const struct at *at, json_t *object, json_t *seen, struct admission *row)
 {
 	static const char *const profiles[] = { "privileged", "baseline", "restricted" };
-	static const char *const modes[] = { "enforce", "warn", "audit" };
 	struct at mode = { .up = at, .key = "mode" };
 	bool privileged;
 	int choice;
@@ -153,17 +169,13 @@ parse_row(struct parse *parse, const struct at *at, json_t *object, json_t *seen
 		problem(parse, at, "known profiles: privileged, baseline, restricted", "missing key 'profile': a string");
 	choice = get_choice(parse, at, object, "profile", profiles, 3);
 	row->row.profile = choice < 0 ? VG_PROFILE_RESTRICTED : (enum vg_profile)choice;
-	choice = get_choice(parse, at, object, "mode", modes, 3);
-	row->row.mode = choice < 0 ? ADMISSION_ENFORCE : (enum admission_mode)choice;
-	row->everybody = json_object_get(object, "who") == NULL;
+	row->row.mode = parse_mode(parse, at, object);
+	parse_row_people(parse, at, object, row);
 	privileged = json_object_get(object, "profile") != NULL && row->row.profile == VG_PROFILE_PRIVILEGED;
 	if (privileged && row->everybody)
 		problem(parse, at, "for everybody, write \"who\": [\"anyone\"]", "a row of profile privileged says who is not judged: missing key 'who'");
 	if (privileged && json_object_get(object, "mode") != NULL)
 		problem(parse, &mode, NULL, "profile privileged refuses nothing and has no mode");
-	if (!row->everybody)
-		parse_people(parse, at, object, "who", row);
-	parse_people(parse, at, object, "except", row);
 	parse_limits(parse, at, object, &row->row);
 }
 
@@ -184,9 +196,7 @@ parse_words(struct parse *parse, const struct at *at, const json_t *object, cons
 static void
 parse_rule(struct parse *parse, const struct at *at, json_t *object, json_t *seen, struct admission *row, struct vg_rule *rule)
 {
-	static const char *const modes[] = { "enforce", "warn", "audit" };
 	const char *must, *must_not, *class;
-	int choice;
 
 	if (!is_object(parse, at, object, "a rule", "id class must must_not message hint mode who except description"))
 		return;
@@ -207,12 +217,8 @@ parse_rule(struct parse *parse, const struct at *at, json_t *object, json_t *see
 	rule->message = parse_words(parse, at, object, "message");
 	rule->hint = parse_words(parse, at, object, "hint");
 	rule->line = locate(parse->text, parse->len, at);
-	choice = get_choice(parse, at, object, "mode", modes, 3);
-	row->row.mode = choice < 0 ? ADMISSION_ENFORCE : (enum admission_mode)choice;
-	row->everybody = json_object_get(object, "who") == NULL;
-	if (!row->everybody)
-		parse_people(parse, at, object, "who", row);
-	parse_people(parse, at, object, "except", row);
+	row->row.mode = parse_mode(parse, at, object);
+	parse_row_people(parse, at, object, row);
 }
 
 void

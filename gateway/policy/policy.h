@@ -144,6 +144,25 @@ void policy_admission(const struct policy *policy, const struct vg_identity *ide
 const struct vg_rule *policy_rule_at(const struct policy *policy, size_t index);
 
 /*
+ * Quotas: what all guests and volumes that `on` covers may have together, whoever defined them. Whom a row binds (its `who`, without
+ * its `except`) may not make it more than that; what others do is counted all the same.
+ */
+struct policy_quota {
+	struct policy_row row;		/* its id and mode */
+	struct vg_amounts max;		/* 0: not bounded */
+};
+/* "quota-vcpus", as refusals and records name it; "processors". Borrowed, static. */
+const char *policy_amount_rule(enum vg_amount amount);
+const char *policy_amount_unit(enum vg_amount amount);
+/* NULL: there are not so many. */
+const struct policy_quota *policy_quota_at(const struct policy *policy, size_t index);
+/*
+ * Does this domain or volume count? One whose UUID is not known yet is none that is named by UUID. Of an object without a name: could one count?
+ */
+bool policy_quota_covers(const struct policy *policy, size_t index, const struct vg_object *object);
+bool policy_quota_binds(const struct policy *policy, size_t index, const struct vg_identity *identity, const struct vg_object *object, time_t now);
+
+/*
  * As policy_decide, telling every binding with why it did or did not apply, in order of the file. `why` is borrowed for
  * the call.
  */

@@ -1,5 +1,6 @@
 /*
- * profile.h: what the policy and the rules of admission must agree on: profiles, the bounds that a row of the policy sets, and a site's own rules.
+ * profile.h: what the policy and the rules of admission must agree on: profiles, the bounds that a row of the policy sets, what a
+ * quota counts, and a site's own rules.
  * Plain values; whoever made them owns them.
  */
 #ifndef VIRTGATE_PROFILE_H
@@ -28,6 +29,19 @@ struct vg_limits {
 	struct vg_texts vlans;		/* numbers as text: "100" */
 	uint64_t max_vcpus;		/* of one guest; 0: no bound */
 	uint64_t max_memory_kib;	/* of one guest; 0: no bound */
+};
+
+/* What a quota bounds, of all its guests and volumes together. */
+enum vg_amount {
+	VG_AMOUNT_GUESTS,
+	VG_AMOUNT_VCPUS,	/* processors that a guest may have, also those that are off now */
+	VG_AMOUNT_MEMORY,	/* KiB */
+	VG_AMOUNT_DISK,		/* KiB, of volumes: what they hold or may grow to */
+	VG_NUM_AMOUNTS
+};
+
+struct vg_amounts {
+	uint64_t of[VG_NUM_AMOUNTS];
 };
 
 /* A site's own rule, a row of "rules". */

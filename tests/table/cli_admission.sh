@@ -38,7 +38,8 @@ cat >"$dir/policy.json" <<'E'
   { "id": "strict", "profile": "restricted", "who": ["sasl:tenant"], "max_vcpus": 2 },
   { "id": "trusted", "profile": "privileged", "who": ["sasl:free"] },
   { "id": "next", "profile": "restricted", "mode": "warn", "who": ["sasl:soon"] }],
-  "rules": [ { "id": "titled", "class": "domain", "must": "/domain/title", "who": ["sasl:boss"], "message": "no title" } ] }
+  "rules": [ { "id": "titled", "class": "domain", "must": "/domain/title", "who": ["sasl:boss"], "message": "no title" } ],
+  "quotas": [ { "id": "webs", "on": ["domain:web-*"], "max_guests": 5, "max_vcpus": 3, "max_memory_mib": 128, "except": ["sasl:free"] } ] }
 E
 cat >"$dir/good.xml" <<'E'
 <domain type='kvm'>
@@ -58,12 +59,15 @@ expect "baseline, unless something else is said" 0 "*good.xml: admitted by profi
 expect "a profile by its name" 0 "*good.xml: admitted by profile restricted" "" admission check "$dir/good.xml" --profile restricted
 expect "a profile that there is not" 2 "" "*unknown profile 'x'*known profiles: baseline, restricted*" admission check "$dir/good.xml" --profile x
 expect "what is refused: rule, place, line" 1 "*host.xml:6: host-device: /domain/devices/hostdev: *" "" admission check "$dir/host.xml"
-expect "a user's row" 1 "*many.xml:4: vcpu-bound: /domain/vcpu: *[(]row 'strict', enforce)" "" admission check "$dir/many.xml" --user sasl:tenant $policy
+expect "a user's row" 1 "*many.xml:4: vcpu-bound: /domain/vcpu: *[(]row 'strict', enforce)*" "" admission check "$dir/many.xml" --user sasl:tenant $policy
+expect "what counts by a quota" 0 "*good.xml: counts by quota 'webs': 1 of 5 guests, 1 of 3 processors, 65536 of 131072 KiB of memory*admitted*" "" admission check "$dir/good.xml" --user sasl:tenant $policy
+expect "more than all may have together" 1 "*many.xml:0: quota-vcpus: /: more than the quota *[(]row 'webs', enforce)*" "" admission check "$dir/many.xml" --user sasl:soon $policy
+expect "whom a quota excepts" 0 "*4 of 3 processors*admitted for sasl:free*" "" admission check "$dir/many.xml" --user sasl:free $policy
 expect "within it" 0 "*admitted for sasl:tenant, should he be granted what it uses" "" admission check "$dir/good.xml" --user sasl:tenant $policy
 expect "what holds without rows" 1 "*host-device*[(]row 'next', warn)*host-device: /domain/devices/hostdev*" "" admission check "$dir/host.xml" --user sasl:soon $policy
 expect "a warning refuses nothing" 0 "*vtpm: *[(]row 'next', warn)*admitted for sasl:soon*" "" admission check <(grep -v tpm "$dir/good.xml") --user sasl:soon $policy
 expect "whom a row frees" 0 "*admitted for sasl:free*" "" admission check "$dir/host.xml" --user sasl:free $policy
-expect "who holds everything, and a rule of the site" 1 "*host.xml:1: titled: /domain: no title (row 'titled', enforce)" "" admission check "$dir/host.xml" --user sasl:boss $policy
+expect "who holds everything, and a rule of the site" 1 "*host.xml:1: titled: /domain: no title (row 'titled', enforce)*" "" admission check "$dir/host.xml" --user sasl:boss $policy
 expect "a device, of an object that is named" 1 "*device.xml:1: host-device: /hostdev: *" "" admission check "$dir/device.xml" --user sasl:soon --object domain:web-1 $policy
 expect "as JSON" 1 '*"admitted":false,"findings":\[{"rule":"host-device",*"mode":"enforce"}\]*' "" admission check "$dir/device.xml" --json
 expect "both a user and a profile" 2 "" "*not both*" admission check "$dir/good.xml" --user sasl:a --profile baseline $policy

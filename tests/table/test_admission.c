@@ -414,6 +414,52 @@ test_own_rules(void **state)
 	expect_own(ADMISSION_DOMAIN, "domain", false, "//*[count(//*) > count(//*)]", many, -1);
 }
 
+/* ---- amounts ---- */
+
+static void
+test_amounts(void **state)
+{
+	/* What a quota counts: guests, processors, KiB of memory and of disk; -1: cannot be counted. */
+	static const struct {
+		const char *xml;
+		long long amounts[VG_NUM_AMOUNTS];
+	} rows[] = {
+		{ "<domain><memory>1024</memory></domain>", { 1, 1, 1024, 0 } },
+		{ "<domain><memory unit='MiB'>2</memory><currentMemory unit='GiB'>1</currentMemory><vcpu current='1'> 8</vcpu></domain>", { 1, 8, 1048576, 0 } },
+		{ "<domain><vcpu>2</vcpu><vcpu>3</vcpu><memory unit='b'>1025</memory><memory>1</memory></domain>", { 1, 3, 2, 0 } },
+		{ "<domain><memory>1</memory><cpu><numa><cell memory='4' unit='MiB'/><cell memory='1024'/></numa></cpu></domain>", { 1, 1, 5120, 0 } },
+		{ "<domain><cpu><numa><cell memory='1024'/></numa></cpu><devices><memory model='dimm'><target><size unit='MiB'>3</size></target></memory></devices></domain>",
+		    { 1, 1, 4096, 0 } },
+		{ "<domain xmlns:q='u'><q:vcpu>9</q:vcpu><memory><![CDATA[7]]></memory></domain>", { 1, 1, 7, 0 } },
+		{ "<memory model='dimm'><target><size>77</size></target></memory>", { 0, 0, 77, 0 } },
+		{ "<disk type='file'/>", { 0, 0, 0, 0 } },
+		{ "<volume><capacity>1025</capacity></volume>", { 0, 0, 0, 2 } },
+		{ "<volume><capacity unit='KiB'>4</capacity><allocation unit='M'>1</allocation></volume>", { 0, 0, 0, 1024 } },
+		{ "<domainsnapshot><domain><vcpu>4</vcpu></domain><inactiveDomain><vcpu>6</vcpu><memory>2</memory></inactiveDomain></domainsnapshot>", { 1, 6, 2, 0 } },
+		{ "<volume><name>v</name></volume>", { -1, 0, 0, 0 } },
+		{ "<domain><vcpu>0x9</vcpu></domain>", { -1, 0, 0, 0 } },
+		{ "<domain><vcpu>9999999999</vcpu></domain>", { -1, 0, 0, 0 } },
+		{ "<domain><memory unit='furlong'>9</memory></domain>", { -1, 0, 0, 0 } },
+		{ "<domain><memory unit='EiB'>9</memory></domain>", { -1, 0, 0, 0 } },
+		{ "<domain><memory>-9</memory></domain>", { -1, 0, 0, 0 } },
+		{ "<!DOCTYPE domain [<!ENTITY e '9'>]><domain><memory>&e;</memory></domain>", { -1, 0, 0, 0 } },
+		{ "<domain", { -1, 0, 0, 0 } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct vg_amounts amounts;
+		struct vg_error error;
+		int r = admission_amounts(rows[i].xml, strlen(rows[i].xml), &amounts, &error);
+
+		if ((r < 0) != (rows[i].amounts[0] < 0))
+			fail_msg("%s: %d", rows[i].xml, r);
+		for (size_t k = 0; r == 0 && k < VG_NUM_AMOUNTS; k++)
+			if ((long long)amounts.of[k] != rows[i].amounts[k])
+				fail_msg("%s: %s %llu", rows[i].xml, k == 0 ? "guests" : k == 1 ? "vcpus" : k == 2 ? "memory" : "disk", (unsigned long long)amounts.of[k]);
+	}
+}
+
 int
 main(void)
 {
@@ -422,6 +468,7 @@ main(void)
 		cmocka_unit_test(test_whole_definitions),
 		cmocka_unit_test(test_claims),
 		cmocka_unit_test(test_own_rules),
+		cmocka_unit_test(test_amounts),
 		cmocka_unit_test(test_i37_hostile_documents),
 		cmocka_unit_test(test_i38_text),
 	};
