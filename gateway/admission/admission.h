@@ -34,6 +34,7 @@ enum admission_kind {
 	ADMISSION_CHECKPOINT,	/* <domaincheckpoint> */
 	ADMISSION_BACKUP,	/* <domainbackup> */
 	ADMISSION_SECRET,	/* <secret> */
+	ADMISSION_POOL,		/* <pool> */
 	ADMISSION_NUM_KINDS
 };
 
@@ -51,7 +52,8 @@ enum admission_claim_kind {
 	CLAIM_DISK,		/* `name` is the path of an image on the host: must be a volume */
 	CLAIM_VOLUME,		/* `name` in pool `parent` */
 	CLAIM_NETWORK, CLAIM_NWFILTER,
-	CLAIM_SECRET		/* `name` is its UUID as text */
+	CLAIM_SECRET,		/* `name` is its UUID as text */
+	CLAIM_DIRECTORY		/* `name` is that of the pool `parent` */
 };
 
 struct admission_claim {

@@ -30,7 +30,7 @@ add_claim(struct admission_document *document, enum admission_claim_kind kind, c
 	struct admission_claim *claim = &document->claims[document->num_claims];
 	int r = 0;
 
-	if (name == NULL || (*name == '\0' && kind != CLAIM_VOLUME))
+	if (name == NULL || (*name == '\0' && kind != CLAIM_VOLUME && kind != CLAIM_DIRECTORY))
 		goto out;
 	if (document->num_claims == ADMISSION_MAX_CLAIMS) {
 		r = vg_fail(error, "more than %u images, networks, filters and secrets in one document", ADMISSION_MAX_CLAIMS);
@@ -148,6 +148,25 @@ claim_of_secret(struct admission_document *document, xmlNodePtr root, struct vg_
 	return 0;
 }
 
+/* The rules see to it that there is one name and one path. */
+static int
+claim_of_pool(struct admission_document *document, xmlNodePtr pool, struct vg_error *error)
+{
+	for (xmlNodePtr node = pool; node != NULL; node = document_next(node, pool, false)) {
+		char *name;
+		int r;
+
+		if (!is_named(node, "path"))
+			continue;
+		name = admission_name(document);
+		r = add_claim(document, CLAIM_DIRECTORY, node, xmlNodeGetContent(node), xmlStrdup((const xmlChar *)(name == NULL ? "" : name)), true, error);
+		free(name);
+		if (r < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int
 claims_collect(struct admission_document *document, struct vg_error *error)
 {
@@ -158,6 +177,8 @@ claims_collect(struct admission_document *document, struct vg_error *error)
 	if (document->kind == ADMISSION_BACKUP && claim_of_backup(document, root, error) < 0)
 		return -1;
 	if (document->kind == ADMISSION_SECRET && claim_of_secret(document, root, error) < 0)
+		return -1;
+	if (document->kind == ADMISSION_POOL && claim_of_pool(document, root, error) < 0)
 		return -1;
 	for (xmlNodePtr devices = root->children; devices != NULL; devices = devices->next) {
 		for (xmlNodePtr device = is_named(devices, "devices") ? devices->children : NULL; device != NULL; device = device->next) {

@@ -15,7 +15,7 @@
 
 static const char *const top_names[ADMISSION_NUM_KINDS] = { [ADMISSION_DOMAIN] = "domain", [ADMISSION_SNAPSHOT] = "domainsnapshot",
 	[ADMISSION_VOLUME] = "volume", [ADMISSION_DISK] = "disk", [ADMISSION_CHECKPOINT] = "domaincheckpoint", [ADMISSION_BACKUP] = "domainbackup",
-	[ADMISSION_SECRET] = "secret" };
+	[ADMISSION_SECRET] = "secret", [ADMISSION_POOL] = "pool" };
 
 /* Does it stand in <domain><devices> while it is judged? */
 static bool

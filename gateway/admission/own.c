@@ -21,11 +21,12 @@ static const struct class {
 	{ "domain", 1u << ADMISSION_DOMAIN }, { "device", 1u << ADMISSION_DOMAIN | 1u << ADMISSION_DEVICE | 1u << ADMISSION_DISK },
 	{ "snapshot", 1u << ADMISSION_SNAPSHOT }, { "checkpoint", 1u << ADMISSION_CHECKPOINT }, { "backup", 1u << ADMISSION_BACKUP },
 	{ "volume", 1u << ADMISSION_VOLUME }, { "secret", 1u << ADMISSION_SECRET },
+	{ "pool", 1u << ADMISSION_POOL },
 };
 
 #define NUM_CLASSES (sizeof(classes) / sizeof(classes[0]))
 
-const char admission_classes[] = "domain, device, snapshot, checkpoint, backup, volume, secret";
+const char admission_classes[] = "domain, device, snapshot, checkpoint, backup, volume, secret, pool";
 
 struct admission_rules {
 	size_t num;

@@ -100,7 +100,7 @@ print_rules(const struct rpc_proc *proc, const char *between)
 	unsigned told = 0;
 
 	for (size_t i = 0; (argument = argument_at(i)) != NULL; i++) {
-		const char *text = argument_rule_is_document(argument->rule) ? "admission, unless bound on \"*\"" :
+		const char *text = argument->rule == RULE_POOL_XML ? "in pool_dirs, unless bound on \"*\" with connect:write" : argument_rule_is_document(argument->rule) ? "admission, unless bound on \"*\"" :
 		    argument->rule < sizeof(texts) / sizeof(texts[0]) ? texts[argument->rule] : NULL;
 
 		const enum argument_rule rule = argument_rule_is_document(argument->rule) ? RULE_DOMAIN_XML : argument->rule;

@@ -243,6 +243,7 @@ static const struct {
 	{ "unix_socket", check_socket },
 	{ "allowed_uris", check_uri },
 	{ "save_dirs", check_path },
+	{ "pool_dirs", check_path },
 	{ "migration_uris", check_migration_uri },
 	{ "log_outputs", check_output },
 	{ "log_filters", check_filter },

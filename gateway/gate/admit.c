@@ -94,6 +94,16 @@ check_named(struct call *call, struct judgement *judgement, unsigned *index, enu
 }
 
 static enum decide_verdict
+check_directory(struct call *call, struct judgement *judgement, const struct admission_claim *claim)
+{
+	struct vg_error error = { 0 };
+
+	if (path_check_directory(&call->session->gate->settings->pool_dirs, claim->name, claim->parent, &error) == 0)
+		return DECIDE_ALLOW;
+	return decide_refuse(judgement, "pool-directory", "%s (line %ld)%s%s", error.what, claim->line, error.hint[0] == '\0' ? "" : "; ", error.hint);
+}
+
+static enum decide_verdict
 check_claim(struct call *call, struct judgement *judgement, unsigned *index, const struct admission_claim *claim)
 {
 	switch (claim->kind) {
@@ -107,6 +117,8 @@ check_claim(struct call *call, struct judgement *judgement, unsigned *index, con
 		return check_named(call, judgement, index, VG_CLASS_nwfilter, VG_PERM_nwfilter_getattr, claim);
 	case CLAIM_SECRET:
 		return check_named(call, judgement, index, VG_CLASS_secret, VG_PERM_secret_use, claim);
+	case CLAIM_DIRECTORY:
+		return check_directory(call, judgement, claim);
 	}
 	return refuse_use(judgement, VG_PERM_storage_vol_data_read, VG_CLASS_storage_vol, claim);
 }
@@ -243,7 +255,7 @@ kind_of(enum argument_rule rule)
 	static const struct { enum argument_rule rule; enum admission_kind kind; } kinds[] = { { RULE_DOMAIN_XML, ADMISSION_DOMAIN },
 		{ RULE_DEVICE_XML, ADMISSION_DEVICE }, { RULE_SNAPSHOT_XML, ADMISSION_SNAPSHOT }, { RULE_VOLUME_XML, ADMISSION_VOLUME },
 		{ RULE_DISK_XML, ADMISSION_DISK }, { RULE_CHECKPOINT_XML, ADMISSION_CHECKPOINT }, { RULE_BACKUP_XML, ADMISSION_BACKUP },
-		{ RULE_SECRET_XML, ADMISSION_SECRET }, { RULE_OWN_DOMAIN_XML, ADMISSION_DOMAIN } };
+		{ RULE_SECRET_XML, ADMISSION_SECRET }, { RULE_POOL_XML, ADMISSION_POOL }, { RULE_OWN_DOMAIN_XML, ADMISSION_DOMAIN } };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (kinds[i].rule == rule)

@@ -180,22 +180,47 @@ check_new_name(struct call *call, struct judgement *judgement, struct xdr_span s
 	return DECIDE_ALLOW;
 }
 
+/* Does he hold the permissions of the call on everything, and where the host is concerned connect:write as well? */
+static bool
+holds_everything(struct call *call, const struct judgement *judgement, enum argument_rule rule, bool firmly)
+{
+	const struct vg_object host = { .class = VG_CLASS_connect };
+	struct decision decision;
+
+	if (lacks_everything(call, judgement, firmly, &decision) != VG_PERM_NONE)
+		return false;
+	if (rule != RULE_POOL_XML)
+		return true;
+	decision = decide_one(call->session, VG_PERM_connect_write, &host);
+	return decision.verdict == VERDICT_ALLOW || (!firmly && decision.verdict != VERDICT_DENY);
+}
+
+static enum decide_verdict
+check_both(struct call *call, struct judgement *judgement, const char *why)
+{
+	enum decide_verdict verdict = check_host(call, judgement, why);
+
+	return verdict == DECIDE_ALLOW ? check_everything(call, judgement) : verdict;
+}
+
 /*
  * Whoever holds the permissions on everything may bring any document that no row of the policy refuses. Where he holds them by a permissive mode only, the rules are
  * asked all the same, so that a document that they admit is on record as nothing but allowed; what they refuse is let through and
  * recorded as wanting the permissions on everything, with the rule.
  */
 static enum decide_verdict
-check_document(struct call *call, struct judgement *judgement, unsigned *index, enum argument_rule rule, struct xdr_span span)
+check_document(struct call *call, struct judgement *judgement, unsigned *index, const struct argument *argument, struct xdr_span span)
 {
+	const enum argument_rule rule = argument->rule;
 	struct lacks *lacks = call->session->lacks;
 	enum decide_verdict verdict;
-	struct decision decision;
 	bool privileged, let_through, by_row;
 
+	if (rule == RULE_POOL_XML && call->session->gate->settings->pool_dirs.num == 0 && check_both(call, judgement, argument->why) != DECIDE_ALLOW)
+		return DECIDE_DENY;
 	call->session->lacks = NULL;	/* no refusal yet */
-	privileged = lacks_everything(call, judgement, true, &decision) == VG_PERM_NONE;
-	let_through = lacks_everything(call, judgement, false, &decision) == VG_PERM_NONE;
+	privileged = holds_everything(call, judgement, rule, true);
+	let_through = holds_everything(call, judgement, rule, false);
 	call->session->lacks = lacks;
 	verdict = admit_document(call, judgement, index, rule, span, privileged ? ADMIT_PRIVILEGED : ADMIT_TENANT, &by_row);
 	if (verdict != DECIDE_DENY || !let_through || by_row || privileged)
@@ -203,7 +228,7 @@ check_document(struct call *call, struct judgement *judgement, unsigned *index, 
 	judgement->verdict = DECIDE_ALLOW;
 	judgement->failed = VG_PERM_NONE;
 	judgement->error.message[0] = '\0';
-	return check_everything(call, judgement);
+	return rule == RULE_POOL_XML ? check_both(call, judgement, argument->why) : check_everything(call, judgement);
 }
 
 /* ---- lists of parameters ---- */
@@ -316,8 +341,9 @@ check_one(struct call *call, struct judgement *judgement, unsigned *index, const
 	case RULE_CHECKPOINT_XML:
 	case RULE_BACKUP_XML:
 	case RULE_SECRET_XML:
+	case RULE_POOL_XML:
 	case RULE_OWN_DOMAIN_XML:
-		return check_document(call, judgement, index, argument->rule, span);
+		return check_document(call, judgement, index, argument, span);
 	}
 	return check_everything(call, judgement);
 }

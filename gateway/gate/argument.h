@@ -17,6 +17,9 @@ enum decide_verdict argument_check(struct call *call, struct judgement *judgemen
  */
 int path_check(const struct settings_list *dirs, const char *path, bool *exists, struct vg_error *error);
 
+/* Is it the directory `name` in one of `dirs`, or not there yet? -1 with error text. */
+int path_check_directory(const struct settings_list *dirs, const char *path, const char *name, struct vg_error *error);
+
 /* uri.c: `uri` or `address` against the list. */
 bool uri_is_allowed(const struct settings_list *allowed, const char *uri);
 bool uri_host_is_allowed(const struct settings_list *allowed, const char *address);

@@ -117,3 +117,29 @@ path_check(const struct settings_list *dirs, const char *path, bool *exists, str
 	return vg_fail(error, dirs->num == 0 ? "no directory for such files is set (save_dirs), so not '%.200s' either" :
 	    "'%.200s' is in none of the directories for such files (save_dirs)", path);
 }
+
+int
+path_check_directory(const struct settings_list *dirs, const char *path, const char *name, struct vg_error *error)
+{
+	int fd, r = 0;
+	struct stat st;
+
+	if (!is_plain(path))
+		return vg_fail(error, "'%.200s' is not an absolute path of plain names", path);
+	for (size_t i = 0; i < dirs->num; i++) {
+		const char *rest = below(dirs->items[i], path);
+
+		if (rest == NULL || strcmp(rest, name) != 0 || strchr(name, '/') != NULL)
+			continue;
+		fd = open(dirs->items[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT))
+			r = vg_fail(error, "'%.200s' cannot be looked at: %s", path, strerror(errno));
+		else if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
+			r = vg_fail(error, "'%.200s' is not a directory", path);
+		if (fd >= 0)
+			(void)close(fd);
+		return r;
+	}
+	(void)vg_fail(error, "'%.200s' is not the directory of the pool's name in one of those for pools (pool_dirs)", path);
+	return dirs->num == 0 ? -1 : vg_hint(error, "'%.200s/%.100s'", dirs->items[0], name);
+}

@@ -22,6 +22,7 @@ enum argument_rule {
 	RULE_NEW_NAME,		/* of the domain: the same permissions are needed under it */
 	/* Admission, for those who do not hold everything, and those about whom the policy has a row. */
 	RULE_DOMAIN_XML, RULE_DEVICE_XML, RULE_SNAPSHOT_XML, RULE_VOLUME_XML, RULE_DISK_XML, RULE_CHECKPOINT_XML, RULE_BACKUP_XML, RULE_SECRET_XML,
+	RULE_POOL_XML,		/* only where pool_dirs are set: otherwise as RULE_HOST and RULE_EVERYTHING */
 	RULE_OWN_DOMAIN_XML	/* and its name and UUID must be those of the call's domain */
 };
 

@@ -358,3 +358,47 @@ def test_rows_free_bind_and_warn(define, by_rows):
     record = by_rows.wait_audit(call="domain_define_xml", stage="intent", user__x509="CN=carol,O=Lab")[-1]
     assert [(note["rule"], note["row"], note["mode"]) for note in record["admission"]] == [
         ("secure-boot", "soon", "warn"), ("secure-boot", "all", "audit")]
+
+
+# ---- pools ----
+
+POOL = "<pool type='dir'><name>{0}</name><target><path>{1}</path></target></pool>"
+
+
+@pytest.fixture(scope="module")
+def pools(scratch, make_gateway):
+    """alice may have the pools web-*, in a directory that the settings name."""
+    place = scratch.directory("admission-pools")
+    os.chmod(place, 0o711)
+    return place, make_gateway("admission-pools", pool_dirs=[place], policy=TENANCY | {"bindings": TENANCY["bindings"] + [
+        {"id": "pools", "who": ["x509-cn:alice"], "role": "vm-admin", "on": ["storage_pool:web-*"]},
+        {"id": "half", "who": ["x509-cn:bob"], "role": "vm-admin", "on": ["*"]}]})
+
+
+def test_I43_pools_lie_where_the_settings_say_and_are_called(pools, scratch, libvirtd):
+    """In the directory of their own name, or not at all; who holds everything but the host's rights is held to it too."""
+    place, gateway = pools
+    uri = libvirtd.qemu_uri
+
+    def define(who, xml, verb="pool-define", *more):
+        return gateway.virsh(who, verb, scratch.write("pool.xml", xml), *more, uri=uri)
+    os.makedirs(f"{place}/web-other")
+    os.symlink("/etc", f"{place}/web-link")
+    for who in ("alice", "bob"):
+        for name, path in (("web-p", "/etc"), ("web-p", place), ("web-p", f"{place}/web-other"), ("web-p", f"{place}/web-p/../web-other"),
+                           ("web-p", f"{place}/web-p/below"), ("web-p", f"{place}//web-p"), ("web-p", "")):
+            refused(define(who, POOL.format(name, path)), "access denied")
+        refused(define(who, POOL.format("web-link", f"{place}/web-link")), f"'{place}/web-link' is not a directory")
+        refused(define(who, POOL.format("web-p", f"{place}/web-p").replace("'dir'", "'fs'")), "admission rule 'pool-type' at /pool ")
+    refused(define("alice", POOL.format("hr-p", f"{place}/hr-p")), "'storage_pool:write' on storage pool 'hr-p'")
+    done = define("alice", POOL.format("web-p", f"{place}/web-p"), "pool-create", "--build")
+    assert done.returncode == 0, done.stderr
+    try:
+        assert gateway.virsh("alice", "vol-create-as", "web-p", "v", "1M", uri=uri).returncode == 0
+        assert os.path.exists(f"{place}/web-p/v")
+        assert gateway.virsh("alice", "vol-delete", "v", "web-p", uri=uri).returncode == 0
+    finally:
+        libvirtd.virsh("pool-destroy", "web-p", uri=uri)
+    done = define("admin", POOL.format("adm-p", place))        # holds everything, the host's rights too
+    assert done.returncode == 0, done.stderr
+    libvirtd.virsh("pool-undefine", "adm-p", uri=uri)
