@@ -72,6 +72,18 @@ expect "a device, of an object that is named" 1 "*device.xml:1: host-device: /ho
 expect "as JSON" 1 '*"admitted":false,"findings":\[{"rule":"host-device",*"mode":"enforce"}\]*' "" admission check "$dir/device.xml" --json
 expect "both a user and a profile" 2 "" "*not both*" admission check "$dir/good.xml" --user sasl:a --profile baseline $policy
 expect "a user that is none" 2 "" "*" admission check "$dir/good.xml" --user bob $policy
+sed 's/<devices>/<devices>\n    <graphics type="vnc" listen="0.0.0.0"\/>/' "$dir/good.xml" >"$dir/open.xml"
+cp "$dir/open.xml" "$dir/apply.xml"
+expect "a fix, as a diff" 0 "--- $dir/open.xml*+++ $dir/open.xml*@@*-    <graphics type=*+      <listen type='none'/>*" "" admission fix "$dir/open.xml"
+expect "a fix of what only needs less" 0 "*-  <vcpu>4</vcpu>*+  <vcpu>2</vcpu>*" "" admission fix "$dir/many.xml" --user sasl:tenant $policy
+expect "what cannot be fixed is named" 1 "*" "*host.xml:6: host-device: *1 finding that no change*" admission fix "$dir/host.xml"
+expect "nothing to fix" 0 "" "" admission fix "$dir/good.xml"
+expect "a fix that is written" 0 "" "" admission fix "$dir/apply.xml" --apply
+expect "and is admitted then" 0 "*admitted by profile baseline" "" admission check "$dir/apply.xml"
+expect "a fix to another file" 0 "" "" admission fix "$dir/open.xml" --output "$dir/other.xml"
+expect "which is the same" 0 "" "" admission fix "$dir/other.xml"
+expect "a fix as JSON" 0 '*"admitted":true,"changes":1,"diff":"@@*"findings":\[\]*' "" admission fix "$dir/open.xml" --json
+expect "both ways of writing" 2 "" "*not both*" admission fix "$dir/open.xml" --apply --output x
 mkdir "$dir/qemu" "$dir/empty"
 cp "$dir/good.xml" "$dir/host.xml" "$dir/qemu"
 echo 'not XML' >"$dir/qemu/broken.xml"
