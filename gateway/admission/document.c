@@ -175,6 +175,20 @@ read_document(struct admission_document *document, xmlParserCtxtPtr parser, cons
 	return 0;
 }
 
+/* Metadata too: some rules look at all there is. */
+static void
+note_names(struct admission_document *document)
+{
+	const xmlNode *root = xmlDocGetRootElement(document->doc);
+	const xmlChar *last = NULL;
+
+	for (xmlNodePtr node = (xmlNodePtr)(uintptr_t)root; node != NULL; node = document_next(node, root, false)) {
+		if (node->type == XML_ELEMENT_NODE && node->name != last)
+			needs_add(&document->names, (const char *)node->name);
+		last = node->type == XML_ELEMENT_NODE ? node->name : last;
+	}
+}
+
 struct admission_document *
 admission_parse(enum admission_kind kind, const char *xml, size_t len, struct vg_error *error)
 {
@@ -199,6 +213,7 @@ admission_parse(enum admission_kind kind, const char *xml, size_t len, struct vg
 		(void)vg_fail(error, "out of memory");
 		goto out;
 	}
+	note_names(document);
 	document->context = functions_context(document->doc);
 	if (document->context == NULL) {
 		(void)vg_fail(error, "out of memory");

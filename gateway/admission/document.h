@@ -8,12 +8,14 @@
 #include <libxml/xpath.h>
 
 #include "gateway/admission/admission.h"
+#include "gateway/admission/needs.h"
 
 struct admission_document {
 	enum admission_kind kind;
 	xmlDocPtr doc;			/* a device stands in <domain><devices> here, where the rules look for it */
 	xmlNodePtr top;			/* what the caller gave: the root, or that device */
 	xmlXPathContextPtr context;	/* in which rules are asked */
+	struct needs_names names;	/* of its elements */
 	xmlBufferPtr text;		/* of admission_text */
 	struct admission_claim claims[ADMISSION_MAX_CLAIMS];
 	size_t num_claims;

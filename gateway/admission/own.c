@@ -33,6 +33,7 @@ struct admission_rules {
 	struct own {
 		unsigned kinds;
 		xmlXPathCompExprPtr compiled;
+		struct needs needs;
 	} own[];
 };
 
@@ -56,6 +57,8 @@ try_rule(xmlXPathContextPtr context, const struct vg_rule *rule, struct own *own
 		return vg_fail(error, "rule '%s': '%.200s' is not an XPath%s%.100s", rule->id, rule->xpath, context->lastError.message == NULL ? "" : ": ",
 		    context->lastError.message == NULL ? "" : context->lastError.message);
 	xmlXPathFreeObject(found);
+	needs_of(rule->xpath, &own->needs);
+	own->needs.always = own->needs.always || rule->must;
 	return 0;
 }
 
@@ -107,7 +110,7 @@ admission_judge_own(const struct admission_document *document, const struct admi
 
 	if (rule->index >= rules->num)
 		return -1;
-	if ((rules->own[rule->index].kinds & 1u << document->kind) == 0)
+	if ((rules->own[rule->index].kinds & 1u << document->kind) == 0 || !needs_are_there(&rules->own[rule->index].needs, &document->names))
 		return 0;
 	found = document_ask(document, rules->own[rule->index].compiled, NULL, MAX_OWN_STEPS);
 	if (found == NULL) {

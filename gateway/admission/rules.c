@@ -35,6 +35,7 @@ static const struct rule {
 #define NUM_RULES (sizeof(rules) / sizeof(rules[0]))
 
 static xmlXPathCompExprPtr compiled[NUM_RULES];
+static struct needs needs[NUM_RULES];
 
 bool
 admission_rule_at(size_t index, struct admission_rule *rule)
@@ -53,6 +54,7 @@ admission_start(struct vg_error *error)
 			compiled[i] = xmlXPathCompile((const xmlChar *)rules[i].xpath);
 		if (compiled[i] == NULL)
 			return vg_fail(error, "admission rule '%s' does not compile", rules[i].id);
+		needs_of(rules[i].xpath, &needs[i]);
 	}
 	return functions_start(error);
 }
@@ -90,7 +92,7 @@ admission_judge(const struct admission_document *document, enum vg_profile profi
 		const struct admission_words words = { rules[i].id, rules[i].message, rules[i].hint };
 		xmlXPathObjectPtr found;
 
-		if (rules[i].profile > profile || (rules[i].kinds & 1u << document->kind) == 0)
+		if (rules[i].profile > profile || (rules[i].kinds & 1u << document->kind) == 0 || !needs_are_there(&needs[i], &document->names))
 			continue;
 		found = document_ask(document, compiled[i], limits, MAX_STEPS);
 		if (found == NULL || found->type != XPATH_NODESET) {
