@@ -1,34 +1,7 @@
 #!/bin/bash
 # `virtgate admission` as people meet it: exit codes, what goes to which stream, who is judged by what. TAP on standard output.
-set -u
-build=${VIRTGATE_BUILD:-$PWD}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
-virtgate=$build/virtgate
-[ -x "$virtgate" ] || { echo "1..0 # SKIP $virtgate was not built"; exit 0; }
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-number=0 failed=0
-
-# usage: expect NAME EXIT_CODE STDOUT_PATTERN STDERR_PATTERN ARGUMENT...   (patterns are globs over the whole text)
-expect()
-{
-	local name=$1 code=$2 out_pattern=$3 err_pattern=$4 out err status
-	shift 4
-	out=$("$virtgate" "$@" 2>"$dir/err")
-	status=$?
-	err=$(cat "$dir/err")
-	number=$((number + 1))
-	# shellcheck disable=SC2053 # patterns are meant
-	if [ "$status" -eq "$code" ] && [[ $out == $out_pattern ]] && [[ $err == $err_pattern ]]; then
-		echo "ok $number - $name"
-		return
-	fi
-	failed=1
-	echo "not ok $number - $name"
-	printf '# virtgate %s\n# exit %s, expected %s\n' "$*" "$status" "$code"
-	printf 'out: %s\nerr: %s\n' "$out" "$err" | sed 's/^/# /'
-}
+# shellcheck source=tests/lab/cli.sh
+. "$(dirname "$(readlink -f "$0")")/../lab/cli.sh"
 
 cat >"$dir/policy.json" <<'E'
 { "version": 1, "bindings": [
@@ -95,5 +68,4 @@ expect "a directory that there is not" 2 "" "*nowhere: No such file*root*" admis
 expect "all the rules" 0 "*host-device*baseline*vtpm*restricted*" "" admission explain
 expect "one rule" 0 "vtpm, of profile restricted: *instead: <tpm *must not be there: /domain*" "" admission explain vtpm
 expect "a rule that there is not" 1 "" "*there is no rule 'vtmp'*did you mean 'vtpm'*" admission explain vtmp
-echo "1..$number"
-exit "$failed"
+end_of_tests

@@ -1,34 +1,7 @@
 #!/bin/bash
 # `virtgate` as people meet it: exit codes, what goes to which stream, suggestions, and the policy verbs. TAP on standard output.
-set -u
-build=${VIRTGATE_BUILD:-$PWD}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
-virtgate=$build/virtgate
-[ -x "$virtgate" ] || { echo "1..0 # SKIP $virtgate was not built"; exit 0; }
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-number=0 failed=0
-
-# usage: expect NAME EXIT_CODE STDOUT_PATTERN STDERR_PATTERN ARGUMENT...   (patterns are globs over the whole text)
-expect()
-{
-	local name=$1 code=$2 out_pattern=$3 err_pattern=$4 out err status
-	shift 4
-	out=$("$virtgate" "$@" 2>"$dir/err")
-	status=$?
-	err=$(cat "$dir/err")
-	number=$((number + 1))
-	# shellcheck disable=SC2053 # patterns are meant
-	if [ "$status" -eq "$code" ] && [[ $out == $out_pattern ]] && [[ $err == $err_pattern ]]; then
-		echo "ok $number - $name"
-		return
-	fi
-	failed=1
-	echo "not ok $number - $name"
-	printf '# virtgate %s\n# exit %s, expected %s\n' "$*" "$status" "$code"
-	printf 'out: %s\nerr: %s\n' "$out" "$err" | sed 's/^/# /'
-}
+# shellcheck source=tests/lab/cli.sh
+. "$(dirname "$(readlink -f "$0")")/../lab/cli.sh"
 
 office="--policy tests/table/policy/office.json"
 cat >"$dir/broken.json" <<'E'
@@ -81,17 +54,12 @@ lint.json:3: nobody uses the group 'idle'
 lint.json:4: nobody uses the set 'idle-set'
 lint.json:6: nobody uses the role 'idle-role'
 E
-number=$((number + 1))
 "$virtgate" policy check tests/table/policy/lint.json 2>&1 >"$dir/out" | grep '^WARNING: ' >"$dir/err"
-told=0
-while read -r line; do grep -qF "$line" "$dir/err" || told=1; done <"$dir/warnings"
-if [ "$told" -eq 0 ] && [ "$(wc -l <"$dir/err")" -eq 12 ] && [ "$(cat "$dir/out")" = "tests/table/policy/lint.json: good, but 12 warnings" ]; then
-	echo "ok $number - policy check warns"
-else
-	failed=1
-	echo "not ok $number - policy check warns"
-	sed 's/^/# /' "$dir/out" "$dir/err"
-fi
+cat "$dir/out" "$dir/err" >"$dir/told"
+missing=0
+while read -r line; do grep -qF "$line" "$dir/err" || missing=1; done <"$dir/warnings"
+[ "$missing" -eq 0 ] && [ "$(wc -l <"$dir/err")" -eq 12 ] && [ "$(<"$dir/out")" = "tests/table/policy/lint.json: good, but 12 warnings" ]
+verdict "policy check warns" $?
 expect "warnings as JSON, and no mistake" 0 '*"good":true,"mistakes":\[\],"warnings":\[{"what":*narrow-admin*"hint":"bind a role without*' "" policy check tests/table/policy/lint.json --json
 expect "a policy that only watches says so" 0 "*but 2 warnings" "WARNING: *watch.json:3: THE GATEWAY ONLY WATCHES*" policy check tests/table/policy/watch.json
 
@@ -182,12 +150,6 @@ expect "permissions" 0 "audit:read*search and read the audit trail" "" policy pe
 expect "no such permission" 1 "" "" policy permissions "nothing:*"
 
 # -- a full disk is no success
-number=$((number + 1))
-if "$virtgate" policy permissions >/dev/full 2>"$dir/err"; then
-	failed=1
-	echo "not ok $number - output that could not be written"
-else
-	echo "ok $number - output that could not be written"
-fi
-echo "1..$number"
-exit "$failed"
+! "$virtgate" policy permissions >/dev/full 2>"$dir/told"
+verdict "output that could not be written" $?
+end_of_tests

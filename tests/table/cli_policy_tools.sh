@@ -1,44 +1,7 @@
 #!/bin/bash
 # `virtgate policy test`, `diff` and `suggest` as people meet them. TAP on standard output.
-set -u
-shopt -s extglob
-build=${VIRTGATE_BUILD:-$PWD}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
-virtgate=$build/virtgate
-[ -x "$virtgate" ] || { echo "1..0 # SKIP $virtgate was not built"; exit 0; }
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-number=0 failed=0
-
-# usage: verdict NAME GOOD   (GOOD is 0 for good; what stands in $dir/told is shown otherwise)
-verdict()
-{
-	number=$((number + 1))
-	if [ "$2" -eq 0 ]; then
-		echo "ok $number - $1"
-		return
-	fi
-	failed=1
-	echo "not ok $number - $1"
-	sed 's/^/# /' "$dir/told"
-}
-
-# usage: expect NAME EXIT_CODE STDOUT_PATTERN STDERR_PATTERN ARGUMENT...
-# Patterns are globs over the whole text, lines ended by |; with = in front, * stays within a line, so that the lines count.
-expect()
-{
-	local name=$1 code=$2 out_pattern=$3 err_pattern=$4 out err status
-	shift 4
-	case $out_pattern in =*) out_pattern=${out_pattern#=} out_pattern=${out_pattern//'*'/'*([!|])'} ;; esac
-	out=$("$virtgate" "$@" 2>"$dir/err" | tr '\n|' '|!'; exit "${PIPESTATUS[0]}")
-	status=$?
-	err=$(tr '\n' '|' <"$dir/err")
-	printf 'virtgate %s\nexit %s, expected %s\nout: %s\nerr: %s\n' "$*" "$status" "$code" "$out" "$err" >"$dir/told"
-	# shellcheck disable=SC2053 # patterns are meant
-	[ "$status" -eq "$code" ] && [[ $out == $out_pattern ]] && [[ $err == $err_pattern ]]
-	verdict "$name" $?
-}
+# shellcheck source=tests/lab/cli.sh
+. "$(dirname "$(readlink -f "$0")")/../lab/cli.sh"
 
 # -- policy test
 office="--policy tests/table/policy/office.json"
@@ -82,20 +45,20 @@ E
 b=$dir/broken.table m=$dir/missed.table
 # shellcheck disable=SC2086 # $office and $when are two words
 {
-expect "test: all as expected" 0 "=$dir/good.table: 8 rows, 8 as expected, 0 missed|" "" policy test "$dir/good.table" $office
-expect "test: from and at of a row" 0 "=*: 4 rows, 4 as expected, 0 missed|" "" policy test "$dir/when.table" $when
-expect "test: each miss with file, line and what was answered" 1 \
+expect_lines "test: all as expected" 0 "=$dir/good.table: 8 rows, 8 as expected, 0 missed|" "" policy test "$dir/good.table" $office
+expect_lines "test: from and at of a row" 0 "=*: 4 rows, 4 as expected, 0 missed|" "" policy test "$dir/when.table" $when
+expect_lines "test: each miss with file, line and what was answered" 1 \
 	"=$m:1: unix:webops, domain:start on domain:web-1: expected deny, got allow by webops-on-web|$m:3: * expected allow by carol-views, got allow by webops-on-web|$m:5: * expected allow, got deny: no binding allows it|$m:6: * expected allow by no binding, got allow by webops-on-web|$m:7: * expected would-deny, got allow *|$m: 6 rows, 1 as expected, 5 missed|" \
 	"" policy test "$m" $office
-expect "test: as JSON" 1 '{"file":*,"rows":6,"passed":1,"missed":5,"broken":0,"misses":\[{"line":1,"who":"unix:webops","permission":"domain:start","object":"domain:web-1","expected":"deny","expected_binding":null,"verdict":"allow","binding":"webops-on-web"},*' \
+expect_lines "test: as JSON" 1 '{"file":*,"rows":6,"passed":1,"missed":5,"broken":0,"misses":\[{"line":1,"who":"unix:webops","permission":"domain:start","object":"domain:web-1","expected":"deny","expected_binding":null,"verdict":"allow","binding":"webops-on-web"},*' \
 	"" policy test "$m" $office --json
-expect "test: rows that cannot be read, and the others all the same" 2 "=$b:8: *|$b: 1 rows, 0 as expected, 1 missed, some could not be read|" \
+expect_lines "test: rows that cannot be read, and the others all the same" 2 "=$b:8: *|$b: 1 rows, 0 as expected, 1 missed, some could not be read|" \
 	"$b:1: no \"->\"*$b:2: 'alow'*did you mean 'allow'*$b:3: *not all there*$b:4: unknown permission*'domain:start'*$b:5: 'form' is none of*$b:6: from: '10'*$b:7: too many '|'*" \
 	policy test "$b" $office
-expect "test: a table without rows tests nothing" 2 "" "*has no rows*" policy test "$dir/empty.table" $office
-expect "test: no text" 2 "" "*NUL bytes*" policy test "$dir/nul.table" $office
-expect "test: no table" 2 "" "*No such file*" policy test "$dir/none.table" $office
-expect "test: no policy" 2 "" "*No such file*" policy test "$dir/good.table" --policy "$dir/none.json"
+expect_lines "test: a table without rows tests nothing" 2 "" "*has no rows*" policy test "$dir/empty.table" $office
+expect_lines "test: no text" 2 "" "*NUL bytes*" policy test "$dir/nul.table" $office
+expect_lines "test: no table" 2 "" "*No such file*" policy test "$dir/none.table" $office
+expect_lines "test: no policy" 2 "" "*No such file*" policy test "$dir/good.table" --policy "$dir/none.json"
 }
 
 # -- policy diff: one change each, from this policy
@@ -126,7 +89,7 @@ changed()
 		verdict "diff: $name" 1
 		return
 	fi
-	expect "diff: $name" "$code" "$pattern" "" policy diff "$dir/old.json" "$dir/new.json" --at 2026-11-23T12:00:00Z
+	expect_lines "diff: $name" "$code" "$pattern" "" policy diff "$dir/old.json" "$dir/new.json" --at 2026-11-23T12:00:00Z
 }
 last='"id": "eve"'	# before this binding others are put
 changed "layout, ids and order are no rights" 0 "=nobody gains or loses anything|" 's/"id": "bob"/"id": "bobby"/' 's/": /" : /'
@@ -157,10 +120,10 @@ changed "domain:monitor is told beside domain:*" 1 "=sasl:ray|  gains   domain:?
 	's/"no-start": /"raw": { "allow": ["domain:*", "domain:monitor"] }, &/'
 sed "s/{ $last/{ \"id\": \"n\", \"who\": [\"sasl:sam\"], \"role\": \"s\", \"on\": [\"domain:web-*\"] },&/; s/\"no-start\": /\"s\": { \"allow\": [\"domain:stop\"] }, &/" \
 	"$dir/old.json" >"$dir/json.json"
-expect "diff: as JSON" 1 '{"old":*,"new":*,"differ":true,"people":\[{"who":\["sasl:sam"\],"changes":\[{"change":"gains","permissions":\["domain:stop"\],"object":"domain:web-\*","except":"","was":"no","now":"allow"}\],"groups":\[\]}\],"mode":{"was":"enforce","now":"enforce"}}|' "" \
+expect_lines "diff: as JSON" 1 '{"old":*,"new":*,"differ":true,"people":\[{"who":\["sasl:sam"\],"changes":\[{"change":"gains","permissions":\["domain:stop"\],"object":"domain:web-\*","except":"","was":"no","now":"allow"}\],"groups":\[\]}\],"mode":{"was":"enforce","now":"enforce"}}|' "" \
 	policy diff "$dir/old.json" "$dir/json.json" --json
-expect "diff: a policy and itself as JSON" 0 '*"differ":false,"people":\[\],*}|' "" policy diff "$dir/old.json" "$dir/old.json" --json
-expect "diff: a broken policy" 2 "" "/dev/fd/*:1: not valid JSON*" policy diff "$dir/old.json" <(:)
+expect_lines "diff: a policy and itself as JSON" 0 '*"differ":false,"people":\[\],*}|' "" policy diff "$dir/old.json" "$dir/old.json" --json
+expect_lines "diff: a broken policy" 2 "" "/dev/fd/*:1: not valid JSON*" policy diff "$dir/old.json" <(:)
 
 # Random pairs of policies: what diff tells is what the two answer.
 python3 - "$virtgate" "$dir" >"$dir/told" 2>&1 <<'PY'
@@ -334,7 +297,7 @@ told "warns of raw ways in" "WARNING: DANGER: suggested-20261123-[0-9]+-raw give
 told "warns of globs and of whole classes" "on 'domain:farm-\*': 7 that were seen" "is on every domain:" "is on every network:"
 told "says what is left out, and why" "1 left out: binding 'no-delete' denies it" "1 left out: no policy can name '\*'" "no policy can name 'eth\?'" \
 	"1 left out: allowed by now" "2 left out: the record does not say" "2 lines are no records" "first missing permission only"
-expect "suggest: it is a policy" 0 "*: good|" "" policy check "$dir/out.json"
+expect_lines "suggest: it is a policy" 0 "*: good|" "" policy check "$dir/out.json"
 python3 - "$dir" <<'PY' || exit 1
 import json, sys
 dir = sys.argv[1]
@@ -357,18 +320,18 @@ sasl:bob+x509:CN=bob,O=Lab | domain:write | domain:bob-1 -> allow
 sasl:bob | domain:write | domain:bob-1 -> would-deny trial
 sasl:eve | domain:start | domain:x -> deny
 E
-expect "suggest: pasted, it allows what was refused and nothing else" 0 "=*: 12 rows, 12 as expected, 0 missed|" "" \
+expect_lines "suggest: pasted, it allows what was refused and nothing else" 0 "=*: 12 rows, 12 as expected, 0 missed|" "" \
 	policy test "$dir/merged.table" --policy "$dir/merged.json"
-expect "suggest: pasted, there is nothing more to suggest but what has no name" 1 "" "*nothing to suggest*left out: allowed by now*" \
+expect_lines "suggest: pasted, there is nothing more to suggest but what has no name" 1 "" "*nothing to suggest*left out: allowed by now*" \
 	policy suggest --dir "$dir/trail" --policy "$dir/merged.json"
-expect "suggest: for one person" 0 '{"suggestion":*"who":\["sasl:bob"\]*"denied":0,"would_deny":1,*' "" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --user bo? --json
-expect "suggest: since" 1 "" "*nothing to suggest: 0 refusals*" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --since 2027-01-01
-expect "suggest: each by name" 0 '*"domain:farm-0"*"domain:farm-6"*' "*" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --exact
-expect "suggest: as JSON" 0 '{"suggestion":{"version":1,"roles":{*},"bindings":\[*\]},"denied":*,"would_deny":2,"warnings":\[*\],"notes":\[*\]}|' "" \
+expect_lines "suggest: for one person" 0 '{"suggestion":*"who":\["sasl:bob"\]*"denied":0,"would_deny":1,*' "" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --user bo? --json
+expect_lines "suggest: since" 1 "" "*nothing to suggest: 0 refusals*" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --since 2027-01-01
+expect_lines "suggest: each by name" 0 '*"domain:farm-0"*"domain:farm-6"*' "*" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --exact
+expect_lines "suggest: as JSON" 0 '{"suggestion":{"version":1,"roles":{*},"bindings":\[*\]},"denied":*,"would_deny":2,"warnings":\[*\],"notes":\[*\]}|' "" \
 	policy suggest --dir "$dir/trail" --policy "$dir/today.json" --json
-expect "suggest: a deny in a trial is not solved by an allow, and that is said" 0 "*" "*WARNING: this is not enough for sasl:bob, domain:write on domain:bob-1: recorded as would-be denied by binding trial*" \
+expect_lines "suggest: a deny in a trial is not solved by an allow, and that is said" 0 "*" "*WARNING: this is not enough for sasl:bob, domain:write on domain:bob-1: recorded as would-be denied by binding trial*" \
 	policy suggest --dir "$dir/trail" --user bob --policy <(sed 's/"starter": /"no-write": { "deny": ["domain:write"] }, &/; /"trial"/s/viewer/no-write/' "$dir/today.json")
-expect "suggest: names of clients cannot harm the terminal" 1 "" '*no policy can name*e\\x1b\[31m\\u202e*' policy suggest --dir "$dir/quiet" --policy "$dir/today.json"
+expect_lines "suggest: names of clients cannot harm the terminal" 1 "" '*no policy can name*e\\x1b\[31m\\u202e*' policy suggest --dir "$dir/quiet" --policy "$dir/today.json"
 mkdir "$dir/long"
 python3 - "$dir/long" "$("$virtgate" policy permissions "domain:*" | cut -d" " -f1 | tr '\n' ' ')" <<'PY' || exit 1
 import json, sys
@@ -378,10 +341,10 @@ with open(sys.argv[1] + "/audit-000001.jsonl", "w") as out:
     print(json.dumps(record), file=out)
     print(json.dumps(record | {"time": "\u00e9" * 100}), file=out)
 PY
-expect "suggest: long names, every permission, and a time that is none" 0 '*"domain:write"*"domain:view_graphics"*"domain:monitor"*' "*DANGER*domain:agent*" policy suggest --dir "$dir/long" --policy "$dir/today.json"
-expect "suggest: no trail" 2 "" "*No such file*" policy suggest --dir "$dir/none" --policy "$dir/today.json"
-expect "suggest: a time that is none" 2 "" "*--since: 'noon' is no time*" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --since noon
-expect "suggest: a broken policy" 2 "" "*:2: not valid JSON*" policy suggest --dir "$dir/trail" --policy <(echo '{')
+expect_lines "suggest: long names, every permission, and a time that is none" 0 '*"domain:write"*"domain:view_graphics"*"domain:monitor"*' "*DANGER*domain:agent*" policy suggest --dir "$dir/long" --policy "$dir/today.json"
+expect_lines "suggest: no trail" 2 "" "*No such file*" policy suggest --dir "$dir/none" --policy "$dir/today.json"
+expect_lines "suggest: a time that is none" 2 "" "*--since: 'noon' is no time*" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --since noon
+expect_lines "suggest: a broken policy" 2 "" "*:2: not valid JSON*" policy suggest --dir "$dir/trail" --policy <(echo '{')
 # -- records that name what failed, and on what
 python3 - "$dir" <<'PY' || exit 1
 import json, os, sys
@@ -465,25 +428,24 @@ E
 now="--policy $dir/now.json --dir $dir/past"
 # shellcheck disable=SC2086 # $now is four words
 {
-expect "decision: who, what, then, today" 0 \
+expect_lines "decision: who, what, then, today" 0 \
 	"=decision    01DENIED, record 1, 2026-11-23T19:00:00.000000Z|who         x509:CN=ann,O=Lab, from 10.0.0.7 (rpc-tls)|call        virDomainCreate (domain_create)|answer      denied: m\\\\x1b\[31m||domain:start on domain:db-1|then        deny: no binding said anything|today|  -           by-cn: it is not on domain 'db-1'|  allow       by-mail: its role 'starter' allows domain:start|yes: binding 'by-mail'|THE VERDICT IS ANOTHER NOW: then deny, today allow|" \
 	"" policy explain --decision 01DENIED $now
-expect "decision: at another time" 1 "*by-mail: it ended at 2026-12-01T00:00:00Z|no: no binding allows it|" "" policy explain --decision 01DENIED --at 2027-01-01T00:00:00Z $now
-expect "decision: by the number of the record, and what was allowed" 1 "*domain:start on domain:db-1*then        allow by binding old*yes: binding 'by-mail'||domain:read on domain:db-1|*THE VERDICT IS ANOTHER NOW: then allow, today deny|" "" policy explain --decision 3 $now
-expect "decision: all that was lacked" 1 "*domain:stop on domain:db-1*then        would-deny by binding trial*domain:getattr on domain:\**" "" policy explain --decision 01WOULD $now
-expect "decision: forged names are no question to a policy" 1 "*conflict    name, UUID and id*" "" policy explain --decision 01LIE $now
-expect "decision: a rule" 1 "*rule        hostdev: a rule refused what the call says, not a permission|" "" policy explain --decision 01RULE $now
-expect "decision: an old record" 0 "*domain:start on domain:db-1*" "" policy explain --decision 01OLD $now
-expect "decision: as JSON" 0 '{"record":{*"seq":1,*},"changed":true,"permissions":\[{"allowed":true,"verdict":"allow","binding":"by-mail","permission":"domain:start","object":"domain:db-1","changed":true,"bindings":\[{"binding":"by-cn","applies":false,*' "" policy explain --decision 01DENIED $now --json
-expect "decision: no such one" 1 "" "*has the id or number '01NONE'*hint: the refusal that the client saw*" policy explain --decision 01NONE $now
-expect "decision: a record that decides nothing" 1 "" "*has the id or number '01LOGIN'*" policy explain --decision 01LOGIN $now
-expect "decision: or a question, not both" 2 "" "*expected USER PERMISSION OBJECT, or --decision ID alone*" policy explain sasl:a --decision 01DENIED $now
-expect "decision: nor neither" 2 "" "*expected USER PERMISSION OBJECT, or --decision ID alone*" policy explain sasl:a domain:start $now
+expect_lines "decision: at another time" 1 "*by-mail: it ended at 2026-12-01T00:00:00Z|no: no binding allows it|" "" policy explain --decision 01DENIED --at 2027-01-01T00:00:00Z $now
+expect_lines "decision: by the number of the record, and what was allowed" 1 "*domain:start on domain:db-1*then        allow by binding old*yes: binding 'by-mail'||domain:read on domain:db-1|*THE VERDICT IS ANOTHER NOW: then allow, today deny|" "" policy explain --decision 3 $now
+expect_lines "decision: all that was lacked" 1 "*domain:stop on domain:db-1*then        would-deny by binding trial*domain:getattr on domain:\**" "" policy explain --decision 01WOULD $now
+expect_lines "decision: forged names are no question to a policy" 1 "*conflict    name, UUID and id*" "" policy explain --decision 01LIE $now
+expect_lines "decision: a rule" 1 "*rule        hostdev: a rule refused what the call says, not a permission|" "" policy explain --decision 01RULE $now
+expect_lines "decision: an old record" 0 "*domain:start on domain:db-1*" "" policy explain --decision 01OLD $now
+expect_lines "decision: as JSON" 0 '{"record":{*"seq":1,*},"changed":true,"permissions":\[{"allowed":true,"verdict":"allow","binding":"by-mail","permission":"domain:start","object":"domain:db-1","changed":true,"bindings":\[{"binding":"by-cn","applies":false,*' "" policy explain --decision 01DENIED $now --json
+expect_lines "decision: no such one" 1 "" "*has the id or number '01NONE'*hint: the refusal that the client saw*" policy explain --decision 01NONE $now
+expect_lines "decision: a record that decides nothing" 1 "" "*has the id or number '01LOGIN'*" policy explain --decision 01LOGIN $now
+expect_lines "decision: or a question, not both" 2 "" "*expected USER PERMISSION OBJECT, or --decision ID alone*" policy explain sasl:a --decision 01DENIED $now
+expect_lines "decision: nor neither" 2 "" "*expected USER PERMISSION OBJECT, or --decision ID alone*" policy explain sasl:a domain:start $now
 }
 
 grep -q "\"access denied: '%s' on %s%s\"" gateway/gate/decide.c && grep -q 'it takes a binding on \\"\*\\""' gateway/gate/argument.c &&
 	grep -q '"every %s"' gateway/gate/decide.c
 verdict "suggest: refusals are worded as it reads them" $?
 
-echo "1..$number"
-exit "$failed"
+end_of_tests

@@ -1,25 +1,14 @@
 #!/bin/bash
 # `virtgate posture` as a person runs it, on made-up hosts: one in order, one not. TAP on standard output.
-set -u
-build=${VIRTGATE_BUILD:-$PWD}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-virtgate=$build/virtgate
-[ -x "$virtgate" ] || { echo "1..0 # SKIP $virtgate was not built"; exit 0; }
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
-number=0 failed=0
+# shellcheck source=tests/lab/cli.sh
+. "$(dirname "$(readlink -f "$0")")/../lab/cli.sh"
 
-# usage: verdict NAME WHAT_IS_WRONG
-verdict()
+# usage: nothing_wrong NAME WHAT_IS_WRONG
+nothing_wrong()
 {
-	number=$((number + 1))
-	if [ -z "$2" ]; then
-		echo "ok $number - $1"
-		return
-	fi
-	failed=1
-	echo "not ok $number - $1"
-	printf '%s\n' "$2" | sed 's/^/# /'
+	printf '%s\n' "$2" >"$dir/told"
+	[ -z "$2" ]
+	verdict "$1" $?
 }
 
 # usage: look EXPECTED_STATUS ARGUMENT...; leaves output in $out, errors in $err
@@ -27,14 +16,14 @@ look()
 {
 	local expected=$1 status
 	shift
-	out=$("$virtgate" posture "$@" 2>"$scratch/err")
+	out=$("$virtgate" posture "$@" 2>"$dir/err")
 	status=$?
-	err=$(<"$scratch/err")
+	err=$(<"$dir/err")
 	[ "$status" = "$expected" ] || echo "exit $status instead of $expected: $out $err"
 }
 
 # A host in order, as far as a check can say so without certificates.
-good=$scratch/good
+good=$dir/good
 mkdir -p "$good"/{etc/libvirt,etc/virtgate,etc/audit/rules.d,etc/systemd/system/sysinit.target.wants,usr/bin,proc/net,proc/33,proc/44} \
 	"$good"/sys/{module/apparmor/parameters,devices/system/cpu/vulnerabilities} "$good/var/log/virtgate"
 chmod 700 "$good/var/log/virtgate"
@@ -55,11 +44,11 @@ echo virtgated-gate >"$good/proc/44/comm"
 printf 'Name:\tx\nUid:\t990\t990\t990\t990\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t0\n' >"$good/proc/44/status"
 
 wrong=$(look 0 --root "$good"; grep -v '^PASS' <<<"$out" | grep -v ' 0 warnings, 0 failed, 0 could not be seen$')
-verdict "a host in order has nothing but PASS, and exit 0" "$wrong"
+nothing_wrong "a host in order has nothing but PASS, and exit 0" "$wrong"
 wrong=$(look 0 --root "$good" --fix-hints; echo "$out")
-verdict "nothing to mend there" "$wrong"
+nothing_wrong "nothing to mend there" "$wrong"
 
-bad=$scratch/bad
+bad=$dir/bad
 cp -a "$good" "$bad"
 printf 'user = "root"\nseccomp_sandbox = 0\n' >"$bad/etc/libvirt/qemu.conf"
 mkdir -p "$bad/run/libvirt/qemu"
@@ -68,9 +57,9 @@ cat >"$bad/run/libvirt/qemu/x.xml" <<'END'
 <graphics type='vnc' port='5900'><listen type='address' address='0.0.0.0'/></graphics></devices></domain></domstatus>
 END
 wrong=$(look 1 --root "$bad"; grep -q '^FAIL  qemu-user: ' <<<"$out" || echo "$out"; grep -c '^PASS  x: fine' <<<"$out" | grep -vx 0)
-verdict "what is wrong fails, and a guest's name begins no line" "$wrong"
+nothing_wrong "what is wrong fails, and a guest's name begins no line" "$wrong"
 wrong=$(look 1 --root "$bad" qemu-user qemu-seccomp; [ "$(grep -c '^FAIL' <<<"$out")" = 2 ] && [ "$(wc -l <<<"$out")" = 3 ] || echo "$out")
-verdict "only the checks that were asked for" "$wrong"
+nothing_wrong "only the checks that were asked for" "$wrong"
 mkdir "$bad/img"
 touch "$bad/img/a" "$bad/img/b'; touch hacked; '"
 chmod 646 "$bad/img/"*
@@ -79,11 +68,11 @@ cat >"$bad/run/libvirt/qemu/y.xml" <<'END'
 <disk type='file' device='disk'><source file="/img/b'; touch hacked; '"/></disk></devices></domain></domstatus>
 END
 wrong=$(look 1 --root "$bad" --fix-hints image-mode; [ "$(grep -c '^chmod' <<<"$out")" = 1 ] && grep -qxF "chmod o-rwx '/img/a'" <<<"$out" || echo "$out")
-verdict "what a guest's owner writes ends no quotes in a command" "$wrong"
+nothing_wrong "what a guest's owner writes ends no quotes in a command" "$wrong"
 before=$(cd "$bad" && find . -type f -exec sha256sum {} + | sort)
 wrong=$(look 1 --root "$bad" --fix-hints; grep -q "^sed -i .*seccomp_sandbox" <<<"$out" || echo "$out"; bash -n <<<"$out" 2>&1)
-verdict "--fix-hints prints commands that a shell can read" "$wrong"
-verdict "and runs none" "$([ "$(cd "$bad" && find . -type f -exec sha256sum {} + | sort)" = "$before" ] || echo "a file changed")"
+nothing_wrong "--fix-hints prints commands that a shell can read" "$wrong"
+nothing_wrong "and runs none" "$([ "$(cd "$bad" && find . -type f -exec sha256sum {} + | sort)" = "$before" ] || echo "a file changed")"
 wrong=$(look 1 --root "$bad" --json; python3 -c '
 import json, sys
 told = json.load(sys.stdin)
@@ -91,14 +80,13 @@ checks = {check["id"]: check for check in told["checks"]}
 assert told["fail"] == sum(check["level"] == "FAIL" for check in told["checks"]) > 1
 assert checks["qemu-user"]["srg"].startswith("SRG-OS-") and checks["qemu-user"]["fix"]
 assert checks["console-network"]["names"][0].startswith("evil\nPASS")' <<<"$out" 2>&1)
-verdict "--json says the same" "$wrong"
+nothing_wrong "--json says the same" "$wrong"
 wrong=$(look 2 --root "$good" no-such-check; grep -q "no check 'no-such-check'" <<<"$err" || echo "$err")
-verdict "a check that is not there" "$wrong"
-wrong=$(look 2 --root "$scratch/nothing"; [ -n "$err" ] || echo "no error")
-verdict "a host that is not there" "$wrong"
+nothing_wrong "a check that is not there" "$wrong"
+wrong=$(look 2 --root "$dir/nothing"; [ -n "$err" ] || echo "no error")
+nothing_wrong "a host that is not there" "$wrong"
 wrong=$(look 2 --root "$good" --config /nowhere --audit-rules; grep -q /nowhere <<<"$err" || echo "$err")
-verdict "no rules without settings" "$wrong"
+nothing_wrong "no rules without settings" "$wrong"
 wrong=$(look 0 --root "$good" --audit-rules; grep -q '^-a always,exit -F dir=/var/log/virtgate ' <<<"$out" && grep -q '^# not there: .*dir=/var/lib/virtgate ' <<<"$out" || echo "$out")
-verdict "rules for what is there" "$wrong"
-echo "1..$number"
-exit "$failed"
+nothing_wrong "rules for what is there" "$wrong"
+end_of_tests

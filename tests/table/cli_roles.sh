@@ -1,41 +1,7 @@
 #!/bin/bash
 # `virtgate policy role`, and the pages of the built-in roles that are made with it. TAP on standard output.
-set -u
-build=${VIRTGATE_BUILD:-$PWD}
-case $build in /*) ;; *) build=$PWD/$build ;; esac
-cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
-virtgate=$build/virtgate
-[ -x "$virtgate" ] || { echo "1..0 # SKIP $virtgate was not built"; exit 0; }
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-number=0 failed=0
-
-# usage: verdict NAME GOOD   (GOOD is 0 for good; what stands in $dir/told is shown otherwise)
-verdict()
-{
-	number=$((number + 1))
-	if [ "$2" -eq 0 ]; then
-		echo "ok $number - $1"
-		return
-	fi
-	failed=1
-	echo "not ok $number - $1"
-	head -30 "$dir/told" | sed 's/^/# /'
-}
-
-# usage: expect NAME EXIT_CODE STDOUT_PATTERN STDERR_PATTERN ARGUMENT...   (patterns are globs over the whole text)
-expect()
-{
-	local name=$1 code=$2 out_pattern=$3 err_pattern=$4 out err status
-	shift 4
-	out=$("$virtgate" "$@" 2>"$dir/err")
-	status=$?
-	err=$(cat "$dir/err")
-	printf 'virtgate %s\nexit %s, expected %s\nout: %s\nerr: %s\n' "$*" "$status" "$code" "$out" "$err" >"$dir/told"
-	# shellcheck disable=SC2053 # patterns are meant
-	[ "$status" -eq "$code" ] && [[ $out == $out_pattern ]] && [[ $err == $err_pattern ]]
-	verdict "$name" $?
-}
+# shellcheck source=tests/lab/cli.sh
+. "$(dirname "$(readlink -f "$0")")/../lab/cli.sh"
 
 # -- the pages
 for role in $("$virtgate" policy role --json | python3 -c 'import json, sys; print(*(r["role"] for r in json.load(sys.stdin) if r["builtin"]))'); do
@@ -105,5 +71,4 @@ if [ "$status" -eq 77 ]; then
 else
 	verdict "names of calls are functions of libvirt's library" "$status"
 fi
-echo "1..$number"
-exit "$failed"
+end_of_tests
