@@ -47,6 +47,12 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "plain: needs a build without sanitizers: confined, and with memory that can be measured")
 
 
+def pytest_collection_modifyitems(items):
+    """Files that take long begin first: several workers take a file each, and the last one should not be left alone with a long one."""
+    slow = ("test_web_attack", "test_polkit_oracle", "test_guest", "test_pki", "test_web")
+    items.sort(key=lambda item: slow.index(item.module.__name__) if item.module.__name__ in slow else len(slow))
+
+
 @pytest.fixture(autouse=True)
 def limits(request):
     """A test that hangs fails; a gateway that complained or died during a test fails that test."""
