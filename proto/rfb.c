@@ -107,8 +107,6 @@ rfb_sasl_data_get(const uint8_t *buf, size_t len, struct rfb_span *data, size_t 
 	*used = 4 + data->len;
 	if (data->len == 0)
 		data->data = NULL;
-	else if (data->data[data->len - 1] != 0)
-		return VG_BAD;
 	else
 		data->len--;
 	return VG_OK;

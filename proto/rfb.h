@@ -19,7 +19,7 @@
 #define RFB_VERSION_LEN		12u
 #define RFB_VERSION_TEXT	"RFB 003.008\n"
 
-enum rfb_security { RFB_SECURITY_NONE = 1, RFB_SECURITY_VENCRYPT = 19 };
+enum rfb_security { RFB_SECURITY_NONE = 1, RFB_SECURITY_VENCRYPT = 19, RFB_SECURITY_SASL = 20 };
 /* Subtypes of VeNCrypt 0.2. 263 is X509SASL as QEMU and gtk-vnc have it; rfbproto.rst calls that number TLSSASL. */
 enum rfb_vencrypt { RFB_VENCRYPT_X509_NONE = 260, RFB_VENCRYPT_X509_PLAIN = 262, RFB_VENCRYPT_X509_SASL = 263 };
 
@@ -47,7 +47,7 @@ enum vg_parse rfb_version_get(const uint8_t *buf, size_t len, unsigned *minor);
  */
 enum vg_parse rfb_plain_get(const uint8_t *buf, size_t len, struct rfb_span *user, struct rfb_span *password, size_t *used);
 enum vg_parse rfb_sasl_mech_get(const uint8_t *buf, size_t len, struct rfb_span *mech, size_t *used);
-/* The zero byte that is sent behind data belongs to none of it; length 0: absent. */
+/* The byte that is sent behind data (zero, but gtk-vnc does not see to it) belongs to none of it; length 0: absent. */
 enum vg_parse rfb_sasl_data_get(const uint8_t *buf, size_t len, struct rfb_span *data, size_t *used);
 
 /* Writing: the length; `size` must be at least what the name says. */

@@ -319,6 +319,41 @@ check_ports_differ(const config_t *config, const struct settings *settings, stru
 	return 0;
 }
 
+bool
+settings_vnc_offers(const struct settings *settings, const char *type)
+{
+	const struct settings_list *list = &settings->vnc_security;
+
+	for (size_t i = 0; i < list->num; i++)
+		if (strcmp(list->items[i], type) == 0)
+			return true;
+	return false;
+}
+
+static int
+check_vnc(const config_t *config, const struct settings *settings, struct vg_error *error)
+{
+	const struct settings_list *list = &settings->vnc_security;
+	char at[512];
+
+	(void)place(config, settings->file, "vnc_security", at, sizeof(at));
+	for (size_t i = 0; i < list->num; i++) {
+		if (strcmp(list->items[i], "vencrypt") == 0 || strcmp(list->items[i], "sasl") == 0)
+			continue;
+		(void)vg_fail(error, "%s: vnc_security: '%.100s' is not offered to viewers", at, list->items[i]);
+		return vg_hint(error, "\"vencrypt\" and \"sasl\" are known");
+	}
+	if (list->num == 0) {
+		(void)vg_fail(error, "%s: vnc_security is empty: no viewer could log in", at);
+		return vg_hint(error, "leave the key out for [ \"vencrypt\" ], or set listen_vnc = 0");
+	}
+	if (settings_vnc_offers(settings, "sasl") && settings->auth_vnc != AUTH_SASL) {
+		(void)vg_fail(error, "%s: vnc_security offers sasl, but auth_vnc = \"none\"", at);
+		return vg_hint(error, "set auth_vnc = \"sasl\"");
+	}
+	return 0;
+}
+
 /* Values that must agree, and those that are never right. */
 static int
 check_together(const config_t *config, const struct settings *settings, struct vg_error *error)
@@ -341,7 +376,7 @@ check_together(const config_t *config, const struct settings *settings, struct v
 		(void)vg_fail(error, "%s: nothing to listen on", place(config, file, "listen_tls", at, sizeof(at)));
 		return vg_hint(error, "one of listen_tls, listen_tcp, listen_unix, listen_vnc, listen_web must be 1");
 	}
-	if (check_ports_differ(config, settings, error) < 0)
+	if (check_ports_differ(config, settings, error) < 0 || check_vnc(config, settings, error) < 0)
 		return -1;
 	if (settings->audit_sinks.num > SETTINGS_MAX_SINKS)
 		return vg_fail(error, "%s: audit_sinks has %zu sinks, at most %d are possible",
@@ -369,7 +404,20 @@ check_together(const config_t *config, const struct settings *settings, struct v
 	return 0;
 }
 
-/* Defaults that depend on other values. */
+/* What a list holds that is not set. */
+static int
+complete_list(struct settings_list *list, const char *item)
+{
+	if (list->set)
+		return 0;
+	list->items = calloc(1, sizeof(char *));
+	if (list->items == NULL || (list->items[0] = strdup(item)) == NULL)
+		return -1;
+	list->num = 1;
+	return 0;
+}
+
+/* Defaults that depend on other values, and those of lists. */
 static int
 complete(struct settings *settings)
 {
@@ -383,13 +431,8 @@ complete(struct settings *settings)
 			return -1;
 		(void)snprintf(settings->unix_socket, size, "%s%s", settings->run_dir, socket_name);
 	}
-	if (!settings->allowed_uris.set) {
-		settings->allowed_uris.items = calloc(1, sizeof(char *));
-		if (settings->allowed_uris.items == NULL ||
-		    (settings->allowed_uris.items[0] = strdup("qemu:///system")) == NULL)
-			return -1;
-		settings->allowed_uris.num = 1;
-	}
+	if (complete_list(&settings->allowed_uris, "qemu:///system") < 0 || complete_list(&settings->vnc_security, "vencrypt") < 0)
+		return -1;
 	for (size_t i = 0; i < settings->log_filters.num; i++) {
 		int level = settings->log_filters.items[i][0] - '0';
 

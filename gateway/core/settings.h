@@ -55,6 +55,8 @@ void settings_destroy(struct settings *settings);
 void settings_keep(struct settings *settings, const struct settings *old, char *changed, size_t size);
 /* Is there a way in that needs the server's certificate and key? */
 static inline bool settings_use_tls(const struct settings *settings) { return settings->listen_tls || settings->listen_vnc || settings->listen_web; }
+/* Is `type` ("vencrypt", "sasl") among what viewers may choose? */
+bool settings_vnc_offers(const struct settings *settings, const char *type);
 /* Is there a way in by SASL? */
 static inline bool
 settings_use_sasl(const struct settings *settings)

@@ -51,7 +51,7 @@ static const struct state_row states[CLIENT_NUM_STATES] = {
 	    TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT, on_handshake, on_handshake },
 	[CLIENT_VNC_VERSION] = { "VNC_VERSION", TO(VNC_SECURITY) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
 	    vnc_readable, on_reply_written },
-	[CLIENT_VNC_SECURITY] = { "VNC_SECURITY", TO(VENCRYPT_VERSION) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
+	[CLIENT_VNC_SECURITY] = { "VNC_SECURITY", TO(VENCRYPT_VERSION) | TO(VNC_SASL_START) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
 	    vnc_readable, on_reply_written },
 	[CLIENT_VENCRYPT_VERSION] = { "VENCRYPT_VERSION", TO(VENCRYPT_SUBTYPE) | TO(FLUSHING), true, DEADLINE_AUTH,
 	    CLOSE_AUTH_TIMEOUT, vnc_readable, on_reply_written },
@@ -67,9 +67,11 @@ static const struct state_row states[CLIENT_NUM_STATES] = {
 	    CLOSE_AUTH_TIMEOUT, NULL, NULL },
 	[CLIENT_RPC_AUTH] = { "RPC_AUTH", TO(SASL_STEP) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
 	    login_readable, on_reply_written },
-	[CLIENT_SASL_STEP] = { "SASL_STEP", TO(RPC_AUTH) | TO(VNC_SASL_STEP) | TO(HANDOVER) | TO(OPEN) | TO(FLUSHING), false, DEADLINE_AUTH,
+	[CLIENT_SASL_STEP] = { "SASL_STEP", TO(RPC_AUTH) | TO(VNC_SASL_STEP) | TO(HANDOVER) | TO(VNC_RESULT) | TO(OPEN) |
+	    TO(FLUSHING), false, DEADLINE_AUTH,
 	    CLOSE_AUTH_TIMEOUT, NULL, NULL },
-	[CLIENT_HANDOVER] = { "HANDOVER", TO(OPEN), false, DEADLINE_GATE, CLOSE_NO_GATE, NULL, NULL },
+	[CLIENT_HANDOVER] = { "HANDOVER", TO(OPEN) | TO(VNC_RESULT), false, DEADLINE_GATE, CLOSE_NO_GATE, NULL, NULL },
+	[CLIENT_VNC_RESULT] = { "VNC_RESULT", TO(OPEN) | TO(FLUSHING), false, DEADLINE_NONE, CLOSE_NO_GATE, NULL, pump_client_writable },
 	[CLIENT_OPEN] = { "OPEN", TO(HALF_CLOSED) | TO(FLUSHING), true, DEADLINE_CERT, CLOSE_CERT_WITHDRAWN,
 	    pump_client_readable, pump_client_writable },
 	[CLIENT_HALF_CLOSED] = { "HALF_CLOSED", TO(FLUSHING), false, DEADLINE_LINGER, CLOSE_GATE_SLOW,
@@ -115,7 +117,7 @@ is_failure(enum close_reason reason)
 static bool
 is_anonymous(enum client_state state)
 {
-	return state < CLIENT_OPEN;
+	return state < CLIENT_VNC_RESULT;
 }
 
 /* Moves the client to the list that its state belongs on. */
@@ -613,6 +615,10 @@ client_hand_over(struct client *client)
 	config_release(client->config);
 	client->config = NULL;
 	transport_trust(&client->transport);
+	if (client->sasl != NULL && listener_is_vnc(client->listener)) {
+		client_enter(client, CLIENT_VNC_RESULT);
+		return;
+	}
 	client_enter(client, CLIENT_OPEN);
 	pump_start(client);
 }

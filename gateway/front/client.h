@@ -36,6 +36,7 @@ enum client_state {
 	CLIENT_RPC_AUTH,	/* the client's next authentication message */
 	CLIENT_SASL_STEP,	/* a worker: the answer of the SASL mechanism; the client is not read meanwhile */
 	CLIENT_HANDOVER,	/* a link to the gate */
+	CLIENT_VNC_RESULT,	/* the gate: SecurityResult, in the clear before the SASL layer begins; the viewer is not read meanwhile */
 	CLIENT_OPEN,		/* either side: the pump runs */
 	CLIENT_HALF_CLOSED,	/* the gate: the client has said its last */
 	CLIENT_FLUSHING,	/* the client: it takes the last bytes */
@@ -72,6 +73,8 @@ struct client {
 	struct event gate_readable, gate_writable;
 	struct buf to_gate;		/* read from the client, not yet taken by the gate */
 	struct framing framing;		/* where in a message the gate's bytes are */
+	uint8_t result[4];		/* SecurityResult, as far as it has come */
+	size_t result_len;
 
 	struct buf received;		/* authentication messages, as far as they have arrived */
 	struct sasl_session *sasl;

@@ -444,8 +444,10 @@ check_sasl(const struct settings *settings, struct vg_error *error)
 		    "over TLS", "scram-sha-256" },
 		{ settings->listen_tcp, { .min_ssf = (unsigned)settings->tcp_min_ssf }, "libvirt.conf", "over plain TCP",
 		    "gssapi (only it gives a security layer)" },
-		{ settings->listen_vnc && settings->auth_vnc == AUTH_SASL, { .encrypted = true, .external_ssf = 256, .vnc = true },
-		    "vnc.conf", "to viewers", "scram-sha-256, plain" },
+		{ settings->listen_vnc && settings->auth_vnc == AUTH_SASL && settings_vnc_offers(settings, "vencrypt"),
+		    { .encrypted = true, .external_ssf = 256, .vnc = true }, "vnc.conf", "to viewers", "scram-sha-256, plain" },
+		{ settings->listen_vnc && settings_vnc_offers(settings, "sasl"), { .min_ssf = (unsigned)settings->tcp_min_ssf, .vnc = true },
+		    "vnc.conf", "to viewers without TLS", "gssapi (only it gives a security layer)" },
 	};
 
 	if (sasl_library_start(settings->sasl_conf_dir, error) < 0)

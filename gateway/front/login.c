@@ -44,18 +44,11 @@ refuse(struct client *client, const struct rpc_header *call, enum close_reason r
 static void
 start_sasl(struct client *client, const struct rpc_auth_message *message)
 {
-	bool encrypted = client->listener == LISTENER_TLS;
-	struct sasl_rules rules = {
-		.encrypted = encrypted,
-		.external_ssf = encrypted ? (unsigned)SSL_get_cipher_bits(client->transport.ssl, NULL) : 0,
-		.min_ssf = (unsigned)client->config->settings->tcp_min_ssf,
-	};
-
 	if (client->sasl != NULL) {
 		refuse(client, &message->header, CLOSE_SASL_ORDER, "a second SASL_INIT");
 		return;
 	}
-	client->sasl = sasl_session_create(&rules);
+	client->sasl = sasl_step_begin(client);
 	if (client->sasl == NULL)
 		refuse(client, &message->header, CLOSE_NO_MEMORY, NULL);
 	else if (sasl_session_mechs(client->sasl)[0] == '\0')
@@ -73,7 +66,7 @@ login_judge(const struct client *client)
 
 	if (name[0] == '\0' || !utf8_is_name((const uint8_t *)name, strlen(name)))
 		return CLOSE_SASL_NAME;
-	if (client->listener == LISTENER_TCP && sasl_session_ssf(client->sasl) < (unsigned)settings->tcp_min_ssf)
+	if (client->transport.ssl == NULL && sasl_session_ssf(client->sasl) < (unsigned)settings->tcp_min_ssf)
 		return CLOSE_SASL_WEAK;
 	if (!person_is_allowed(&settings->sasl_allowed_username_list, name))
 		return CLOSE_SASL_NOT_ALLOWED;
@@ -81,7 +74,7 @@ login_judge(const struct client *client)
 	    !person_is_one(client->identity, name))
 		return CLOSE_SASL_NOT_CERT;
 	/* Whatever follows in clear would be taken for the session's although nobody protected it. */
-	if (client->listener == LISTENER_TCP && buf_len(&client->received) > 0)
+	if (client->transport.ssl == NULL && buf_len(&client->received) > 0)
 		return CLOSE_SASL_EARLY_BYTES;
 	return CLOSE_NUM_REASONS;
 }

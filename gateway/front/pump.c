@@ -5,6 +5,7 @@
  * Reading from one side stops while the other cannot take more: then at most one chunk per direction is kept.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "gateway/core/log.h"
@@ -130,9 +131,34 @@ to_client(struct client *client, const uint8_t *data, size_t len)
 	return 0;
 }
 
+/*
+ * SecurityResult goes out in the clear, as QEMU and gtk-vnc have it; behind it the layer begins. A refusal and its reason stay in the clear.
+ * How many of the bytes do.
+ */
+static size_t
+result_piece(struct client *client, const uint8_t *data, size_t len)
+{
+	size_t missing = sizeof(client->result) - client->result_len, piece = missing < len ? missing : len;
+
+	if (missing == 0)
+		return len;
+	memcpy(client->result + client->result_len, data, piece);
+	client->result_len += piece;
+	return piece;
+}
+
+static bool
+is_accepted(const struct client *client)
+{
+	static const uint8_t accepted[sizeof(client->result)];
+
+	return client->result_len == sizeof(accepted) && memcmp(client->result, accepted, sizeof(accepted)) == 0;
+}
+
 void
 pump_gate_readable(struct client *client)
 {
+	size_t piece = 0;		/* of what came, that is sent already */
 	ssize_t n;
 
 	do
@@ -148,7 +174,16 @@ pump_gate_readable(struct client *client)
 		return;
 	}
 	client_progress(client);
-	if (to_client(client, chunk, (size_t)n) < 0)
+	if (client->state == CLIENT_VNC_RESULT) {
+		piece = result_piece(client, chunk, (size_t)n);
+		if (to_client(client, chunk, piece) < 0)
+			return;
+		if (is_accepted(client)) {
+			transport_push_sasl(&client->transport, client->sasl);
+			client_enter(client, CLIENT_OPEN);
+		}
+	}
+	if (to_client(client, chunk + piece, (size_t)n - piece) < 0)
 		return;
 	if (transport_blocked(&client->transport)) {
 		event_del(&client->gate_readable);

@@ -1,4 +1,4 @@
-/* sasl_step.c: a step to a worker and back; what it tells of the client. */
+/* sasl_step.c: what may be begun; a step to a worker and back; what it tells of the client. */
 #include "gateway/front/sasl_step.h"
 
 #include <stdlib.h>
@@ -37,6 +37,21 @@ on_worked(struct worker_job *job)
 	else
 		step->done(step);
 	free_step(step);
+}
+
+struct sasl_session *
+sasl_step_begin(const struct client *client)
+{
+	SSL *ssl = client->transport.ssl;
+	const struct sasl_rules rules = {
+		.encrypted = ssl != NULL,
+		.external_ssf = ssl != NULL ? (unsigned)SSL_get_cipher_bits(ssl, NULL) : 0,
+		.min_ssf = (unsigned)client->config->settings->tcp_min_ssf,
+		.vnc = listener_is_vnc(client->listener),
+		.guest_in_name = client->listener == LISTENER_VNC,
+	};
+
+	return sasl_session_create(&rules);
 }
 
 struct sasl_step *

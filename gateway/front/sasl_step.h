@@ -33,6 +33,11 @@ struct sasl_step {
 struct sasl_step *sasl_step_create(struct client *client, size_t len, void (*done)(struct sasl_step *step));
 /* Takes `step`, which ends when `done` returns. -1: too many are under way; the client has not changed. */
 int sasl_step_submit(struct sasl_step *step);
+/*
+ * The exchange that this client may begin: under TLS as it is, in the clear only with a security layer of tcp_min_ssf bits. NULL when
+ * memory is out.
+ */
+struct sasl_session *sasl_step_begin(const struct client *client);
 /* `name` (may be NULL), the mechanism and the guest that was asked for, into the client's identity. False when memory is out. */
 bool sasl_step_take_names(struct client *client, const char *name);
 

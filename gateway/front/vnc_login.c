@@ -1,6 +1,7 @@
 /*
  * vnc_login.c: a viewer proves who it is: RFB 3.8, VeNCrypt 0.2, TLS, and under it nothing more (the certificate counts),
- * user and password, or SASL. None and VncAuth are never offered, and nothing outside TLS is.
+ * user and password, or SASL. Outside TLS only SASL is offered, where it is asked for, and only with a security layer of its own. None and
+ * VncAuth never are.
  *
  * What is behind the proof is the gate's: it answers with SecurityResult, so that whom it refuses sees the same as who
  * gave a wrong password.
@@ -22,15 +23,19 @@
 
 /* One row a type that may be offered, the one that proves most first. */
 static const struct vnc_type {
+	enum rfb_security security;	/* chosen first; of VENCRYPT then the subtype */
 	enum rfb_vencrypt subtype;
 	const char *name;
+	const char *setting;		/* of vnc_security */
 	bool sasl;			/* needs auth_vnc = "sasl" */
+	bool guest_ports;		/* only there: its names have no place for a guest */
 	bool certificate;		/* demanded; else it may be shown, and then must be the same person's */
-	enum client_state next;		/* behind TLS; CLIENT_HANDOVER: nothing more is asked for */
+	enum client_state next;		/* behind TLS, if there is any; CLIENT_HANDOVER: nothing more is asked for */
 } types[] = {
-	{ RFB_VENCRYPT_X509_SASL, "X509SASL", true, false, CLIENT_VNC_SASL_START },
-	{ RFB_VENCRYPT_X509_PLAIN, "X509Plain", true, false, CLIENT_VNC_PLAIN },
-	{ RFB_VENCRYPT_X509_NONE, "X509None", false, true, CLIENT_HANDOVER },
+	{ RFB_SECURITY_VENCRYPT, RFB_VENCRYPT_X509_SASL, "X509SASL", "vencrypt", true, false, false, CLIENT_VNC_SASL_START },
+	{ RFB_SECURITY_VENCRYPT, RFB_VENCRYPT_X509_PLAIN, "X509Plain", "vencrypt", true, false, false, CLIENT_VNC_PLAIN },
+	{ RFB_SECURITY_VENCRYPT, RFB_VENCRYPT_X509_NONE, "X509None", "vencrypt", false, false, true, CLIENT_HANDOVER },
+	{ RFB_SECURITY_SASL, 0, "SASL", "sasl", true, true, false, CLIENT_VNC_SASL_START },
 };
 #define NUM_TYPES (sizeof(types) / sizeof(types[0]))
 
@@ -63,10 +68,40 @@ vnc_start(struct client *client)
 
 /* ---- in the clear ---- */
 
+static bool
+is_offered(const struct client *client, const struct vnc_type *type)
+{
+	const struct settings *settings = client->config->settings;
+
+	return settings_vnc_offers(settings, type->setting) && (!type->sasl || settings->auth_vnc == AUTH_SASL) &&
+	    (!type->guest_ports || client->listener == LISTENER_VNC_GUEST);
+}
+
+/* One that is offered, or NULL. */
+static const struct vnc_type *
+find_type(const struct client *client, uint32_t security, uint32_t subtype)
+{
+	for (size_t i = 0; i < NUM_TYPES; i++)
+		if (types[i].security == security && types[i].subtype == subtype && is_offered(client, &types[i]))
+			return &types[i];
+	return NULL;
+}
+
+/* How many security types there are, and they. */
+static size_t
+put_types(const struct client *client, uint8_t offer[1 + NUM_TYPES])
+{
+	offer[0] = 0;
+	for (size_t i = 0; i < NUM_TYPES; i++)
+		if (is_offered(client, &types[i]) && memchr(offer + 1, (int)types[i].security, offer[0]) == NULL)
+			offer[1 + offer[0]++] = (uint8_t)types[i].security;
+	return 1 + (size_t)offer[0];
+}
+
 static enum vg_parse
 take_version(struct client *client, const uint8_t *buf, size_t len, size_t *used)
 {
-	static const uint8_t offer[] = { 1, RFB_SECURITY_VENCRYPT };
+	uint8_t offer[1 + NUM_TYPES];
 	uint8_t reason[RFB_MAX_REASON_LEN];
 	char detail[32];
 	unsigned minor;
@@ -81,10 +116,17 @@ take_version(struct client *client, const uint8_t *buf, size_t len, size_t *used
 		client_close_flushed(client, CLOSE_VNC_VERSION, detail);
 		return VG_OK;
 	}
+	if (put_types(client, offer) == 1) {
+		say(client, reason, rfb_put_no_security(reason, minor, "log in at the port of the guest itself"));
+		client_close_flushed(client, CLOSE_VNC_TYPE, "nothing that vnc_security names is offered at vnc_port");
+		return VG_OK;
+	}
 	client_enter(client, CLIENT_VNC_SECURITY);
-	say(client, offer, sizeof(offer));
+	say(client, offer, 1 + (size_t)offer[0]);
 	return VG_OK;
 }
+
+static void offer_sasl(struct client *client);
 
 static enum vg_parse
 take_security(struct client *client, const uint8_t *buf, size_t len, size_t *used)
@@ -94,7 +136,12 @@ take_security(struct client *client, const uint8_t *buf, size_t len, size_t *use
 
 	(void)len;
 	*used = 1;
-	if (buf[0] != RFB_SECURITY_VENCRYPT) {
+	client->vnc = find_type(client, buf[0], 0);
+	if (client->vnc != NULL) {
+		offer_sasl(client);
+		return VG_OK;
+	}
+	if (buf[0] != RFB_SECURITY_VENCRYPT || !settings_vnc_offers(client->config->settings, "vencrypt")) {
 		snprintf(detail, sizeof(detail), "security type %u", buf[0]);
 		refuse(client, CLOSE_VNC_TYPE, detail, REFUSED);
 		return VG_OK;
@@ -102,12 +149,6 @@ take_security(struct client *client, const uint8_t *buf, size_t len, size_t *use
 	client_enter(client, CLIENT_VENCRYPT_VERSION);
 	say(client, version, sizeof(version));
 	return VG_OK;
-}
-
-static bool
-is_offered(const struct client *client, const struct vnc_type *type)
-{
-	return !type->sasl || client->config->settings->auth_vnc == AUTH_SASL;
 }
 
 static enum vg_parse
@@ -125,7 +166,7 @@ take_vencrypt_version(struct client *client, const uint8_t *buf, size_t len, siz
 		return VG_OK;
 	}
 	for (size_t i = 0; i < NUM_TYPES; i++)
-		if (is_offered(client, &types[i]))
+		if (types[i].security == RFB_SECURITY_VENCRYPT && is_offered(client, &types[i]))
 			rfb_store_u32(offer + 2 + 4 * (size_t)offer[1]++, types[i].subtype);
 	client_enter(client, CLIENT_VENCRYPT_SUBTYPE);
 	say(client, offer, 2 + 4 * (size_t)offer[1]);
@@ -159,9 +200,7 @@ take_subtype(struct client *client, const uint8_t *buf, size_t len, size_t *used
 		return VG_MORE;
 	*used = 4;
 	subtype = rfb_load_u32(buf);
-	for (size_t i = 0; i < NUM_TYPES; i++)
-		if (types[i].subtype == subtype && is_offered(client, &types[i]))
-			client->vnc = &types[i];
+	client->vnc = find_type(client, RFB_SECURITY_VENCRYPT, subtype);
 	if (client->vnc == NULL) {
 		say(client, rejected, sizeof(rejected));
 		snprintf(detail, sizeof(detail), "VeNCrypt subtype %u", subtype);
@@ -179,7 +218,7 @@ take_subtype(struct client *client, const uint8_t *buf, size_t len, size_t *used
 	return VG_OK;
 }
 
-/* ---- under TLS ---- */
+/* ---- under TLS, or in the clear until the layer is there ---- */
 
 /* The first label of the name that the viewer gave in TLS: "web-1" of "web-1.gw.example". NULL: none, or no memory. */
 static char *
@@ -207,13 +246,10 @@ succeed(struct client *client)
 static void
 offer_sasl(struct client *client)
 {
-	const struct sasl_rules rules = { .encrypted = true, .vnc = true,
-		.guest_in_name = client->listener == LISTENER_VNC,
-		.external_ssf = (unsigned)SSL_get_cipher_bits(client->transport.ssl, NULL) };
 	uint8_t word[4];
 	const char *mechs;
 
-	client->sasl = sasl_session_create(&rules);
+	client->sasl = sasl_step_begin(client);
 	if (client->sasl == NULL) {
 		client_close(client, CLOSE_NO_MEMORY, NULL);
 		return;
@@ -283,8 +319,13 @@ sasl_succeeded(struct client *client)
 	if (client->state == CLIENT_CLOSED)
 		return;
 	client->identity->proofs |= VG_PROOF_SASL;
-	sasl_session_destroy(client->sasl);
-	client->sasl = NULL;
+	/* Outside TLS it goes on as the layer. */
+	if (client->transport.ssl != NULL) {
+		sasl_session_destroy(client->sasl);
+		client->sasl = NULL;
+	} else {
+		client->identity->sasl_ssf = sasl_session_ssf(client->sasl);
+	}
 	succeed(client);
 }
 

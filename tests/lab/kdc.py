@@ -19,7 +19,7 @@ def free_port():
 
 
 class Kdc:
-    """Attributes: keytab (of libvirt/localhost, the gateway's). tickets(USER) gives a client's environment."""
+    """Attributes: keytab (of libvirt/localhost and vnc/localhost, the gateway's). tickets(USER) gives a client's environment."""
 
     def __init__(self, scratch, users=("alice", "bob")):
         self.scratch = scratch
@@ -63,8 +63,9 @@ class Kdc:
 """)
         self.environment = clean_environment(KRB5_CONFIG=f"{self.dir}/krb5.conf", KRB5_KDC_PROFILE=f"{self.dir}/kdc.conf")
         run(["kdb5_util", "create", "-s", "-r", REALM, "-P", "masterpw"], environment=self.environment)
-        self._admin("addprinc -randkey libvirt/localhost")
-        self._admin(f"ktadd -k {self.keytab} libvirt/localhost")
+        for service in ("libvirt", "vnc"):
+            self._admin(f"addprinc -randkey {service}/localhost")
+            self._admin(f"ktadd -k {self.keytab} {service}/localhost")
         for user in users:
             self._admin(f"addprinc -randkey {user}")
             self._admin(f"ktadd -k {self.dir}/{user}.keytab {user}")
