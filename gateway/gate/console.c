@@ -92,28 +92,30 @@ unavailable(struct session *session, enum close_reason reason, const char *why)
 
 /* ---- may he ---- */
 
+static bool
+is_granted(struct session *session, enum vg_permission permission)
+{
+	struct console *console = session->console;
+	struct vg_object object = console_object(console);
+
+	console->permission = permission;
+	console->decision = policy_decide(session->gate->policy, &session->identity, permission, &object, gate_now(session->gate));
+	return console->decision.verdict != VERDICT_DENY;
+}
+
 /*
- * What he may, `most` at most: into console->mode, and the decision that said so. False: nothing. Who only wants to look may do so with
- * either right. Asked every second: not counted.
+ * What he may, `most` at most: into console->mode, and the decision that said so. False: nothing. Who only looks may do so with either right.
+ * Asked every second: not counted.
  */
 static bool
 judge(struct session *session, enum console_mode most)
 {
-	static const enum vg_permission wanted[CONSOLE_NUM_MODES] = { [CONSOLE_INPUT] = VG_PERM_domain_open_graphics,
-		[CONSOLE_VIEW] = VG_PERM_domain_view_graphics };
-	struct console *console = session->console;
-	struct vg_object object = console_object(console);
+	bool looks = session->identity.console_view || most == CONSOLE_VIEW;
 
-	console->pastes = policy_decide(session->gate->policy, &session->identity, VG_PERM_domain_paste_graphics, &object,
-	    gate_now(session->gate)).verdict != VERDICT_DENY;
-	for (size_t mode = session->identity.console_view ? CONSOLE_INPUT : most; mode < CONSOLE_NUM_MODES; mode++) {
-		console->permission = wanted[mode];
-		console->decision = policy_decide(session->gate->policy, &session->identity, wanted[mode], &object, gate_now(session->gate));
-		console->mode = session->identity.console_view ? CONSOLE_VIEW : (enum console_mode)mode;
-		if (console->decision.verdict != VERDICT_DENY)
-			return true;
-	}
-	return false;
+	session->console->pastes = is_granted(session, VG_PERM_domain_paste_graphics);
+	session->console->mode = !looks && is_granted(session, VG_PERM_domain_open_graphics) ? CONSOLE_INPUT : CONSOLE_VIEW;
+	return session->console->mode == CONSOLE_INPUT || is_granted(session, VG_PERM_domain_view_graphics) ||
+	    (looks && is_granted(session, VG_PERM_domain_open_graphics));
 }
 
 /* Follows a guest that was renamed: it is decided on the name that it has. False when memory is out. */
@@ -539,6 +541,8 @@ take_messages(struct session *session, const uint8_t *data, size_t len)
 
 		if (message.use >= RFB_USE_INPUT)
 			console->active = gate_now(session->gate);
+		if (passed && message.use == RFB_USE_INPUT)
+			console_held_note(&console->held, data + at);
 		if (!passed || message.use == RFB_USE_ENCODINGS) {
 			pass(session, data + from, at - from);
 			if (message.use == RFB_USE_ENCODINGS)
@@ -599,6 +603,20 @@ check_age(struct session *session)
 		session_close(session, CLOSE_CONSOLE_IDLE);
 }
 
+/* Only looking is left of what he had. It stays so until he comes anew: somebody else may have got input by then. */
+static void
+narrow(struct session *session)
+{
+	struct console *console = session->console;
+	uint8_t released[CONSOLE_HELD_RELEASE];
+
+	console->most = console->mode;
+	console->alone = false;
+	pass(session, released, console_held_release(&console->held, released));
+	log_info("session %s: console of '%s': only to look at from now on", session->id, console->name);
+	console_record_narrow(session);
+}
+
 void
 console_rejudge(struct session *session)
 {
@@ -620,12 +638,13 @@ console_rejudge(struct session *session)
 			return;
 		}
 	}
-	/* Less than it began with is not enough: a key that is held down would stay down. */
-	if (!judge(session, console->most) || console->mode != mode) {
+	if (!judge(session, console->most)) {
 		console->mode = mode;
 		console_refuse(session, CLOSE_REVOKED, "rights revoked");
 		return;
 	}
+	if (console->mode != mode)
+		narrow(session);
 	if (console->state == CONSOLE_OPEN)
 		check_age(session);
 }

@@ -1,4 +1,4 @@
-/* console_record.c: opening, refusal and end of a console, one event each. */
+/* console_record.c: opening, refusal, change and end of a console, one event each. */
 #include "gateway/gate/console_record.h"
 
 #include <string.h>
@@ -32,7 +32,7 @@ decision_json(const struct console *console)
 	    permission_name(console->permission), "binding", binding == NULL ? json_null() : audit_text(binding, strlen(binding)), "rule");
 }
 
-/* What all three have. */
+/* What all of them have. */
 static json_t *
 make_record(const struct session *session, enum audit_event event)
 {
@@ -87,6 +87,19 @@ console_record_takeover(struct session *session, unsigned ended)
 		return;
 	(void)json_object_set_new(record, "args", json_pack("{s:I}", "ended", (json_int_t)ended));
 	audit_add_result(record, "ok", 0, "");
+	(void)audit_submit(session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
+}
+
+void
+console_record_narrow(struct session *session)
+{
+	json_t *record = make_record(session, AUDIT_CONSOLE_NARROW);
+
+	if (record == NULL)
+		return;
+	(void)json_object_set_new(record, "args", json_pack("{s:s}", "mode", console_mode_name(session->console->mode)));
+	(void)json_object_set_new(record, "decision", decision_json(session->console));
+	audit_add_result(record, "ok", 0, "input is no longer granted");
 	(void)audit_submit(session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
 }
 

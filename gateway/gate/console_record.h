@@ -5,6 +5,7 @@
 #define GATE_CONSOLE_RECORD_H
 
 #include "gateway/gate/console.h"
+#include "gateway/gate/console_held.h"
 
 /* What a viewer may, most first. */
 enum console_mode { CONSOLE_INPUT, CONSOLE_VIEW, CONSOLE_NUM_MODES };
@@ -17,7 +18,8 @@ struct console {
 	bool opened;			/* the record is durable: its end will be told too */
 	char *name;			/* of the guest, as he asked for it and then as the inventory has it */
 	uint8_t uuid[VG_UUID_LEN];
-	enum console_mode mode, most;	/* most: that he came in with */
+	enum console_mode mode, most;	/* most: that he came in with, or was left with since */
+	struct console_held held;	/* keys and buttons that are down */
 	bool pastes;			/* may put text on the guest's clipboard */
 	bool alone;			/* took the screen for himself */
 	time_t active;			/* when he last typed, pointed or pasted */
@@ -39,6 +41,8 @@ uint64_t console_record_open(struct session *session, audit_done_cb *done);
 void console_record_refusal(struct session *session, const char *why, char op[ID_LEN + 1]);
 /* He took the screen from so many others. */
 void console_record_takeover(struct session *session, unsigned ended);
+/* His input was taken away; he goes on looking. */
+void console_record_narrow(struct session *session);
 void console_record_close(struct session *session);
 
 #endif

@@ -26,6 +26,9 @@ static const char policy[] = "{ \"version\": 1, \"bindings\": ["
 static const char narrow_policy[] = "{ \"version\": 1, \"bindings\": ["
 	"{ \"id\": \"watch\", \"who\": [\"sasl:alice\", \"sasl:carol\"], \"role\": \"console-viewer\", \"on\": [\"domain:web-*\"] } ] }";
 
+static const char carols_policy[] = "{ \"version\": 1, \"bindings\": ["
+	"{ \"id\": \"watch\", \"who\": [\"sasl:carol\"], \"role\": \"console-viewer\", \"on\": [\"domain:web-*\"] } ] }";
+
 static const char version[] = "RFB 003.008\n";
 static const uint8_t failed[4] = { 0, 0, 0, 1 }, accepted[4] = { 0, 0, 0, 0 };
 /* 320 x 200, 32 bits, a name of three bytes */
@@ -128,6 +131,17 @@ expect_console_works(void)
 
 	close(viewer);
 	client_expect_end(qemu);
+}
+
+/* Input passes; or it is dropped and a request passes all the same. */
+static void
+expect_input(int viewer, int qemu, bool passes)
+{
+	client_send_raw(viewer, key, sizeof(key));
+	client_send_raw(viewer, request, sizeof(request));
+	if (passes)
+		expect_bytes(qemu, key, sizeof(key));
+	expect_bytes(qemu, request, sizeof(request));
 }
 
 static void
@@ -312,22 +326,87 @@ test_I73_slow_viewer_costs_bounded_memory(void **state)
 }
 
 static void
+reload(const char *new_policy)
+{
+	char *problem = harness_reload(new_policy);
+
+	assert_string_equal(problem, "");
+	free(problem);
+}
+
+static void
 test_I11_revoked_right_ends_it(void **state)
 {
 	int alices, carols, alice = open_console("alice", &alices), carol = open_console("carol", &carols);
-	char *problem;
 
 	(void)state;
-	problem = harness_reload(narrow_policy);
-	assert_string_equal(problem, "");
-	free(problem);
-	client_expect_end(alice);		/* she may still look, but not what she began with */
+	reload(carols_policy);
+	client_expect_end(alice);
 	client_expect_end(alices);
 	harness_expect_record("\"console.close\"", "rights revoked");
 	client_send_raw(carol, request, sizeof(request));
 	expect_bytes(carols, request, sizeof(request));
 	close(carol);
 	close(carols);
+}
+
+/* She goes on looking; what she held down is let go, and input comes back with the next viewer only. */
+static void
+test_I11_right_to_input_that_ends_leaves_the_look(void **state)
+{
+	static const uint8_t extended[] = { 255, 0, 0, 1, 0, 0, 0, 'b', 0, 0, 0, 0x30 };
+	static const uint8_t released[] = { 4, 0, 0, 0, 0, 0, 0, 'a', 255, 0, 0, 0, 0, 0, 0, 'b', 0, 0, 0, 0x30, 5, 0, 0, 3, 0, 3 };
+	static const uint8_t up[] = { 4, 0, 0, 0, 0, 0, 0, 'c' }, down[] = { 4, 1, 0, 0, 0, 0, 0, 'c' };
+	int qemu, viewer = open_console("alice", &qemu);
+
+	(void)state;
+	client_send_raw(viewer, key, sizeof(key));
+	client_send_raw(viewer, down, sizeof(down));
+	client_send_raw(viewer, extended, sizeof(extended));
+	client_send_raw(viewer, up, sizeof(up));
+	client_send_raw(viewer, pointer, sizeof(pointer));
+	expect_bytes(qemu, key, sizeof(key));
+	expect_bytes(qemu, down, sizeof(down));
+	expect_bytes(qemu, extended, sizeof(extended));
+	expect_bytes(qemu, up, sizeof(up));
+	expect_bytes(qemu, pointer, sizeof(pointer));
+	reload(narrow_policy);
+	expect_bytes(qemu, released, sizeof(released));
+	harness_expect_record("VG1406I", "\"mode\":\"view\"");
+	expect_input(viewer, qemu, false);
+	client_send_raw(viewer, text, sizeof(text));
+	client_send_raw(qemu, "picture", 7);
+	expect_bytes(viewer, "picture", 7);
+	reload(policy);
+	expect_input(viewer, qemu, false);
+	reload(carols_policy);
+	client_expect_end(viewer);
+	client_expect_end(qemu);
+	harness_expect_record("\"console.close\"", "\"mode\":\"view\"");
+}
+
+/* Whose input was taken away is no hindrance to the next one who works there, not even if he had the screen for himself. */
+static void
+test_I74_input_that_was_taken_away_is_free(void **state)
+{
+	static const char narrowed[] = "{ \"version\": 1, \"bindings\": ["
+		"{ \"id\": \"watch\", \"who\": [\"sasl:root\"], \"role\": \"console-viewer\", \"on\": [\"domain:web-*\"] },"
+		"{ \"id\": \"one\", \"who\": [\"sasl:dave\"], \"role\": \"one-by-one\", \"on\": [\"domain:web-*\"] } ],"
+		"\"roles\": { \"one-by-one\": { \"include\": [\"operator\"], \"deny\": [\"domain:share_graphics\"] } } }";
+	int roots, daves, root = open_console_sharing("root", false, &roots), dave;
+
+	(void)state;
+	expect_input(root, roots, true);
+	reload(narrowed);
+	harness_expect_record("VG1406I", "root");
+	expect_bytes(roots, "\4\0\0\0\0\0\0a", 8);
+	dave = open_console("dave", &daves);
+	expect_input(dave, daves, true);
+	expect_input(root, roots, false);
+	close(dave);
+	close(daves);
+	close(root);
+	close(roots);
 }
 
 static void
@@ -390,17 +469,6 @@ test_viewer_speaks_before_its_turn(void **state)
 }
 
 /* ---- several at one screen ---- */
-
-/* Input passes; or it is dropped and a request passes all the same. */
-static void
-expect_input(int viewer, int qemu, bool passes)
-{
-	client_send_raw(viewer, key, sizeof(key));
-	client_send_raw(viewer, request, sizeof(request));
-	if (passes)
-		expect_bytes(qemu, key, sizeof(key));
-	expect_bytes(qemu, request, sizeof(request));
-}
 
 static void
 test_I74_without_the_right_to_share_there_is_input_for_one(void **state)
@@ -548,6 +616,7 @@ main(void)
 		TEST(test_I71_encodings_are_filtered), TEST(test_viewer_that_babbles_is_ended),
 		TEST(test_messages_split_at_every_byte), TEST(test_I73_hostile_vnc_server),
 		TEST(test_I73_slow_viewer_costs_bounded_memory), TEST(test_I11_revoked_right_ends_it),
+		TEST(test_I11_right_to_input_that_ends_leaves_the_look), TEST(test_I74_input_that_was_taken_away_is_free),
 		TEST(test_I66_renamed_guest_is_judged_by_its_new_name), TEST(test_libvirtd_without_a_descriptor),
 		TEST(test_viewer_leaves_while_libvirtd_thinks), TEST(test_viewer_speaks_before_its_turn),
 		TEST(test_I74_without_the_right_to_share_there_is_input_for_one), TEST(test_I74_who_shares_works_beside_others),
