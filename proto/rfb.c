@@ -205,7 +205,7 @@ measure_text(const uint8_t *buf, struct rfb_message *message)
 
 	if (len >= 0x80000000u) {
 		message->name = "extended clipboard";
-		message->use = RFB_USE_NOTHING;
+		message->use = RFB_USE_EXTENDED;
 		len = 0u - len;
 		if (len < 4)
 			return 0;
@@ -263,7 +263,7 @@ static const struct rfb_row {
 	{ 3, RFB_USE_VIEW, 10, NULL, "FramebufferUpdateRequest" },
 	{ 4, RFB_USE_INPUT, 8, NULL, "KeyEvent" },
 	{ 5, RFB_USE_INPUT, 6, NULL, "PointerEvent" },
-	{ 6, RFB_USE_CLIPBOARD, 8, measure_text, "ClientCutText" },
+	{ RFB_CLIENT_CUT_TEXT, RFB_USE_CLIPBOARD, 8, measure_text, "ClientCutText" },
 	{ 150, RFB_USE_VIEW, 10, NULL, "EnableContinuousUpdates" },
 	{ 248, RFB_USE_VIEW, 9, measure_fence, "ClientFence" },
 	{ 250, RFB_USE_NOTHING, 4, NULL, "xvp" },
@@ -322,6 +322,8 @@ static const struct {
 	{ 0x574d5664, 0x574d5669 },	/* VMware cursors and modes */
 };
 
+enum { EXTENDED_CLIPBOARD = -1063131698 };
+
 static bool
 is_known(int32_t encoding)
 {
@@ -332,12 +334,18 @@ is_known(int32_t encoding)
 }
 
 size_t
-rfb_filter_encodings(uint8_t *message, size_t len)
+rfb_filter_encodings(uint8_t *message, size_t len, bool *clipboard)
 {
+	bool may = *clipboard;
 	size_t kept = 0;
 
+	*clipboard = false;
 	for (size_t at = 4; at + 4 <= len; at += 4) {
-		if (!is_known((int32_t)rfb_load_u32(message + at)))
+		int32_t encoding = (int32_t)rfb_load_u32(message + at);
+
+		if (may && encoding == EXTENDED_CLIPBOARD)
+			*clipboard = true;
+		else if (!is_known(encoding))
 			continue;
 		memmove(message + 4 + 4 * kept, message + at, 4);
 		kept++;

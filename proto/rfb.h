@@ -72,10 +72,11 @@ enum rfb_use {
 	RFB_USE_VIEW,		/* to see: formats, encodings, update requests, flow control */
 	RFB_USE_ENCODINGS,	/* the same, and its list is to be filtered: rfb_filter_encodings */
 	RFB_USE_SOUND,		/* to hear */
+	RFB_USE_EXTENDED,	/* the extended clipboard: to be made anew, not passed on as it is */
 	RFB_USE_INPUT,		/* keys and pointer */
 	RFB_USE_CLIPBOARD,	/* text into the guest */
 	RFB_USE_RESIZE,		/* changes the guest's screen */
-	RFB_USE_NOTHING		/* known, and never passed on: power (xvp), the extended clipboard */
+	RFB_USE_NOTHING		/* known, and never passed on: power (xvp) */
 };
 
 struct rfb_message {
@@ -98,9 +99,18 @@ enum vg_parse rfb_client_get(const uint8_t *buf, size_t len, struct rfb_message 
 
 /*
  * A SetEncodings of this many bytes without what the gateway does not know: a pseudo-encoding it has never heard of could
- * change the form of what a client sends (extended mouse buttons do). The extended clipboard (no inflating behind the
- * gateway: CVE-2022-3165, CVE-2023-3255, CVE-2023-6683) and xvp are left out too. In place; returns the new length.
+ * change the form of what a client sends (extended mouse buttons do). xvp is left out too, and the extended clipboard (CVE-2022-3165,
+ * CVE-2023-3255, CVE-2023-6683) unless *clipboard, which then says whether it was there. In place; returns the new length.
  */
-size_t rfb_filter_encodings(uint8_t *message, size_t len);
+size_t rfb_filter_encodings(uint8_t *message, size_t len, bool *clipboard);
+
+/* Of an extended ClientCutText: the word behind its length, which is below zero. */
+#define RFB_CLIENT_CUT_TEXT	6u
+#define RFB_CLIPBOARD_FORMATS	0xffffu
+enum {
+	RFB_CLIPBOARD_TEXT = 1,
+	RFB_CLIPBOARD_CAPS = 1 << 24, RFB_CLIPBOARD_REQUEST = 1 << 25, RFB_CLIPBOARD_PEEK = 1 << 26, RFB_CLIPBOARD_NOTIFY = 1 << 27,
+	RFB_CLIPBOARD_PROVIDE = 1 << 28
+};
 
 #endif

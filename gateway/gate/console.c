@@ -42,9 +42,9 @@ static const struct {
 
 /* What of a viewer's messages passes, by what he may. */
 static const bool passes[CONSOLE_NUM_MODES][RFB_USE_NOTHING + 1] = {
-	[CONSOLE_VIEW] = { [RFB_USE_VIEW] = true, [RFB_USE_ENCODINGS] = true, [RFB_USE_SOUND] = true },
-	[CONSOLE_INPUT] = { [RFB_USE_VIEW] = true, [RFB_USE_ENCODINGS] = true, [RFB_USE_SOUND] = true, [RFB_USE_INPUT] = true,
-		[RFB_USE_CLIPBOARD] = true, [RFB_USE_RESIZE] = true },
+	[CONSOLE_VIEW] = { [RFB_USE_VIEW] = true, [RFB_USE_ENCODINGS] = true, [RFB_USE_SOUND] = true, [RFB_USE_EXTENDED] = true },
+	[CONSOLE_INPUT] = { [RFB_USE_VIEW] = true, [RFB_USE_ENCODINGS] = true, [RFB_USE_SOUND] = true, [RFB_USE_EXTENDED] = true,
+		[RFB_USE_INPUT] = true, [RFB_USE_CLIPBOARD] = true, [RFB_USE_RESIZE] = true },
 };
 
 static void
@@ -113,6 +113,7 @@ judge(struct session *session, enum console_mode most)
 	bool looks = session->identity.console_view || most == CONSOLE_VIEW;
 
 	session->console->pastes = is_granted(session, VG_PERM_domain_paste_graphics);
+	session->console->copies = is_granted(session, VG_PERM_domain_copy_graphics);
 	session->console->mode = !looks && is_granted(session, VG_PERM_domain_open_graphics) ? CONSOLE_INPUT : CONSOLE_VIEW;
 	return session->console->mode == CONSOLE_INPUT || is_granted(session, VG_PERM_domain_view_graphics) ||
 	    (looks && is_granted(session, VG_PERM_domain_open_graphics));
@@ -521,10 +522,36 @@ pass(struct session *session, const uint8_t *data, size_t len)
 static void
 pass_encodings(struct session *session, const uint8_t *data, size_t len)
 {
+	struct console *console = session->console;
 	uint8_t copy[4 + 4 * RFB_MAX_ENCODINGS];
 
 	memcpy(copy, data, len);
-	pass(session, copy, rfb_filter_encodings(copy, len));
+	console->clipboard.on = console->copies;
+	pass(session, copy, rfb_filter_encodings(copy, len, &console->clipboard.on));
+}
+
+static void
+pass_clipboard(struct session *session, const uint8_t *data, size_t len)
+{
+	struct console *console = session->console;
+	bool pastes = console->pastes && console->mode == CONSOLE_INPUT;
+	const uint8_t *made;
+	size_t made_len = console_clipboard_take(&console->clipboard, data, len, console->copies, pastes, gate_now(session->gate), &made);
+
+	if (made_len == 0)
+		console->dropped++;
+	pass(session, made, made_len);
+}
+
+/* Messages that do not go on as they came. False: this one does, or not at all. */
+static bool
+pass_changed(struct session *session, enum rfb_use use, const uint8_t *data, size_t len)
+{
+	if (use == RFB_USE_ENCODINGS)
+		pass_encodings(session, data, len);
+	else if (use == RFB_USE_EXTENDED)
+		pass_clipboard(session, data, len);
+	return use == RFB_USE_ENCODINGS || use == RFB_USE_EXTENDED;
 }
 
 /* Whole messages, those that pass one behind the other sent as one piece. */
@@ -543,11 +570,9 @@ take_messages(struct session *session, const uint8_t *data, size_t len)
 			console->active = gate_now(session->gate);
 		if (passed && message.use == RFB_USE_INPUT)
 			console_held_note(&console->held, data + at);
-		if (!passed || message.use == RFB_USE_ENCODINGS) {
+		if (!passed || message.use == RFB_USE_ENCODINGS || message.use == RFB_USE_EXTENDED) {
 			pass(session, data + from, at - from);
-			if (message.use == RFB_USE_ENCODINGS)
-				pass_encodings(session, data + at, message.len);
-			else
+			if (!pass_changed(session, message.use, data + at, message.len))
 				console->dropped++;
 			from = at + message.len;
 		}
@@ -640,6 +665,11 @@ console_rejudge(struct session *session)
 	}
 	if (!judge(session, console->most)) {
 		console->mode = mode;
+		console_refuse(session, CLOSE_REVOKED, "rights revoked");
+		return;
+	}
+	/* Text of the guest may be on its way already, in bytes that are not looked at. */
+	if (console->clipboard.on && !console->copies) {
 		console_refuse(session, CLOSE_REVOKED, "rights revoked");
 		return;
 	}

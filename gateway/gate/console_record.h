@@ -5,6 +5,7 @@
 #define GATE_CONSOLE_RECORD_H
 
 #include "gateway/gate/console.h"
+#include "gateway/gate/console_clipboard.h"
 #include "gateway/gate/console_held.h"
 
 /* What a viewer may, most first. */
@@ -20,7 +21,8 @@ struct console {
 	uint8_t uuid[VG_UUID_LEN];
 	enum console_mode mode, most;	/* most: that he came in with, or was left with since */
 	struct console_held held;	/* keys and buttons that are down */
-	bool pastes;			/* may put text on the guest's clipboard */
+	bool pastes, copies;		/* may put text on the guest's clipboard, have the guest's */
+	struct console_clipboard clipboard;
 	bool alone;			/* took the screen for himself */
 	time_t active;			/* when he last typed, pointed or pasted */
 	enum vg_permission permission;	/* that the mode needs, and what settled it */

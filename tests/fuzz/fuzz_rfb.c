@@ -1,9 +1,10 @@
 /*
- * fuzz_rfb.c: what a viewer and a guest's VNC server may say. Targets: everything in rfb.h that reads. The first byte says
+ * fuzz_rfb.c: what a viewer and a guest's VNC server may say. Targets: everything in rfb.h that reads, and console_clipboard_take(). The first byte says
  * which, the rest is what arrived. A verdict on a piece never differs from that on the whole, and what is eaten was there.
  */
 #include <string.h>
 
+#include "gateway/gate/console_clipboard.h"
 #include "proto/rfb.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -69,13 +70,35 @@ check_encodings(const uint8_t *buf, size_t len)
 {
 	uint8_t copy[4 + 4 * RFB_MAX_ENCODINGS], again[sizeof(copy)];
 	struct rfb_message message;
+	bool clipboard = len % 8 == 0, had;
 	size_t kept;
 
 	memcpy(copy, buf, len);
-	kept = rfb_filter_encodings(copy, len);
+	kept = rfb_filter_encodings(copy, len, &clipboard);
 	FUZZ_ASSERT(kept <= len && rfb_client_get(copy, kept, &message) == VG_OK && message.len == kept);
 	memcpy(again, copy, kept);
-	FUZZ_ASSERT(rfb_filter_encodings(again, kept) == kept && memcmp(again, copy, kept) == 0);
+	had = clipboard;
+	FUZZ_ASSERT(rfb_filter_encodings(again, kept, &clipboard) == kept && memcmp(again, copy, kept) == 0 && clipboard == had);
+}
+
+/* What is made of a message is one, and made of itself again. */
+static void
+check_clipboard(const uint8_t *buf, size_t len)
+{
+	static uint8_t copy[RFB_MAX_CLIENT_MESSAGE + 4096];
+	struct console_clipboard clipboard = { .on = true };
+	struct rfb_message message;
+	const uint8_t *made;
+	size_t made_len = console_clipboard_take(&clipboard, buf, len, true, true, 1, &made), copy_len = made_len;
+
+	if (made_len == 0)
+		return;
+	FUZZ_ASSERT(made_len <= sizeof(copy));
+	memcpy(copy, made, made_len);
+	FUZZ_ASSERT(made_len > RFB_MAX_CLIENT_MESSAGE || (rfb_client_get(copy, copy_len, &message) == VG_OK && message.len == copy_len &&
+	    message.use == RFB_USE_EXTENDED));
+	made_len = console_clipboard_take(&clipboard, copy, copy_len, true, true, 1, &made);
+	FUZZ_ASSERT(made_len == copy_len && memcmp(made, copy, copy_len) == 0);
 }
 
 static enum vg_parse
@@ -90,6 +113,8 @@ get_client(const uint8_t *buf, size_t len, size_t *used)
 	FUZZ_ASSERT(message.len <= RFB_MAX_CLIENT_MESSAGE);
 	if (message.use == RFB_USE_ENCODINGS)
 		check_encodings(buf, message.len);
+	if (message.use == RFB_USE_EXTENDED)
+		check_clipboard(buf, message.len);
 	*used = message.len;
 	return parse;
 }

@@ -4,13 +4,14 @@ import os
 import re
 import socket
 import struct
+import zlib
 
 import pytest
 
 from conftest import policy_with_realms
 from lab.process import LabError, run, wait_until
-from lab.vnc import (X509_NONE, X509_PLAIN, X509_SASL, Refused, Viewer, end_group, gvnccapture, have_gvnccapture, have_virt_viewer,
-                     start_virt_viewer)
+from lab.vnc import (CLIP_CAPS, CLIP_NOTIFY, CLIP_PROVIDE, CLIP_REQUEST, CLIP_TEXT, CLIPBOARD, X509_NONE, X509_PLAIN, X509_SASL, Refused, Viewer,
+                     end_group, gvnccapture, have_gvnccapture, have_virt_viewer, start_virt_viewer)
 from screens import GUEST, GUEST_UUID, PASSWORDS, said, with_consoles
 
 HIDDEN = "hr-q"
@@ -289,6 +290,66 @@ def test_I71_extended_clipboard_is_dropped(console, viewer, serial):
     screen.send(b"\xfa\0\1\4")      # xvp: reset
     screen.request()
     assert screen.update() > 0      # and no ServerCutText with capabilities was in front of it
+
+
+@pytest.fixture
+def copying(console, serial):
+    """alice may also have the text on her guests' clipboards; take() takes that from her again."""
+    policy = with_consoles(policy_with_realms())
+    console.write_policy({**policy, "roles": {"copier": {"allow": ["domain:copy_graphics"]}}, "bindings": [
+        *policy["bindings"], {"id": "copiers", "who": ["group:webops"], "role": "copier", "on": ["set:web"]}]})
+    console.reload()
+
+    def take():
+        console.write_policy(policy)
+        console.reload()
+    yield take
+    take()
+
+
+def copier(console, viewer):
+    screen = enter(console, viewer, "alice").init()
+    screen.encodings(0, CLIPBOARD)
+    flags, _ = screen.clipboard_message()
+    assert flags & CLIP_CAPS and flags & CLIP_TEXT
+    screen.clipboard(CLIP_CAPS | CLIP_REQUEST | CLIP_NOTIFY | CLIP_PROVIDE | CLIP_TEXT, struct.pack("!I", 1 << 20))
+    return screen
+
+
+def given(screen):
+    """The text of a provide."""
+    flags, payload = screen.clipboard_message()
+    assert flags == CLIP_PROVIDE | CLIP_TEXT, hex(flags)
+    plain = zlib.decompressobj().decompress(payload)
+    return plain[4:4 + struct.unpack("!I", plain[:4])[0]].rstrip(b"\0")
+
+
+def test_text_of_the_guests_clipboard_both_ways(console, viewer, copying):
+    """QEMU's own clipboard, which a guest's agent shares with its viewers: from one to the next of them, whatever form they speak."""
+    reader, old = copier(console, viewer), enter(console, viewer, "alice").init()
+    old.send(struct.pack("!BxxxI", 6, 9) + b"old words")
+    assert reader.clipboard_message() == (CLIP_NOTIFY | CLIP_TEXT, b"")
+    reader.clipboard(CLIP_REQUEST | CLIP_TEXT)
+    assert given(reader) == b"old words"
+    writer = copier(console, viewer)
+    writer.clipboard(CLIP_NOTIFY | CLIP_TEXT)
+    assert reader.clipboard_message() == (CLIP_NOTIFY | CLIP_TEXT, b"")
+    reader.clipboard(CLIP_REQUEST | CLIP_TEXT)
+    assert writer.clipboard_message() == (CLIP_REQUEST | CLIP_TEXT, b"")
+    stream = zlib.compressobj()     # as noVNC does: flushed, without an end
+    text = "neue Wörter".encode() + b"\0"
+    writer.clipboard(CLIP_PROVIDE | CLIP_TEXT, stream.compress(struct.pack("!I", len(text)) + text) + stream.flush(zlib.Z_FULL_FLUSH))
+    assert given(reader) == "neue Wörter".encode()
+
+
+def test_who_loses_the_guests_clipboard_is_ended(console, viewer, copying):
+    reader, without = copier(console, viewer), enter(console, viewer, "alice").init()
+    copying()
+    assert reader.ended()
+    assert console.wait_audit(event="console.close", result__message="rights revoked")
+    without.encodings(0)
+    without.request()
+    assert without.update() > 0     # who did not ask for it goes on
 
 
 def test_messages_split_at_every_byte(console, viewer, serial):

@@ -16,6 +16,9 @@ import time
 from .process import LabError, clean_environment, wait_until
 
 X509_NONE, X509_PLAIN, X509_SASL = 260, 262, 263
+# The extended clipboard: its encoding, and the bits of its flags.
+CLIPBOARD = -1063131698
+CLIP_TEXT, CLIP_CAPS, CLIP_REQUEST, CLIP_PEEK, CLIP_NOTIFY, CLIP_PROVIDE = 1, 1 << 24, 1 << 25, 1 << 26, 1 << 27, 1 << 28
 
 
 class Refused(Exception):
@@ -173,6 +176,18 @@ class Viewer:
     def type(self, sym):
         self.key(sym, 1)
         self.key(sym, 0)
+
+    def clipboard(self, flags, payload=b""):
+        """An extended ClientCutText."""
+        self.send(struct.pack("!BxxxiI", 6, -4 - len(payload), flags) + payload)
+
+    def clipboard_message(self):
+        """The next extended ServerCutText: flags and what is behind them. Nothing else may come before it."""
+        assert self.number("!B") == 3
+        self.read(3)
+        length = -self.number("!i")
+        assert length >= 4, "text in the old form"
+        return self.number(), self.read(length - 4)
 
     def update(self):
         """One FramebufferUpdate in raw encoding: bytes of pixels. Other messages before it are skipped."""

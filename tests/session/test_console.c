@@ -20,8 +20,10 @@ static const char policy[] = "{ \"version\": 1, \"bindings\": ["
 	"{ \"id\": \"look\", \"who\": [\"sasl:bob\"], \"role\": \"viewer\", \"on\": [\"*\"] },"
 	"{ \"id\": \"one\", \"who\": [\"sasl:dave\"], \"role\": \"one-by-one\", \"on\": [\"domain:web-*\"] },"
 	"{ \"id\": \"or-look\", \"who\": [\"sasl:erin\"], \"role\": \"one-or-look\", \"on\": [\"domain:web-*\"] },"
+	"{ \"id\": \"copy\", \"who\": [\"sasl:frank\"], \"role\": \"look-and-copy\", \"on\": [\"domain:web-*\"] },"
 	"{ \"id\": \"all\", \"who\": [\"sasl:root\"], \"role\": \"vm-admin\", \"on\": [\"domain:web-*\"] } ],"
 	"\"roles\": { \"one-by-one\": { \"include\": [\"operator\"], \"deny\": [\"domain:share_graphics\", \"domain:paste_graphics\"] },"
+	"\"look-and-copy\": { \"include\": [\"console-viewer\"], \"allow\": [\"domain:copy_graphics\"] },"
 	"\"one-or-look\": { \"include\": [\"one-by-one\", \"console-viewer\"] } } }";
 static const char narrow_policy[] = "{ \"version\": 1, \"bindings\": ["
 	"{ \"id\": \"watch\", \"who\": [\"sasl:alice\", \"sasl:carol\"], \"role\": \"console-viewer\", \"on\": [\"domain:web-*\"] } ] }";
@@ -571,6 +573,43 @@ test_I71_pasting_is_a_right_of_its_own(void **state)
 	close(alices);
 }
 
+/* Who may have the guest's text and not put any there: asks, and offers in vain. Nothing before the encoding (CVE-2023-6683). */
+static void
+test_I71_copying_is_a_right_of_its_own(void **state)
+{
+	static const uint8_t encodings[] = { 2, 0, 0, 2, 0, 0, 0, 7, 0xc0, 0xa1, 0xe5, 0xce }, old[] = { 2, 0, 0, 1, 0, 0, 0, 7 };
+	static const uint8_t asks[] = { 6, 0, 0, 0, 255, 255, 255, 252, 2, 0, 0, 3 }, asked[] = { 6, 0, 0, 0, 255, 255, 255, 252, 2, 0, 0, 1 };
+	static const uint8_t offers[] = { 6, 0, 0, 0, 255, 255, 255, 252, 8, 0, 0, 1 };
+	/* "\0\0\0\1x" */
+	static const uint8_t gives[] = { 6, 0, 0, 0, 255, 255, 255, 239, 16, 0, 0, 1, 0x78, 0x9c, 0x63, 0x60, 0x60, 0x60, 0xac, 0x00, 0x00,
+		0x00, 0x7f, 0x00, 0x7a };
+	const char *const users[] = { "frank", "root", "alice" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+		int qemu, viewer = open_console_sharing(users[i], true, &qemu);
+
+		client_send_raw(viewer, asks, sizeof(asks));
+		client_send_raw(viewer, encodings, sizeof(encodings));
+		expect_bytes(qemu, i < 2 ? encodings : old, i < 2 ? sizeof(encodings) : sizeof(old));
+		client_send_raw(viewer, asks, sizeof(asks));
+		client_send_raw(viewer, offers, sizeof(offers));
+		client_send_raw(viewer, gives, sizeof(gives));
+		client_send_raw(viewer, request, sizeof(request));
+		if (i < 2)
+			expect_bytes(qemu, asked, sizeof(asked));
+		if (i == 1) {
+			uint8_t stored[] = { 6, 0, 0, 0, 255, 255, 255, 236, 16, 0, 0, 1, 0x78, 0x01, 1, 5, 0, 250, 255, 0, 0, 0, 1, 'x', 0, 0x7f, 0, 0x7a };
+
+			expect_bytes(qemu, offers, sizeof(offers));
+			expect_bytes(qemu, stored, sizeof(stored));
+		}
+		expect_bytes(qemu, request, sizeof(request));
+		close(viewer);
+		client_expect_end(qemu);
+	}
+}
+
 static void
 expect_reloaded(const char *settings)
 {
@@ -621,7 +660,7 @@ main(void)
 		TEST(test_viewer_leaves_while_libvirtd_thinks), TEST(test_viewer_speaks_before_its_turn),
 		TEST(test_I74_without_the_right_to_share_there_is_input_for_one), TEST(test_I74_who_shares_works_beside_others),
 		TEST(test_I74_viewers_of_a_guest_are_limited), TEST(test_I75_takeover_is_a_right_of_its_own),
-		TEST(test_I71_pasting_is_a_right_of_its_own), TEST(test_viewers_who_do_nothing_are_ended),
+		TEST(test_I71_pasting_is_a_right_of_its_own), TEST(test_I71_copying_is_a_right_of_its_own), TEST(test_viewers_who_do_nothing_are_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,7 +43,7 @@ static const struct row rows[] = {
 	{ BYTES("\6\0\0\0\0\4\0\0"), 8 + RFB_MAX_TEXT, VG_OK, RFB_USE_CLIPBOARD },
 	{ BYTES("\6\0\0\0\0\4\0\1"), 9 + RFB_MAX_TEXT, VG_BAD, 0 },
 	{ BYTES("\6\0\0\0\177\377\377\377"), 8, VG_BAD, 0 },
-	{ BYTES("\6\0\0\0\377\377\377\374\2\0\0\1"), 12, VG_OK, RFB_USE_NOTHING },	/* extended: -4 */
+	{ BYTES("\6\0\0\0\377\377\377\374\2\0\0\1"), 12, VG_OK, RFB_USE_EXTENDED },	/* -4 */
 	{ BYTES("\6\0\0\0\377\377\377\375\2\0\0"), 11, VG_BAD, 0 },	/* its flags do not fit (CVE-2022-3165) */
 	{ BYTES("\6\0\0\0\200\0\0\0"), 8, VG_BAD, 0 },	/* has no absolute value */
 	{ BYTES("\7"), 1, VG_BAD, 0 },
@@ -115,11 +115,19 @@ test_encodings_are_filtered(void **state)
 	static const int32_t asked[] = { 0, 3, 7, -223, -258, -259, -305, -309, -316, -1063131698, 0x574d5669, INT32_MIN, INT32_MAX, 16 };
 	static const int32_t kept[] = { 0, 7, -223, -258, -259, 0x574d5669, 16 };
 	uint8_t message[4 + 4 * 14] = { 2, 0, 0, 14 };
+	bool clipboard = true;
 
 	(void)state;
 	for (size_t i = 0; i < 14; i++)
 		rfb_store_u32(message + 4 + 4 * i, (uint32_t)asked[i]);
-	assert_int_equal(rfb_filter_encodings(message, sizeof(message)), 4 + sizeof(kept));
+	/* The extended clipboard stays where it may. */
+	assert_int_equal(rfb_filter_encodings(message, sizeof(message), &clipboard), 4 + sizeof(kept) + 4);
+	assert_true(clipboard);
+	for (size_t i = 0; i < 14; i++)
+		rfb_store_u32(message + 4 + 4 * i, (uint32_t)asked[i]);
+	clipboard = false;
+	assert_int_equal(rfb_filter_encodings(message, sizeof(message), &clipboard), 4 + sizeof(kept));
+	assert_false(clipboard);
 	assert_int_equal(rfb_load_u16(message + 2), sizeof(kept) / 4);
 	for (size_t i = 0; i < sizeof(kept) / 4; i++)
 		assert_int_equal((int32_t)rfb_load_u32(message + 4 + 4 * i), kept[i]);
