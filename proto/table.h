@@ -102,8 +102,10 @@ struct rpc_object {
 	const char *path;		/* may name an array of objects, or "params[NAME]": see xdr_find() */
 };
 
-/* What of a reply libvirt filters per object. */
-enum rpc_list_form { RPC_LIST_NONE, RPC_LIST_OBJECT, RPC_LIST_NAME, RPC_LIST_ID, RPC_LIST_UUID_STRING, RPC_LIST_COUNT };
+/* What of a reply is filtered per object. WHOLE: its items do not say whose they are, and are for whom sees all objects of the class. */
+enum rpc_list_form {
+	RPC_LIST_NONE, RPC_LIST_OBJECT, RPC_LIST_NAME, RPC_LIST_ID, RPC_LIST_UUID_STRING, RPC_LIST_COUNT, RPC_LIST_WHOLE
+};
 
 struct rpc_list {
 	enum rpc_list_form form;

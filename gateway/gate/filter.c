@@ -174,6 +174,7 @@ sees_uuid_string(struct session *session, const struct rpc_proc *proc, struct xd
 static bool
 sees_item(const struct call *call, const struct rpc_proc *proc, const struct xdr_items *items, struct xdr_span item)
 {
+	const struct vg_object every = { .class = proc->list.class, .any = true };
 	struct session *session = call->session;
 	const struct inventory_domain *domain;
 	struct xdr_span member;
@@ -188,6 +189,8 @@ sees_item(const struct call *call, const struct rpc_proc *proc, const struct xdr
 		return domain != NULL && sees_domain(session, proc->filter, domain);
 	case RPC_LIST_UUID_STRING:
 		return sees_uuid_string(session, proc, item);
+	case RPC_LIST_WHOLE:
+		return decide_visible(session, proc->filter, &every);
 	default:
 		return false;
 	}
