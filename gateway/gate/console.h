@@ -8,7 +8,7 @@
 
 #include "gateway/gate/gate.h"
 
-/* Named for what is awaited; in this order. console_enter in console.c is the only place that changes it. */
+/* Named for what is awaited; in this order. console_enter() is the only place that changes it. */
 enum console_state {
 	CONSOLE_INVENTORY,		/* the domains that libvirtd has */
 	CONSOLE_RECORDING,		/* the audit trail: that he opens it is durable */
@@ -31,6 +31,10 @@ void console_finish(struct session *session);
 /* Bytes that arrived on one of the ends; return those eaten. */
 size_t console_take_client(struct session *session, const uint8_t *data, size_t len);
 size_t console_take_backend(struct session *session, const uint8_t *data, size_t len);
+/* What he holds down in the guest is let go. */
+void console_let_go(struct session *session);
+/* For console.c and console_viewer.c. */
+void console_enter(struct session *session, enum console_state state);
 /* Is the end read in this state? */
 bool console_reads(const struct session *session, const struct end *end);
 /* Its rights, or its guest, may have changed: ends it when they do not suffice any more. */
