@@ -35,6 +35,12 @@ def with_consoles(policy):
     return policy
 
 
+def with_copying(policy):
+    """alice and hers may also have the text on the clipboards of web-*."""
+    return {**policy, "roles": {"copier": {"allow": ["domain:copy_graphics"]}}, "bindings": [
+        *policy["bindings"], {"id": "copiers", "who": ["group:webops"], "role": "copier", "on": ["set:web"]}]}
+
+
 def keys_guest(libvirtd, scratch):
     """Runs the guest web-k; yields the path of a file with what it says on its serial port."""
     if not have_qemu():

@@ -6,13 +6,15 @@ build/artefacts.
 import json
 import os
 import re
+import struct
 
 import pytest
 
 from conftest import TOP, policy_with_realms
 from lab.desktop import Desktop, Picture, have
-from lab.process import LabError, run, wait_until
-from screens import GUEST, PASSWORDS, said, with_consoles
+from lab.process import PYTHON, LabError, run, wait_until
+from lab.vnc import X509_PLAIN, Viewer
+from screens import GUEST, PASSWORDS, said, with_consoles, with_copying
 from test_vnc import free_range
 
 SCAN_A = 0x1e       # what the keyboard says for the key "a"
@@ -31,7 +33,7 @@ def gateway(make_gateway, authority, serial):
 def sasl_gateway(make_gateway, authority, vnc_users, serial):
     """Viewers with user and password."""
     certificate, key = authority.server_of(f"sasl.{HOST}")
-    return make_gateway("viewers-sasl", policy=with_consoles(policy_with_realms()), sasl=vnc_users, listen_vnc=True, vnc_port="0",
+    return make_gateway("viewers-sasl", policy=with_copying(with_consoles(policy_with_realms())), sasl=vnc_users, listen_vnc=True, vnc_port="0",
                         auth_vnc="sasl", cert_file=certificate, key_file=key)
 
 
@@ -146,6 +148,39 @@ def test_tigervnc_by_user_and_password(sasl_gateway, desktop, scratch, screen, s
                   hosts=f"sasl.{HOST}")
     expect_screen_and_typing(desktop, gateway, screen, serial, log, "tigervnc")
     expect_session(gateway, mode="input")
+
+
+# Says what is on the clipboard of its desktop, when there is something.
+CLIPBOARD_READER = """
+import sys, gi
+gi.require_version("Gtk", "3.0")
+from gi.repository import Gdk, GLib, Gtk
+clipboard = Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD)
+def look():
+    text = clipboard.wait_for_text()
+    if text:
+        print("TEXT:" + text, flush=True)
+        Gtk.main_quit()
+    return True
+GLib.timeout_add(300, look)
+Gtk.main()
+"""
+
+
+@pytest.mark.skipif(not have("vncviewer") or run([PYTHON, "-c", "import gi"], check=False).returncode != 0,
+                    reason="TigerVNC's vncviewer, python3-gi, Xvfb or xdotool is missing, or this is not root")
+def test_tigervnc_has_the_text_of_the_guests_clipboard(sasl_gateway, desktop, scratch, screen, serial):
+    gateway, home = sasl_gateway, scratch.directory("home-tigervnc-copy")
+    log, told = f"{home}/log", f"{home}/told"
+    desktop.start(["env", f"VNC_USERNAME=alice@{GUEST}", f"VNC_PASSWORD={PASSWORDS['alice']}", "vncviewer", "-SecurityTypes", "X509Plain",
+                   "-X509CA", gateway.authority.ca_cert, "-Log", "*:stderr:30", f"sasl.{HOST}::{gateway.ports['vnc']}"], home, log,
+                  hosts=f"sasl.{HOST}")
+    expect_screen_and_typing(desktop, gateway, screen, serial, log, "tigervnc-copy")
+    desktop.start([PYTHON, "-c", CLIPBOARD_READER], home, told)
+    with Viewer(gateway.ports["vnc"]) as other:
+        other.start_tls(X509_PLAIN, ca=gateway.authority.ca_cert).plain(f"alice@{GUEST}", PASSWORDS["alice"]).init()
+        other.send(struct.pack("!BxxxI", 6, 14) + b"from the guest")
+        wait_until(lambda: b"TEXT:from the guest" in said(told), "the text on the desktop", 30)
 
 
 @pytest.mark.skipif(not have("gvncviewer"), reason="gvncviewer, Xvfb or xdotool is missing, or this is not root")

@@ -12,7 +12,7 @@ from conftest import policy_with_realms
 from lab.process import LabError, run, wait_until
 from lab.vnc import (CLIP_CAPS, CLIP_NOTIFY, CLIP_PROVIDE, CLIP_REQUEST, CLIP_TEXT, CLIPBOARD, X509_NONE, X509_PLAIN, X509_SASL, Refused, Viewer,
                      end_group, gvnccapture, have_gvnccapture, have_virt_viewer, start_virt_viewer)
-from screens import GUEST, GUEST_UUID, PASSWORDS, said, with_consoles
+from screens import GUEST, GUEST_UUID, PASSWORDS, said, with_consoles, with_copying
 
 HIDDEN = "hr-q"
 
@@ -296,8 +296,7 @@ def test_I71_extended_clipboard_is_dropped(console, viewer, serial):
 def copying(console, serial):
     """alice may also have the text on her guests' clipboards; take() takes that from her again."""
     policy = with_consoles(policy_with_realms())
-    console.write_policy({**policy, "roles": {"copier": {"allow": ["domain:copy_graphics"]}}, "bindings": [
-        *policy["bindings"], {"id": "copiers", "who": ["group:webops"], "role": "copier", "on": ["set:web"]}]})
+    console.write_policy(with_copying(policy))
     console.reload()
 
     def take():
