@@ -41,15 +41,48 @@ admin_kill(struct request *request)
 	ask(request, json_pack("{s:s, s:s}", "verb", "kill", "id", request->segments[0]), on_answer);
 }
 
-void
-admin_can(struct request *request)
+/* The body is the question, but for its verb. */
+static void
+ask_body(struct request *request, const char *verb)
 {
 	json_t *json = request_json(request);
 
 	if (json == NULL)
 		return;
-	(void)json_object_set_new(json, "verb", json_string("can"));
+	(void)json_object_set_new(json, "verb", json_string(verb));
 	ask(request, json, on_answer);
+}
+
+void
+admin_can(struct request *request)
+{
+	ask_body(request, "can");
+}
+
+/* ---- the policy ---- */
+
+void
+admin_policy(struct request *request)
+{
+	ask(request, json_pack("{s:s}", "verb", "policy.show"), on_answer);
+}
+
+void
+admin_draft_check(struct request *request)
+{
+	ask_body(request, "policy.check");
+}
+
+void
+admin_draft_diff(struct request *request)
+{
+	ask_body(request, "policy.diff");
+}
+
+void
+admin_draft_replay(struct request *request)
+{
+	ask_body(request, "policy.replay");
 }
 
 /* ---- the trail ---- */

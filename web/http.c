@@ -388,7 +388,9 @@ on_request(struct request *request, struct lws *wsi, const char *path)
 		return 0;
 	}
 	memcpy(request->path, path, strlen(path) + 1);
-	if (!comes)
+	if (comes)
+		request->max_body = route_max_body(request);
+	else
 		route(request);
 	return 0;
 }
@@ -404,7 +406,7 @@ on_body(struct request *request, const void *bytes, size_t len)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (now.tv_sec - request->began.tv_sec > REQUEST_MAX_SECONDS)
 		return -1;
-	if (buf_len(&request->body) + len > REQUEST_MAX_BODY)
+	if (buf_len(&request->body) + len > request->max_body)
 		request->too_long = true;
 	else if (buf_add(&request->body, bytes, len) < 0)
 		return -1;
@@ -417,7 +419,7 @@ on_body_complete(struct request *request)
 	if (request->answered)
 		return 0;
 	if (request->too_long)
-		reply_error(request, 413, RPC_ERR_INVALID_ARG, "the body is longer than %u bytes", REQUEST_MAX_BODY);
+		reply_error(request, 413, RPC_ERR_INVALID_ARG, "the body is longer than %zu bytes", request->max_body);
 	else
 		route(request);
 	return 0;

@@ -13,6 +13,7 @@
 enum web_method { WEB_GET, WEB_POST, WEB_DELETE, WEB_OTHER_METHOD };
 
 #define REQUEST_MAX_BODY	(64u * 1024u)
+#define REQUEST_MAX_LARGE	(256u * 1024u)	/* of a draft of a policy: WEB_MAX_POLICY of the gate, as a JSON string */
 #define REQUEST_MAX_SECONDS	30	/* from the end of its headers to the end of its body */
 #define REQUEST_MAX_SEGMENTS	2
 
@@ -23,6 +24,7 @@ struct request {
 	char path[256];
 	char segments[REQUEST_MAX_SEGMENTS][64];	/* what stood for the stars of its route */
 	struct buf body;
+	size_t max_body;
 	bool too_long;
 	bool closes;			/* the connection ends with the answer: where this request ends is a matter of opinion */
 	struct web_session *session;	/* of its cookie; NULL: nobody is logged in */
@@ -75,5 +77,7 @@ void request_event(struct request *request, const char *event, const char *data)
 bool request_origin_is_ours(const struct request *request, const char *host, bool demanded);
 /* Finds the handler and calls it, or answers why not. */
 void route(struct request *request);
+/* Bytes of a body that its route takes; known when its head is there. */
+size_t route_max_body(const struct request *request);
 
 #endif

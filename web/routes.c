@@ -22,23 +22,28 @@ static const struct {
 	const char *path;		/* a star is one segment */
 	enum route_for who;
 	route_fn *run;
+	bool large;			/* takes a body of REQUEST_MAX_LARGE, of somebody who is logged in */
 } routes[] = {
-	{ WEB_POST, "/api/v1/login", ANYBODY, login_post },
-	{ WEB_GET, "/api/v1/me", ANYBODY, login_me },
-	{ WEB_POST, "/api/v1/logout", LOGGED_IN, login_out },
-	{ WEB_GET, "/api/v1/guests", LOGGED_IN, guests_list },
-	{ WEB_GET, "/api/v1/guests/*", LOGGED_IN, guests_one },
-	{ WEB_GET, "/api/v1/guests/*/screenshot", BY_ITSELF, guests_screenshot },
-	{ WEB_POST, "/api/v1/guests/*/console", LOGGED_IN, console_ticket },
-	{ WEB_POST, "/api/v1/guests/*/*", LOGGED_IN, guests_act },
-	{ WEB_GET, "/api/v1/events", BY_ITSELF, guests_stream },
-	{ WEB_GET, "/api/v1/sessions", LOGGED_IN, admin_sessions },
-	{ WEB_DELETE, "/api/v1/sessions/*", LOGGED_IN, admin_kill },
-	{ WEB_POST, "/api/v1/policy/can", LOGGED_IN, admin_can },
-	{ WEB_GET, "/api/v1/audit", LOGGED_IN, audit_search },
-	{ WEB_GET, "/api/v1/audit/state", BY_ITSELF, audit_state },
-	{ WEB_GET, "/api/v1/audit/export", LOGGED_IN, audit_export },
-	{ WEB_GET, "/api/v1/audit/*", LOGGED_IN, audit_show },
+	{ WEB_POST, "/api/v1/login", ANYBODY, login_post, false },
+	{ WEB_GET, "/api/v1/me", ANYBODY, login_me, false },
+	{ WEB_POST, "/api/v1/logout", LOGGED_IN, login_out, false },
+	{ WEB_GET, "/api/v1/guests", LOGGED_IN, guests_list, false },
+	{ WEB_GET, "/api/v1/guests/*", LOGGED_IN, guests_one, false },
+	{ WEB_GET, "/api/v1/guests/*/screenshot", BY_ITSELF, guests_screenshot, false },
+	{ WEB_POST, "/api/v1/guests/*/console", LOGGED_IN, console_ticket, false },
+	{ WEB_POST, "/api/v1/guests/*/*", LOGGED_IN, guests_act, false },
+	{ WEB_GET, "/api/v1/events", BY_ITSELF, guests_stream, false },
+	{ WEB_GET, "/api/v1/sessions", LOGGED_IN, admin_sessions, false },
+	{ WEB_DELETE, "/api/v1/sessions/*", LOGGED_IN, admin_kill, false },
+	{ WEB_POST, "/api/v1/policy/can", LOGGED_IN, admin_can, false },
+	{ WEB_GET, "/api/v1/policy", LOGGED_IN, admin_policy, false },
+	{ WEB_POST, "/api/v1/policy/check", LOGGED_IN, admin_draft_check, true },
+	{ WEB_POST, "/api/v1/policy/diff", LOGGED_IN, admin_draft_diff, true },
+	{ WEB_POST, "/api/v1/policy/replay", LOGGED_IN, admin_draft_replay, true },
+	{ WEB_GET, "/api/v1/audit", LOGGED_IN, audit_search, false },
+	{ WEB_GET, "/api/v1/audit/state", BY_ITSELF, audit_state, false },
+	{ WEB_GET, "/api/v1/audit/export", LOGGED_IN, audit_export, false },
+	{ WEB_GET, "/api/v1/audit/*", LOGGED_IN, audit_show, false },
 };
 
 /* Letters, digits and what UUIDs and ids have beside them: nothing else is ever in a path. */
@@ -155,6 +160,20 @@ has_csrf_token(const struct request *request)
 	char token[WEB_TOKEN_LEN + 2];
 
 	return request_header(request, WSI_TOKEN_X_AUTH_TOKEN, token, sizeof(token)) && web_same_token(token, request->session->csrf);
+}
+
+size_t
+route_max_body(const struct request *request)
+{
+	char cookie[WEB_TOKEN_LEN + 1];
+
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		if (!routes[i].large || routes[i].method != request->method || strcmp(routes[i].path, request->path) != 0)
+			continue;
+		find_cookie(request, cookie);
+		return cookie[0] != '\0' && web_session_find(request->web, cookie) != NULL ? REQUEST_MAX_LARGE : REQUEST_MAX_BODY;
+	}
+	return REQUEST_MAX_BODY;
 }
 
 void

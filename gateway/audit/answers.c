@@ -2,19 +2,16 @@
  * answers.c: questions about the trail. Each has a row in verbs[]; the function of a verb is called again and again, a slice at a time, until it says
  * that it is done. In between the index takes in what is new, and the trail is verified when somebody wanted to know.
  */
-#include "gateway/audit/answers.h"
+#include "gateway/audit/answers_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <time.h>
 
 #include "gateway/audit/export.h"
-#include "gateway/audit/query.h"
 #include "gateway/core/log.h"
 
-#define SLICE_MS	10
 #define CATCH_UP_MS	2000	/* a question waits so long at most for the index */
 #define RETRY_MS	10000	/* the index could not be written: tried again */
 #define MAX_SEARCH	500u
@@ -22,28 +19,6 @@
 #define CHECK_STEP	(512u * 1024u)
 #define CHECK_PAUSE_MS	10000	/* the trail is verified again at the earliest after so long, */
 #define CHECK_SHARE	20	/* and after so many times what it took */
-
-struct verb;
-
-struct question {
-	TAILQ_ENTRY(question) entry;
-	struct answers *answers;
-	const struct verb *verb;
-	uint64_t ticket;
-	answers_send_cb *send;
-	void *arg;
-	int64_t asked;			/* ms, monotonic */
-	json_t *request;
-	bool begun;			/* the request was read */
-	struct audit_match match;
-	struct audit_query query;
-	struct audit_cursor *cursor;
-	const struct audit_format *format;
-	struct buf out;
-	size_t num, limit;
-	size_t weight;			/* bytes of `out` as a JSON string */
-	uint64_t last_seq;
-};
 
 struct answers {
 	char *dir, *index_file;
@@ -66,10 +41,8 @@ struct answers {
 	time_t checked_at;
 };
 
-enum step { STEP_AGAIN, STEP_WAIT, STEP_DONE };
-
-static int64_t
-now_ms(void)
+int64_t
+answers_now_ms(void)
 {
 	struct timespec now;
 
@@ -79,21 +52,21 @@ now_ms(void)
 
 /* ---- answering ---- */
 
-static enum step
-refuse(struct question *question, const char *why)
+enum step
+answers_refuse(struct question *question, const char *why)
 {
 	question->send(question->ticket, false, why, strlen(why), question->arg);
 	return STEP_DONE;
 }
 
-static enum step
-answer(struct question *question, json_t *json)
+enum step
+answers_reply(struct question *question, json_t *json)
 {
 	char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
 
 	json_decref(json);
 	if (text == NULL)
-		return refuse(question, "out of memory");
+		return answers_refuse(question, "out of memory");
 	question->send(question->ticket, true, text, strlen(text), question->arg);
 	free(text);
 	return STEP_DONE;
@@ -123,8 +96,8 @@ read_string(const json_t *request, const char *key, const char **value, struct v
 	return member == NULL || json_is_null(member) || *value != NULL ? 0 : vg_fail(error, "\"%s\" must be a string", key);
 }
 
-static int
-read_number(const json_t *request, const char *key, uint64_t most, uint64_t *value, struct vg_error *error)
+int
+answers_number(const json_t *request, const char *key, uint64_t most, uint64_t *value, struct vg_error *error)
 {
 	const json_t *member = json_object_get(request, key);
 
@@ -173,10 +146,10 @@ read_match(struct question *question, struct vg_error *error)
 	}
 	if (one_of("result", match->result, audit_match_results, error) < 0 || one_of("stage", match->stage, audit_match_stages, error) < 0 ||
 	    read_time(request, "since", match->since, error) < 0 || read_time(request, "until", match->until, error) < 0 ||
-	    read_number(request, "before", INT64_MAX, &question->query.before, error) < 0)
+	    answers_number(request, "before", INT64_MAX, &question->query.before, error) < 0)
 		return -1;
 	question->query.match = match;
-	return read_number(request, "after", INT64_MAX, &question->query.after, error);
+	return answers_number(request, "after", INT64_MAX, &question->query.after, error);
 }
 
 /* ---- finding ---- */
@@ -192,10 +165,10 @@ index_serves(struct question *question, enum step *step)
 		char why[sizeof(answers->trouble.what) + 40];
 
 		(void)snprintf(why, sizeof(why), "the trail has no index just now: %s", answers->trouble.what);
-		*step = refuse(question, why);
+		*step = answers_refuse(question, why);
 		return false;
 	}
-	return !answers->behind || now_ms() - question->asked > CATCH_UP_MS || question->cursor != NULL;
+	return !answers->behind || answers_now_ms() - question->asked > CATCH_UP_MS || question->cursor != NULL;
 }
 
 /* The line at a place, or NULL: it is not there any more, or the index is wrong, which is begun anew then. */
@@ -213,15 +186,12 @@ line_at(struct answers *answers, const struct audit_place *place, bool *wrong)
 	return found == 1 ? text : NULL;
 }
 
-typedef enum step take_cb(struct question *question, const struct audit_place *place, const char *line, json_t *record);
-typedef enum step end_cb(struct question *question, bool more);
-
 /* Goes through what the query finds, for a slice: `take` each record that matches, until it has enough; `end` when there is no more. */
-static enum step
-go_on(struct question *question, take_cb *take, end_cb *end)
+enum step
+answers_go_on(struct question *question, answers_take_cb *take, answers_end_cb *end)
 {
 	struct answers *answers = question->answers;
-	int64_t until = now_ms() + SLICE_MS;
+	int64_t until = answers_now_ms() + ANSWERS_SLICE_MS;
 	struct audit_place place;
 	struct vg_error error;
 	enum step step;
@@ -229,8 +199,8 @@ go_on(struct question *question, take_cb *take, end_cb *end)
 	if (!index_serves(question, &step))
 		return step;
 	if (question->cursor == NULL && (question->cursor = audit_query_open(answers->index, &question->query, &error)) == NULL)
-		return refuse(question, error.what);
-	while (now_ms() < until) {
+		return answers_refuse(question, error.what);
+	while (answers_now_ms() < until) {
 		int result = audit_query_next(question->cursor, &place, &error);
 		const char *line;
 		json_t *record;
@@ -239,7 +209,7 @@ go_on(struct question *question, take_cb *take, end_cb *end)
 		if (result < 0) {
 			audit_index_spoiled(answers->index, error.what);
 			answers->behind = true;
-			return refuse(question, error.what);
+			return answers_refuse(question, error.what);
 		}
 		if (result == 0)
 			return end(question, false);
@@ -247,7 +217,7 @@ go_on(struct question *question, take_cb *take, end_cb *end)
 			continue;
 		line = line_at(answers, &place, &wrong);
 		if (wrong)
-			return refuse(question, "the index was wrong and is made anew: ask again");
+			return answers_refuse(question, "the index was wrong and is made anew: ask again");
 		record = line == NULL ? NULL : json_loadb(line, place.len, JSON_REJECT_DUPLICATES, NULL);
 		step = record != NULL && audit_match(&question->match, record) ? take(question, &place, line, record) : STEP_AGAIN;
 		json_decref(record);
@@ -276,7 +246,7 @@ end_search(struct question *question, bool more)
 	buf_free(&out);
 	free(tail);
 	json_decref(index);
-	return made ? STEP_DONE : refuse(question, "out of memory");
+	return made ? STEP_DONE : answers_refuse(question, "out of memory");
 }
 
 /* Records are put in as they stand in the trail: canonical JSON. */
@@ -287,7 +257,7 @@ take_record(struct question *question, const struct audit_place *place, const ch
 	if (question->num == question->limit || (question->num > 0 && buf_len(&question->out) + place->len > MAX_BYTES))
 		return end_search(question, true);
 	if ((question->num > 0 && buf_add(&question->out, ",", 1) < 0) || buf_add(&question->out, line, place->len) < 0)
-		return refuse(question, "out of memory");
+		return answers_refuse(question, "out of memory");
 	question->num++;
 	return STEP_AGAIN;
 }
@@ -303,13 +273,13 @@ search(struct question *question)
 	struct vg_error error;
 	uint64_t limit = 100;
 
-	if (!question->begun && (read_match(question, &error) < 0 || read_number(question->request, "limit", MAX_SEARCH, &limit, &error) < 0))
-		return refuse(question, error.what);
+	if (!question->begun && (read_match(question, &error) < 0 || answers_number(question->request, "limit", MAX_SEARCH, &limit, &error) < 0))
+		return answers_refuse(question, error.what);
 	if (!question->begun)
 		question->limit = limit;
 	question->begun = true;
 	question->query.newest_first = true;
-	return go_on(question, take_record, end_search);
+	return answers_go_on(question, take_record, end_search);
 }
 
 /* ---- audit.show ---- */
@@ -328,7 +298,7 @@ show(struct question *question)
 	int num;
 
 	if (id == NULL || id[0] == '\0')
-		return refuse(question, "audit.show needs \"id\"");
+		return answers_refuse(question, "audit.show needs \"id\"");
 	if (!index_serves(question, &step))
 		return step;
 	if (strlen(id) < 20 && strspn(id, "0123456789") == strlen(id))
@@ -336,7 +306,7 @@ show(struct question *question)
 	else
 		num = audit_query_op(answers->index, id, places, sizeof(places) / sizeof(places[0]), &error);
 	if (num < 0)
-		return refuse(question, error.what);
+		return answers_refuse(question, error.what);
 	records = json_array();
 	for (int i = 0; i < num; i++) {
 		bool wrong;
@@ -348,10 +318,10 @@ show(struct question *question)
 		json_decref(record);
 		if (wrong) {
 			json_decref(records);
-			return refuse(question, "the index was wrong and is made anew: ask again");
+			return answers_refuse(question, "the index was wrong and is made anew: ask again");
 		}
 	}
-	return answer(question, json_pack("{s:o}", "records", records));
+	return answers_reply(question, json_pack("{s:o}", "records", records));
 }
 
 /* ---- audit.export ---- */
@@ -361,7 +331,7 @@ end_export(struct question *question, bool more)
 {
 	const char *text = buf_len(&question->out) == 0 ? "" : (const char *)buf_head(&question->out);
 
-	return answer(question, json_pack("{s:s%, s:o}", "text", text, buf_len(&question->out), "next",
+	return answers_reply(question, json_pack("{s:s%, s:o}", "text", text, buf_len(&question->out), "next",
 	    more ? json_integer((json_int_t)question->last_seq) : json_null()));
 }
 
@@ -382,7 +352,7 @@ take_export(struct question *question, const struct audit_place *place, const ch
 	size_t before = buf_len(&question->out);
 
 	if (question->format->put(&question->out, record, line, place->len) < 0)
-		return refuse(question, "out of memory");
+		return answers_refuse(question, "out of memory");
 	question->weight += weight_of(buf_head(&question->out) + before, buf_len(&question->out) - before);
 	question->last_seq = place->seq;
 	return question->weight >= MAX_BYTES ? end_export(question, true) : STEP_AGAIN;
@@ -400,13 +370,13 @@ export(struct question *question)
 
 	if (!question->begun) {
 		if (read_match(question, &error) < 0 || read_string(question->request, "format", &format, &error) < 0)
-			return refuse(question, error.what);
+			return answers_refuse(question, error.what);
 		question->format = format == NULL ? NULL : audit_format_find(format);
 		if (question->format == NULL)
-			return refuse(question, "\"format\" must be one of jsonl, cef, ocsf, rfc5424");
+			return answers_refuse(question, "\"format\" must be one of jsonl, cef, ocsf, rfc5424");
 	}
 	question->begun = true;
-	return go_on(question, take_export, end_export);
+	return answers_go_on(question, take_export, end_export);
 }
 
 /* ---- audit.state ---- */
@@ -416,7 +386,7 @@ want_check(struct answers *answers)
 {
 	int64_t took = answers->check_ended - answers->check_began, pause = took * CHECK_SHARE;
 
-	if (answers->check == NULL && (!answers->checked || now_ms() - answers->check_ended > (pause > CHECK_PAUSE_MS ? pause : CHECK_PAUSE_MS)))
+	if (answers->check == NULL && (!answers->checked || answers_now_ms() - answers->check_ended > (pause > CHECK_PAUSE_MS ? pause : CHECK_PAUSE_MS)))
 		answers->check_wanted = true;
 }
 
@@ -461,7 +431,7 @@ state(struct question *question)
 	if (answers->check_trouble.what[0] != '\0')
 		(void)json_object_set_new(json, "trouble", json_string(answers->check_trouble.what));
 	(void)json_object_set_new(json, "index", index_json(answers));
-	return answer(question, json);
+	return answers_reply(question, json);
 }
 
 static void
@@ -469,7 +439,7 @@ end_check(struct answers *answers, int result)
 {
 	audit_check_end(answers->check);
 	answers->check = NULL;
-	answers->check_ended = now_ms();
+	answers->check_ended = answers_now_ms();
 	if (result < 0) {
 		log_error("the trail cannot be verified: %s", answers->check_trouble.what);
 		return;
@@ -491,7 +461,7 @@ check(struct answers *answers)
 
 	if (answers->check_wanted) {
 		answers->check_wanted = false;
-		answers->check_began = now_ms();
+		answers->check_began = answers_now_ms();
 		answers->check = audit_check_begin(answers->dir, &answers->found, &answers->check_trouble);
 		if (answers->check == NULL)
 			end_check(answers, -1);
@@ -514,6 +484,9 @@ static const struct verb {
 	{ "audit.show", show },
 	{ "audit.export", export },
 	{ "audit.state", state },
+	{ "policy.check", answers_policy_check },
+	{ "policy.diff", answers_policy_diff },
+	{ "policy.replay", answers_policy_replay },
 };
 
 static void
@@ -522,6 +495,8 @@ forget(struct question *question)
 	TAILQ_REMOVE(&question->answers->questions, question, entry);
 	question->answers->num_questions--;
 	audit_query_close(question->cursor);
+	if (question->own_free != NULL)
+		question->own_free(question->own);
 	json_decref(question->request);
 	buf_free(&question->out);
 	free(question);
@@ -544,7 +519,7 @@ answers_ask(struct answers *answers, uint64_t ticket, const char *json, size_t l
 	question->ticket = ticket;
 	question->send = send;
 	question->arg = arg;
-	question->asked = now_ms();
+	question->asked = answers_now_ms();
 	answers->behind = true;
 	answers->num_questions++;
 	TAILQ_INSERT_TAIL(&answers->questions, question, entry);
@@ -575,7 +550,7 @@ open_index(struct answers *answers)
 		answers->lines = audit_lines_open(answers->dir, NULL);
 	if (answers->index == NULL) {
 		log_error("the index of the trail cannot be opened: %s", answers->trouble.what);
-		answers->retry_at = now_ms() + RETRY_MS;
+		answers->retry_at = answers_now_ms() + RETRY_MS;
 		return;
 	}
 	audit_index_state(answers->index, &state);
@@ -593,7 +568,7 @@ refuse_cursors(struct answers *answers)
 		next = TAILQ_NEXT(question, entry);
 		if (question->cursor == NULL)
 			continue;
-		(void)refuse(question, "the index is made anew: ask again");
+		(void)answers_refuse(question, "the index is made anew: ask again");
 		forget(question);
 	}
 }
@@ -605,7 +580,7 @@ update(struct answers *answers, unsigned budget_ms)
 	struct audit_index_state state;
 	int result;
 
-	if ((!answers->behind && answers->serves) || now_ms() < answers->retry_at)
+	if ((!answers->behind && answers->serves) || answers_now_ms() < answers->retry_at)
 		return;
 	if (answers->index == NULL)
 		open_index(answers);
@@ -624,7 +599,7 @@ update(struct answers *answers, unsigned budget_ms)
 	/* Not only an index that is wrong, which is made anew: a disk that is full, too. */
 	log_error("the index of the trail cannot be written: %s", answers->trouble.what);
 	refuse_cursors(answers);
-	answers->retry_at = now_ms() + RETRY_MS;
+	answers->retry_at = answers_now_ms() + RETRY_MS;
 }
 
 void
@@ -675,7 +650,7 @@ run_questions(struct answers *answers)
 	bool more = false;
 
 	for (question = TAILQ_FIRST(&answers->questions); question != NULL; question = next) {
-		enum step step = question->verb == NULL ? refuse(question, "unknown verb") : question->verb->run(question);
+		enum step step = question->verb == NULL ? answers_refuse(question, "unknown verb") : question->verb->run(question);
 
 		next = TAILQ_NEXT(question, entry);
 		more = more || step != STEP_DONE;
@@ -688,13 +663,13 @@ run_questions(struct answers *answers)
 bool
 answers_work(struct answers *answers, unsigned budget_ms)
 {
-	int64_t until = now_ms() + budget_ms;
+	int64_t until = answers_now_ms() + budget_ms;
 	bool more;
 
 	do {
-		update(answers, SLICE_MS);
+		update(answers, ANSWERS_SLICE_MS);
 		more = run_questions(answers);
-		more = check(answers) || more || (answers->behind && now_ms() >= answers->retry_at);
-	} while (more && now_ms() < until);
+		more = check(answers) || more || (answers->behind && answers_now_ms() >= answers->retry_at);
+	} while (more && answers_now_ms() < until);
 	return more;
 }

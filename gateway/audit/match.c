@@ -68,15 +68,6 @@ audit_match_time(const char *text, char out[AUDIT_MATCH_TIME])
 
 /* ---- records ---- */
 
-const char *
-audit_member(json_t *record, const char *first, const char *second)
-{
-	json_t *value = json_object_get(record, first);
-	const char *text = json_string_value(second != NULL ? json_object_get(value, second) : value);
-
-	return text != NULL ? text : "";
-}
-
 bool
 audit_has_id(json_t *record, const char *id)
 {

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "virtgate/member.h"
 #include "virtgate/result.h"
 
 #define AUDIT_MATCH_TIME 32
@@ -28,7 +29,5 @@ bool audit_match(const struct audit_match *match, json_t *record);
 
 /* Is it what an ID means: an operation, or a record's number? */
 bool audit_has_id(json_t *record, const char *id);
-/* The string at record.first.second (second may be NULL), "" when there is none. Borrowed. */
-const char *audit_member(json_t *record, const char *first, const char *second);
 
 #endif

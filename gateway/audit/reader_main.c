@@ -9,6 +9,7 @@
 
 #include "gateway/audit/answers.h"
 #include "gateway/audit/index.h"
+#include "gateway/core/buf.h"
 #include "gateway/core/log.h"
 #include "gateway/core/process.h"
 
@@ -26,6 +27,7 @@ struct reader {
 struct asker {
 	struct reader *reader;
 	struct link *link;
+	struct buf question;		/* pieces of one, so far */
 };
 
 static void
@@ -89,8 +91,16 @@ on_asker(struct link *link, enum link_type type, const uint8_t *body, size_t len
 		return;
 	}
 	memcpy(&ask, body, sizeof(ask));
-	if (answers_ask(asker->reader->answers, ask.ticket, (const char *)body + sizeof(ask), len - sizeof(ask), send_answer, asker) < 0)
+	/* Of a question that is too long, or has no room, the rest is no JSON. */
+	if (len > sizeof(ask) && (buf_len(&asker->question) + len > LINK_ASK_MAX + sizeof(ask) ||
+	    buf_add(&asker->question, body + sizeof(ask), len - sizeof(ask)) < 0))
+		buf_free(&asker->question);
+	if (ask.ticket == LINK_ASK_PIECE)
+		return;
+	if (answers_ask(asker->reader->answers, ask.ticket, buf_len(&asker->question) == 0 ? "" : (const char *)buf_head(&asker->question),
+	    buf_len(&asker->question), send_answer, asker) < 0)
 		send_answer(ask.ticket, false, busy, sizeof(busy) - 1, asker);
+	buf_free(&asker->question);
 	work_soon(asker->reader);
 }
 
@@ -101,6 +111,7 @@ on_asker_gone(struct link *link, void *arg)
 
 	answers_forget(asker->reader->answers, asker);
 	link_destroy(link);
+	buf_free(&asker->question);
 	free(asker);
 }
 

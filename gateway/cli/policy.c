@@ -7,7 +7,7 @@
 
 #include "gateway/cli/policy_args.h"
 #include "gateway/cli/policy_decision.h"
-#include "gateway/cli/policy_groups.h"
+#include "gateway/policy/groups.h"
 #include "gateway/cli/policy_load.h"
 #include "gateway/cli/policy_say.h"
 #include "gateway/policy/lint.h"

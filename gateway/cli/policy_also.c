@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "gateway/cli/calls.h"
-#include "gateway/cli/policy_record.h"
+#include "gateway/policy/record.h"
 
 /* One person on one object, today and with the suggested binding. */
 struct stand {

@@ -13,7 +13,7 @@
 #include "gateway/cli/policy_args.h"
 #include "gateway/cli/policy_decision.h"
 #include "gateway/cli/policy_load.h"
-#include "gateway/cli/policy_record.h"
+#include "gateway/policy/record.h"
 #include "gateway/cli/policy_say.h"
 
 /* One permission of the decision, then and now. */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "gateway/cli/audit_match.h"
-#include "gateway/cli/policy_record.h"
+#include "gateway/policy/record.h"
 
 int
 wants_init(struct wants *wants)

@@ -37,10 +37,15 @@ struct link_peer {
 	uint32_t index;		/* which front */
 };
 
-/* A question about the trail. The ticket is whatever the asker likes; what the JSON is: audit/answers.c. */
+/*
+ * A question about the trail, or about a draft of a policy. The ticket is whatever the asker likes; what the JSON is: audit/answers.c. One that is too long for a message
+ * comes in pieces, all but the last with LINK_ASK_PIECE in place of its ticket.
+ */
 struct link_ask {
 	uint64_t ticket;
 };
+#define LINK_ASK_PIECE 0u
+#define LINK_ASK_MAX (1024u * 1024u)	/* bytes of JSON */
 
 /* Its answer, in as many messages as it takes. */
 struct link_answer {

@@ -69,9 +69,12 @@ tell_mode(const struct gate *gate)
 		    gate->settings->policy_file);
 }
 
-/* NULL with `error` when the file does not make a policy. `name` is for messages; `rules`: the policy's own, compiled. */
+/*
+ * NULL with `error` when the file does not make a policy. `name` is for messages; `rules`: the policy's own, compiled; `kept`: the file, NULL when it is
+ * too long for browsers.
+ */
 static struct policy *
-read_policy(int fd, const char *name, struct admission_rules **rules, struct vg_error *error)
+read_policy(int fd, const char *name, struct admission_rules **rules, char **kept, struct vg_error *error)
 {
 	struct policy *policy;
 	size_t len;
@@ -84,7 +87,6 @@ read_policy(int fd, const char *name, struct admission_rules **rules, struct vg_
 		return NULL;
 	}
 	policy = policy_parse(text, len, name, on_problem, error);
-	free(text);
 	if (policy == NULL && error->what[0] == '\0')
 		vg_fail(error, "%s: not a policy", name);
 	*rules = policy == NULL ? NULL : own_rules_compile(policy, name, error);
@@ -93,6 +95,8 @@ read_policy(int fd, const char *name, struct admission_rules **rules, struct vg_
 		policy_destroy(policy);
 		policy = NULL;
 	}
+	*kept = policy != NULL && len <= WEB_MAX_POLICY ? strndup(text, len) : NULL;
+	free(text);
 	return policy;
 }
 
@@ -206,7 +210,7 @@ take_files(struct gate *gate, const int files[PROCESS_NUM_FILES], struct vg_erro
 	struct settings *settings;
 	struct policy *policy, *before;
 	struct admission_rules *rules;
-	char kept[256];
+	char kept[256], *policy_text;
 	size_t len;
 	char *text = files[FILE_SETTINGS] < 0 ? NULL : process_read_file(files[FILE_SETTINGS], &len);
 
@@ -216,7 +220,7 @@ take_files(struct gate *gate, const int files[PROCESS_NUM_FILES], struct vg_erro
 	free(text);
 	if (settings == NULL)
 		return -1;
-	policy = read_policy(files[FILE_POLICY], settings->policy_file, &rules, error);
+	policy = read_policy(files[FILE_POLICY], settings->policy_file, &rules, &policy_text, error);
 	if (policy == NULL) {
 		settings_destroy(settings);
 		return -1;
@@ -229,6 +233,8 @@ take_files(struct gate *gate, const int files[PROCESS_NUM_FILES], struct vg_erro
 	gate->policy = policy;
 	admission_rules_destroy(gate->rules);
 	gate->rules = rules;
+	free(gate->policy_text);
+	gate->policy_text = policy_text;
 	gate->num_policies++;
 	changes_tell(gate->changes, before);
 	tell_mode(gate);
@@ -397,7 +403,7 @@ gate_main(struct process *process)
 		log_fatal("cannot start: %s", strerror(errno));
 	if (admission_start(&error) < 0)
 		fail(&gate, error.what);
-	gate.policy = read_policy(process->files[FILE_POLICY], gate.settings->policy_file, &gate.rules, &error);
+	gate.policy = read_policy(process->files[FILE_POLICY], gate.settings->policy_file, &gate.rules, &gate.policy_text, &error);
 	if (gate.policy == NULL)
 		fail(&gate, error.what);
 	tell_mode(&gate);
@@ -421,6 +427,7 @@ gate_main(struct process *process)
 
 	changes_destroy(gate.changes);
 	admission_rules_destroy(gate.rules);
+	free(gate.policy_text);
 	admission_stop();
 	control_destroy(gate.control);
 	console_ports_destroy(gate.console_ports);

@@ -54,12 +54,16 @@ struct reservation;
 
 #define GATE_MAX_URIS 16
 
+/* Bytes of a policy that is shown to browsers, and of their drafts: reading one takes the gate about a millisecond. */
+#define WEB_MAX_POLICY (128u * 1024u)
+
 struct gate {
 	struct event_base *base;
 	struct process *process;
 	struct settings *settings;
 	struct policy *policy;
 	struct admission_rules *rules;	/* the policy's own, compiled */
+	char *policy_text;		/* as it was read, for those who may read it; NULL: longer than WEB_MAX_POLICY */
 	uint64_t num_policies;		/* how many there were: which one a decision was made by */
 	struct audit_client *audit;
 	struct link *parent;

@@ -140,18 +140,34 @@ trail_connect(struct trail *trail, int fd)
 	end_all(trail, "the audit reader was started again: ask again");
 }
 
+/* In as many messages as it takes. */
+static bool
+send_question(struct trail *trail, uint64_t ticket, const char *text)
+{
+	const size_t len = strlen(text), room = LINK_MAX_BODY - sizeof(struct link_ask);
+	bool sent = len <= LINK_ASK_MAX && link_queued(trail->link) + len < LINK_MAX_QUEUED / 2;
+
+	for (size_t at = 0, piece; sent && at < len; at += piece) {
+		struct buf message = { .data = NULL };
+		struct link_ask head;
+
+		piece = len - at < room ? len - at : room;
+		head.ticket = at + piece < len ? LINK_ASK_PIECE : ticket;
+		sent = buf_add(&message, &head, sizeof(head)) == 0 && buf_add(&message, text + at, piece) == 0 &&
+		    link_send(trail->link, LINK_ASK, buf_head(&message), buf_len(&message), NULL, 0) == 0;
+		buf_free(&message);
+	}
+	return sent;
+}
+
 uint64_t
 trail_ask(struct trail *trail, const json_t *question, trail_answer_cb *answer, void *arg)
 {
-	struct link_ask head = { .ticket = trail->last_ticket + 1 };
 	char *text = trail->link == NULL ? NULL : json_dumps(question, JSON_COMPACT);
 	struct waiting *waiting = text == NULL ? NULL : calloc(1, sizeof(*waiting));
-	struct buf message = { .data = NULL };
-	bool sent = waiting != NULL && buf_add(&message, &head, sizeof(head)) == 0 && buf_add(&message, text, strlen(text)) == 0 &&
-	    link_send(trail->link, LINK_ASK, buf_head(&message), buf_len(&message), NULL, 0) == 0;
+	bool sent = waiting != NULL && send_question(trail, trail->last_ticket + 1, text);
 
 	free(text);
-	buf_free(&message);
 	if (!sent) {
 		free(waiting);
 		return 0;

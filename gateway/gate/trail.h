@@ -19,7 +19,7 @@ struct trail *trail_create(struct gate *gate);
 void trail_destroy(struct trail *trail);
 /* A (new) link to the reader; takes `fd`. Questions that went to the one before get no answer. */
 void trail_connect(struct trail *trail, int fd);
-/* Returns a ticket for trail_forget; 0: the reader is away, the question too long (LINK_MAX_BODY), or memory is out. */
+/* Returns a ticket for trail_forget; 0: the reader is away, the question too long (LINK_ASK_MAX), or memory is out. */
 uint64_t trail_ask(struct trail *trail, const json_t *question, trail_answer_cb *answer, void *arg);
 void trail_forget(struct trail *trail, uint64_t ticket);
 /* Once a second: answers that are overdue. */

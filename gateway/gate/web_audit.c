@@ -4,26 +4,7 @@
  */
 #include <string.h>
 
-#include "gateway/gate/trail.h"
 #include "gateway/gate/web_verbs.h"
-
-static void
-on_answer(enum trail_result result, const char *text, size_t len, void *arg)
-{
-	struct call *call = arg;
-	struct session *session = call->session;
-
-	call->trail_ticket = 0;
-	if (!web_may(session, VG_PERM_audit_read))	/* the right has ended meanwhile */
-		web_deny(call, VG_PERM_audit_read);
-	else if (result == TRAIL_ANSWERED)
-		web_answer_text(call, text, len);
-	else if (result == TRAIL_REFUSED)
-		web_refuse(call, "%s", text);
-	else
-		web_fail(call, "%s", text);
-	session_update_reading(session);
-}
 
 /* Who takes the trail away is on record, once: at the first page. */
 static void
@@ -50,7 +31,7 @@ web_audit(struct call *call, const json_t *request)
 {
 	bool export = strcmp(json_string_value(json_object_get(request, "verb")), "audit.export") == 0;
 
-	call->trail_ticket = trail_ask(call->session->gate->trail, request, on_answer, call);
+	call->trail_ticket = trail_ask(call->session->gate->trail, request, web_take_answer, call);
 	if (call->trail_ticket == 0)
 		web_fail(call, "the audit reader is away, or the question is too long: ask again");
 	else if (export)

@@ -15,25 +15,37 @@ static const struct rpc_need no_needs[] = { { VG_PERM_NONE, RPC_TEST_ALWAYS, NUL
 struct web_verb {
 	const char *name;
 	web_verb_fn *run;
-	enum vg_permission needs;	/* VG_PERM_NONE: the verb itself asks what it needs */
+	enum vg_permission needs[2];	/* of the gateway's own; VG_PERM_NONE: nothing, or the verb itself asks what it needs */
 	bool open;			/* only behind CONNECT_OPEN: it looks at objects */
 	struct rpc_proc proc;		/* what a call of it is to the rest of the gate, and to the trail */
 };
 
-#define VERB(number_, name_, call_, run_, needs_, open_) { .name = name_, .run = run_, .needs = VG_PERM_##needs_, .open = open_, \
+#define VERB(number_, name_, call_, run_, needs_, also_, open_) { .name = name_, .run = run_, .needs = { VG_PERM_##needs_, VG_PERM_##also_ }, .open = open_, \
 	.proc = { .program = RPC_PROGRAM_VIRTGATE, .number = number_, .name = call_, .kind = RPC_KIND_READ, .needs = no_needs } }
 
+/* In order of their numbers. */
 static const struct web_verb verbs[] = {
-	VERB(1, "me", "me", web_me, NONE, false),
-	VERB(2, "may", "may", web_may_objects, NONE, true),
-	VERB(3, "can", "policy_can", web_can, NONE, false),
-	VERB(4, "sessions", "session_list", web_sessions, NONE, false),
-	VERB(5, "kill", "session_kill", web_kill, NONE, false),
-	VERB(6, "audit.search", "audit_search", web_audit, audit_read, false),
-	VERB(7, "audit.show", "audit_show", web_audit, audit_read, false),
-	VERB(8, "audit.state", "audit_state", web_audit, audit_read, false),
-	VERB(9, "audit.export", "audit_export", web_audit, audit_read, false),
+	VERB(1, "me", "me", web_me, NONE, NONE, false),
+	VERB(2, "may", "may", web_may_objects, NONE, NONE, true),
+	VERB(3, "can", "policy_can", web_can, NONE, NONE, false),
+	VERB(4, "sessions", "session_list", web_sessions, NONE, NONE, false),
+	VERB(5, "kill", "session_kill", web_kill, NONE, NONE, false),
+	VERB(6, "audit.search", "audit_search", web_audit, audit_read, NONE, false),
+	VERB(7, "audit.show", "audit_show", web_audit, audit_read, NONE, false),
+	VERB(8, "audit.state", "audit_state", web_audit, audit_read, NONE, false),
+	VERB(9, "audit.export", "audit_export", web_audit, audit_read, NONE, false),
+	VERB(10, "policy.show", "policy_show", web_policy_show, policy_read, NONE, false),
+	VERB(11, "policy.check", "policy_check", web_policy_draft, policy_read, NONE, false),
+	VERB(12, "policy.diff", "policy_diff", web_policy_draft, policy_read, NONE, false),
+	VERB(13, "policy.replay", "policy_replay", web_policy_draft, policy_read, audit_read, false),
 };
+
+/* The row of its proc. */
+static const struct web_verb *
+verb_of(const struct call *call)
+{
+	return &verbs[call->proc->number - 1];
+}
 
 bool
 web_may(struct session *session, enum vg_permission permission)
@@ -118,6 +130,35 @@ web_deny(struct call *call, enum vg_permission permission)
 	call_settle(call, &judgement, NULL, 0);
 }
 
+/* VG_PERM_NONE: he has what the verb needs. */
+static enum vg_permission
+missing(struct session *session, const struct web_verb *verb)
+{
+	for (size_t i = 0; i < sizeof(verb->needs) / sizeof(verb->needs[0]); i++)
+		if (verb->needs[i] != VG_PERM_NONE && !web_may(session, verb->needs[i]))
+			return verb->needs[i];
+	return VG_PERM_NONE;
+}
+
+void
+web_take_answer(enum trail_result result, const char *text, size_t len, void *arg)
+{
+	struct call *call = arg;
+	struct session *session = call->session;
+	enum vg_permission lacks = missing(session, verb_of(call));	/* a right may have ended meanwhile */
+
+	call->trail_ticket = 0;
+	if (lacks != VG_PERM_NONE)
+		web_deny(call, lacks);
+	else if (result == TRAIL_ANSWERED)
+		web_answer_text(call, text, len);
+	else if (result == TRAIL_REFUSED)
+		web_refuse(call, "%s", text);
+	else
+		web_fail(call, "%s", text);
+	session_update_reading(session);
+}
+
 static const struct web_verb *
 find_verb(const char *name)
 {
@@ -132,6 +173,7 @@ run(struct session *session, const struct rpc_header *header, const json_t *requ
 {
 	const char *name = json_string_value(json_object_get(request, "verb"));
 	const struct web_verb *verb = find_verb(name);
+	enum vg_permission lacks;
 	struct call *call;
 
 	if (verb == NULL) {
@@ -143,11 +185,12 @@ run(struct session *session, const struct rpc_header *header, const json_t *requ
 		call_refuse(session, header, RPC_ERR_INTERNAL, RPC_ORIGIN_RPC, "connection not open");
 		return;
 	}
+	lacks = missing(session, verb);
 	call = call_create(session, &verb->proc, header);
 	if (call == NULL)
 		session_close(session, CLOSE_NO_MEMORY);
-	else if (verb->needs != VG_PERM_NONE && !web_may(session, verb->needs))
-		web_deny(call, verb->needs);
+	else if (lacks != VG_PERM_NONE)
+		web_deny(call, lacks);
 	else
 		verb->run(call, request);
 }

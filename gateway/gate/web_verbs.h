@@ -9,6 +9,7 @@
 #define GATE_WEB_VERBS_H
 
 #include "gateway/gate/gate.h"
+#include "gateway/gate/trail.h"
 #include "proto/virtgate.h"
 
 typedef void web_verb_fn(struct call *call, const json_t *request);
@@ -29,6 +30,9 @@ void web_deny(struct call *call, enum vg_permission permission);
 /* It did not work out, for a reason that is not in the question. */
 __attribute__((format(printf, 2, 3))) void web_fail(struct call *call, const char *format, ...);
 
+/* A trail_answer_cb of a verb that asked the audit reader; `arg` is its call. What the verb's row needs is asked for again. */
+void web_take_answer(enum trail_result result, const char *text, size_t len, void *arg);
+
 /* One of the gateway's own permissions, which have no object. */
 bool web_may(struct session *session, enum vg_permission permission);
 
@@ -38,5 +42,7 @@ web_verb_fn web_me, web_may_objects, web_can;
 web_verb_fn web_sessions, web_kill;
 /* ---- web_audit.c ---- */
 web_verb_fn web_audit;
+/* ---- web_policy.c ---- */
+web_verb_fn web_policy_show, web_policy_draft;
 
 #endif

@@ -44,7 +44,7 @@ struct side {
 	struct right right;
 };
 
-struct diff {
+struct policy_differ {
 	struct side sides[2];
 	struct who *subjects;
 	size_t num_subjects;
@@ -56,6 +56,11 @@ struct diff {
 	time_t now;
 	policy_change_cb *each;
 	void *arg;
+	/* where it stands */
+	size_t subject;			/* the next one */
+	unsigned permission;		/* of the one before it the next; VG_NUM_PERMISSIONS: he is done */
+	char who[TEXT_MAX];
+	unsigned given;			/* proofs */
 	bool out_of_memory;
 };
 
@@ -63,7 +68,7 @@ struct diff {
 
 /* A text that the glob matches, and hardly a narrower one. */
 static char *
-witness(struct diff *diff, const char *glob)
+witness(struct policy_differ *diff, const char *glob)
 {
 	size_t stars = 0;
 	char *text, *out;
@@ -97,7 +102,7 @@ compare_who(const void *a, const void *b)
 }
 
 static int
-collect_subjects(struct diff *diff)
+collect_subjects(struct policy_differ *diff)
 {
 	size_t num = 0, kept = 0;
 
@@ -151,7 +156,7 @@ compare_things(const void *a, const void *b)
 
 /* An object of `class` that the pattern, of this class or of the parent's, covers. */
 static void
-fill_thing(struct diff *diff, struct thing *thing, const struct pattern *pattern, enum vg_class class)
+fill_thing(struct policy_differ *diff, struct thing *thing, const struct pattern *pattern, enum vg_class class)
 {
 	struct vg_object *object = &thing->object;
 	bool itself = pattern->class == class;
@@ -182,7 +187,7 @@ fill_thing(struct diff *diff, struct thing *thing, const struct pattern *pattern
 
 /* The pattern, and for a pool or network also what is in it. */
 static size_t
-add_things(struct diff *diff, size_t num, const struct pattern *pattern)
+add_things(struct policy_differ *diff, size_t num, const struct pattern *pattern)
 {
 	for (unsigned class = VG_CLASS_none + 1; class < VG_NUM_CLASSES; class++) {
 		if (pattern->class == (enum vg_class)class || (class_parent((enum vg_class)class) == pattern->class &&
@@ -194,7 +199,7 @@ add_things(struct diff *diff, size_t num, const struct pattern *pattern)
 
 /* Every class as a whole, and every pattern that is not. */
 static int
-collect_things(struct diff *diff)
+collect_things(struct policy_differ *diff)
 {
 	size_t num = VG_NUM_CLASSES, kept = 0;
 
@@ -231,7 +236,7 @@ collect_things(struct diff *diff)
 
 /* Somebody whom this text means. */
 static void
-make_identity(struct diff *diff, const struct who *who, struct vg_identity *identity)
+make_identity(struct policy_differ *diff, const struct who *who, struct vg_identity *identity)
 {
 	char *text = who->text != NULL ? witness(diff, who->text) : NULL;
 	const char *cn;
@@ -460,7 +465,7 @@ is_told_apart(const struct side *side, const struct thing *thing)
 
 /* Of whatever else there is he may the same as of everything of its class. */
 static void
-find_own(struct diff *diff)
+find_own(struct policy_differ *diff)
 {
 	diff->num_own = 0;
 	for (size_t i = 0; i < diff->num_things; i++) {
@@ -500,7 +505,7 @@ anything_said(const struct side *side, enum vg_permission permission, time_t now
 }
 
 static void
-compare_on(struct diff *diff, enum vg_permission permission, struct thing *thing, unsigned given)
+compare_on(struct policy_differ *diff, enum vg_permission permission, struct thing *thing, unsigned given)
 {
 	const struct right *before = &diff->sides[0].right, *after = &diff->sides[1].right;
 	int was, now;
@@ -520,7 +525,7 @@ compare_on(struct diff *diff, enum vg_permission permission, struct thing *thing
 
 /* Does the next wider pattern tell the same? */
 static bool
-is_implied(const struct diff *diff, const struct thing *thing)
+is_implied(const struct policy_differ *diff, const struct thing *thing)
 {
 	const struct thing *next = NULL;
 
@@ -538,7 +543,7 @@ is_implied(const struct diff *diff, const struct thing *thing)
 
 /* What the pattern covers and yet stays as it is. NULL when memory is out. */
 static char *
-except_text(const struct diff *diff, const struct thing *thing)
+except_text(const struct policy_differ *diff, const struct thing *thing)
 {
 	char *text = NULL;
 	size_t len = 0, num = 0;
@@ -564,7 +569,7 @@ except_text(const struct diff *diff, const struct thing *thing)
 }
 
 static void
-tell_changes(struct diff *diff, const char *who, enum vg_permission permission)
+tell_changes(struct policy_differ *diff, const char *who, enum vg_permission permission)
 {
 	for (size_t i = 0; i < diff->num_own && !diff->out_of_memory; i++) {
 		const struct thing *thing = diff->own[i];
@@ -591,7 +596,7 @@ forget(struct thing *thing)
 }
 
 static void
-compare_permission(struct diff *diff, const char *who, enum vg_permission permission, unsigned given)
+compare_permission(struct policy_differ *diff, const char *who, enum vg_permission permission, unsigned given)
 {
 	struct thing host = { .object.class = permission_class(permission) };
 
@@ -611,55 +616,95 @@ compare_permission(struct diff *diff, const char *who, enum vg_permission permis
 		forget(diff->own[i]);
 }
 
-static void
-compare_subject(struct diff *diff, const struct who *who)
+/* The next of whom anything is said. False: there are no more. */
+static bool
+begin_subject(struct policy_differ *diff)
 {
-	struct vg_identity identity;
-	char text[TEXT_MAX];
-	int some = 0;
-	unsigned given;
+	while (diff->subject < diff->num_subjects && !diff->out_of_memory) {
+		const struct who *who = &diff->subjects[diff->subject];
+		struct vg_identity identity;
+		int some = 0;
 
-	make_identity(diff, who, &identity);
-	if (diff->out_of_memory)
-		return;
-	given = given_proofs(who, &identity);
-	for (size_t side = 0; side < 2; side++)
-		some |= find_mine(&diff->sides[side], &identity, diff->now);
-	if (some == 0)
-		return;
-	find_own(diff);
-	who_text(who, text, sizeof(text));
-	for (unsigned i = VG_PERM_NONE + 1; i < VG_NUM_PERMISSIONS && !diff->out_of_memory; i++) {
-		enum vg_permission permission = (enum vg_permission)i;
-
-		if (anything_said(&diff->sides[0], permission, diff->now) || anything_said(&diff->sides[1], permission, diff->now))
-			compare_permission(diff, text, permission, given);
+		make_identity(diff, who, &identity);
+		if (diff->out_of_memory)
+			break;
+		diff->given = given_proofs(who, &identity);
+		for (size_t side = 0; side < 2; side++)
+			some |= find_mine(&diff->sides[side], &identity, diff->now);
+		if (some != 0) {
+			find_own(diff);
+			who_text(who, diff->who, sizeof(diff->who));
+			diff->permission = VG_PERM_NONE + 1;
+			return true;
+		}
+		diff->subject++;
 	}
+	return false;
+}
+
+struct policy_differ *
+policy_diff_begin(const struct policy *before, const struct policy *after, time_t now, policy_change_cb *each, void *arg)
+{
+	struct policy_differ *diff = calloc(1, sizeof(*diff));
+
+	if (diff == NULL)
+		return NULL;
+	*diff = (struct policy_differ){ .sides = { { .policy = before }, { .policy = after } }, .now = now, .each = each, .arg = arg,
+		.permission = VG_NUM_PERMISSIONS };
+	for (size_t i = 0; i < 2; i++) {
+		struct side *side = &diff->sides[i];
+
+		side->mine = calloc(side->policy->num_bindings + 1, sizeof(*side->mine));
+		side->right.terms = calloc(side->policy->num_bindings + 1, sizeof(*side->right.terms));
+		diff->out_of_memory = diff->out_of_memory || side->mine == NULL || side->right.terms == NULL;
+	}
+	if (!diff->out_of_memory && collect_subjects(diff) == 0 && collect_things(diff) == 0)
+		return diff;
+	policy_diff_end(diff);
+	return NULL;
+}
+
+int
+policy_diff_step(struct policy_differ *diff)
+{
+	enum vg_permission permission;
+
+	if (diff->permission >= VG_NUM_PERMISSIONS) {
+		if (!begin_subject(diff))
+			return diff->out_of_memory ? -1 : 0;
+		diff->subject++;
+		return 1;
+	}
+	permission = (enum vg_permission)diff->permission++;
+	if (anything_said(&diff->sides[0], permission, diff->now) || anything_said(&diff->sides[1], permission, diff->now))
+		compare_permission(diff, diff->who, permission, diff->given);
+	return diff->out_of_memory ? -1 : 1;
+}
+
+void
+policy_diff_end(struct policy_differ *diff)
+{
+	if (diff == NULL)
+		return;
+	for (size_t i = 0; i < 2; i++) {
+		free(diff->sides[i].mine);
+		free(diff->sides[i].right.terms);
+	}
+	free(diff->subjects);
+	free(diff->things);
+	free(diff->own);
+	arena_free(&diff->arena);
+	free(diff);
 }
 
 int
 policy_diff(const struct policy *before, const struct policy *after, time_t now, policy_change_cb *each, void *arg)
 {
-	struct diff diff = { .sides = { { .policy = before }, { .policy = after } }, .now = now, .each = each, .arg = arg };
+	struct policy_differ *diff = policy_diff_begin(before, after, now, each, arg);
+	int result = diff == NULL ? -1 : 1;
 
-	for (size_t i = 0; i < 2; i++) {
-		struct side *side = &diff.sides[i];
-
-		side->mine = calloc(side->policy->num_bindings + 1, sizeof(*side->mine));
-		side->right.terms = calloc(side->policy->num_bindings + 1, sizeof(*side->right.terms));
-		diff.out_of_memory = diff.out_of_memory || side->mine == NULL || side->right.terms == NULL;
-	}
-	if (diff.out_of_memory || collect_subjects(&diff) != 0 || collect_things(&diff) != 0)
-		diff.out_of_memory = true;
-	for (size_t i = 0; i < diff.num_subjects && !diff.out_of_memory; i++)
-		compare_subject(&diff, &diff.subjects[i]);
-	for (size_t i = 0; i < 2; i++) {
-		free(diff.sides[i].mine);
-		free(diff.sides[i].right.terms);
-	}
-	free(diff.subjects);
-	free(diff.things);
-	free(diff.own);
-	arena_free(&diff.arena);
-	return diff.out_of_memory ? -1 : 0;
+	while (result > 0)
+		result = policy_diff_step(diff);
+	policy_diff_end(diff);
+	return result;
 }

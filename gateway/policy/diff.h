@@ -31,4 +31,13 @@ typedef void policy_change_cb(const struct policy_change *change, void *arg);
  */
 int policy_diff(const struct policy *before, const struct policy *after, time_t now, policy_change_cb *each, void *arg);
 
+/*
+ * The same in steps, each about one permission of one person, for who has other things to do. Both policies are borrowed until the end. NULL: out of
+ * memory. A step: 1 there is more, 0 that was all, -1 out of memory.
+ */
+struct policy_differ;
+struct policy_differ *policy_diff_begin(const struct policy *before, const struct policy *after, time_t now, policy_change_cb *each, void *arg);
+int policy_diff_step(struct policy_differ *differ);
+void policy_diff_end(struct policy_differ *differ);
+
 #endif

@@ -28,7 +28,7 @@ problem(struct parse *parse, const struct at *at, const char *hint, const char *
 {
 	va_list args;
 
-	if (parse->num_problems++ > POLICY_MAX_PROBLEMS)
+	if (parse->num_problems++ > POLICY_MAX_PROBLEMS || parse->problem == NULL)	/* to nobody: finding the line would be for nothing */
 		return;
 	va_start(args, format);
 	if (parse->num_problems > POLICY_MAX_PROBLEMS)

@@ -232,6 +232,36 @@ def test_bodies_are_bounded_and_of_one_opinion(gateway):
 
 # ---- questions ----
 
+def test_a_draft_of_the_policy(gateway):
+    alice, admin = person(gateway, "alice"), person(gateway, "admin")
+    assert alice.get("/policy").json["error"]["permission"] == "policy:read"
+    for verb in ("check", "diff", "replay"):
+        assert alice.post(f"/policy/{verb}", {"draft": "{}"}).status == 403
+        assert Browser(gateway).post(f"/policy/{verb}", {"draft": "{}"}).status == 401
+    shown = admin.get("/policy").json
+    assert shown["text"] == open(shown["file"], encoding="utf-8").read() and "vm-admin" in shown["roles"]
+    # alice's refusal is in the trail; a draft that grants it turns it, one that takes her guests away turns what she did
+    refused = alice.post("/policy/can", {"user": "sasl:bob", "permission": "domain:start", "object": "domain:web-1"}).json["error"]["decision"]
+    gateway.wait_audit(op=refused)
+    policy = json.loads(shown["text"])
+    policy["bindings"].append({"id": "alice-reads", "who": ["sasl:alice", "x509-cn:alice"], "role": "auditor", "on": ["*"]})
+    text = json.dumps(policy)
+    assert admin.post("/policy/check", {"draft": text}).json["good"]
+    gains = [change for people in admin.post("/policy/diff", {"draft": text}).json["people"] if "sasl:alice" in people["who"] for change in people["changes"]]
+    assert {"policy:*"} & {name for change in gains for name in change["permissions"]} or any("policy:read" in change["permissions"] for change in gains), gains
+    replayed = wait_until(lambda: next((row for row in admin.post("/policy/replay", {"draft": text, "days": 1}).json["changes"]
+                                        if row["permission"] == "policy:read" and row["who"].startswith("alice")), None), "the refusal to be replayed", 10)
+    assert (replayed["change"], replayed["then"], replayed["draft"], replayed["binding"]) == ("allowed", "deny", "allow", "alice-reads")
+    # mistakes have their line; what is too large says so; and only who is logged in may send so much
+    mistake = admin.post("/policy/check", {"draft": '{ "version": 1,\n "bindings": [ { "id": "x", "who": ["sasl:a"], "role": "viewr", "on": ["*"] } ] }'}).json["mistakes"][0]
+    assert mistake["line"] == 2 and "unknown role 'viewr'" in mistake["what"] and "viewer" in mistake["hint"]
+    assert admin.post("/policy/check", {"draft": " " * 130_000 + text}).status == 200
+    assert admin.post("/policy/check", {"draft": " " * 140_000}).status == 400
+    assert admin.post("/policy/check", {"draft": " " * 300_000}).status == 413
+    assert Browser(gateway).post("/policy/check", {"draft": " " * 130_000}).status == 413
+    assert json.loads(admin.get("/policy").json["text"]) == json.loads(shown["text"]), "nothing is kept of a draft"
+
+
 def test_what_the_gate_is_asked(gateway):
     alice, admin = person(gateway, "alice"), person(gateway, "admin")
     assert alice.post("/policy/can", {"permission": "domain:start", "object": "domain:web-1"}).json["verdict"] == "allow"

@@ -54,8 +54,9 @@ def fits(method, path, answer):
     return answer
 
 
+DRAFT = {"version": 1, "bindings": [{"id": "new", "who": ["sasl:zoe"], "role": "operator", "on": ["domain:web-*"]}]}
 BODIES = {"/guests/{uuid}/console": {"mode": "view"}, "/policy/can": {"permission": "domain:start", "object": "domain:web-1", "explain": True},
-          "/login": {"user": "nobody-here", "password": "x"}}
+          "/login": {"user": "nobody-here", "password": "x"}, **{f"/policy/{verb}": {"draft": json.dumps(DRAFT)} for verb in ("check", "diff", "replay")}}
 OPERATIONS = [(method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations]
 
 

@@ -602,6 +602,133 @@ test_an_export_is_on_record_once(void **state)
 	close(reader);
 }
 
+/* ---- the policy ---- */
+
+static void
+test_the_policy_takes_policy_read(void **state)
+{
+	static const struct { const char *question, *code; } rows[] = { { "{\"verb\":\"policy.show\"}", "VG5010W" },
+		{ "{\"verb\":\"policy.check\",\"draft\":\"{}\"}", "VG5011W" }, { "{\"verb\":\"policy.diff\",\"draft\":\"{}\"}", "VG5012W" },
+		{ "{\"verb\":\"policy.replay\",\"draft\":\"{}\"}", "VG5013W" } };
+	int reader = harness_reader(), fd = open_web("alice");
+	struct pollfd wait = { .fd = reader, .events = POLLIN };
+	json_t *answer;
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		expect_refused(fd, i + 2, rows[i].question, RPC_ERR_ACCESS_DENIED, "access denied: 'policy:read' on this host (decision ");
+		harness_expect_record(rows[i].code, "policy:read");
+	}
+	assert_int_equal(poll(&wait, 1, 0), 0);		/* it was asked nothing */
+	close(fd);
+	fd = open_web("carol");
+	answer = web_ask(fd, 2, "{\"verb\":\"policy.show\"}");
+	assert_string_equal(text_of(answer, "text"), policy);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(answer, "roles"), 0)), "viewer");
+	json_decref(answer);
+	close(fd);
+	close(reader);
+}
+
+/* The whole of a question that came in pieces. */
+static json_t *
+take_pieces(int reader, uint64_t *ticket, unsigned *num)
+{
+	static uint8_t packet[4 + LINK_MAX_BODY];
+	static char all[LINK_ASK_MAX];
+	size_t used = 0;
+
+	*num = 0;
+	do {
+		ssize_t len = recv(reader, packet, sizeof(packet), 0);
+
+		assert_true(len > 12);
+		memcpy(ticket, packet + 4, sizeof(*ticket));
+		memcpy(all + used, packet + 12, (size_t)len - 12);
+		used += (size_t)len - 12;
+		++*num;
+	} while (*ticket == LINK_ASK_PIECE);
+	return json_loadb(all, used, 0, NULL);
+}
+
+static void
+test_a_draft_goes_to_the_reader(void **state)
+{
+	static char text[160u * 1024u];
+	static struct message reply;
+	int reader = harness_reader(), fd = open_web("carol");
+	json_t *question, *answer, *sent;
+	uint64_t ticket;
+	unsigned num;
+	char *asked;
+
+	(void)state;
+	/* with the policy in force, and what is long in pieces */
+	memset(text, ' ', 127u * 1024u);
+	text[127u * 1024u] = '\0';
+	sent = json_pack("{s:s, s:s, s:i, s:s}", "verb", "policy.replay", "draft", text, "days", 3, "policy", "a lie");
+	asked = json_dumps(sent, JSON_COMPACT);
+	web_send(fd, 2, asked);
+	question = take_pieces(reader, &ticket, &num);
+	assert_int_equal(num, 2);
+	assert_string_equal(text_of(question, "draft"), text);
+	assert_string_equal(text_of(question, "policy"), policy);
+	assert_int_equal(json_integer_value(json_object_get(question, "days")), 3);
+	json_decref(question);
+	send_answer(reader, ticket, ANSWER_LAST, "{\"decisions\":5}");
+	assert_true(client_receive(fd, &reply));
+	answer = web_json(&reply);
+	assert_int_equal(json_integer_value(json_object_get(answer, "decisions")), 5);
+	json_decref(answer);
+	json_decref(sent);
+	free(asked);
+	/* what only the gate can say of it goes along */
+	web_send(fd, 3, "{\"verb\":\"policy.check\",\"draft\":\"{\\\"version\\\":1,\\\"bindings\\\":[],\\n\\\"rules\\\":[{\\\"id\\\":\\\"r\\\",\\\"class\\\":"
+	    "\\\"domain\\\",\\\"must\\\":\\\"not(]\\\",\\\"message\\\":\\\"m\\\"}]}\"}");
+	question = take_pieces(reader, &ticket, &num);
+	assert_non_null(strstr(text_of(json_object_get(question, "also"), "what"), "draft:2: "));
+	json_decref(question);
+	send_answer(reader, ticket, ANSWER_REFUSED, "no");
+	assert_true(client_receive(fd, &reply));
+	expect_error(&reply, RPC_ERR_INVALID_ARG, "invalid argument: no");
+	/* too long, and none */
+	memset(text, ' ', 129u * 1024u);
+	text[129u * 1024u] = '\0';
+	sent = json_pack("{s:s, s:s}", "verb", "policy.diff", "draft", text);
+	asked = json_dumps(sent, JSON_COMPACT);
+	expect_refused(fd, 4, asked, RPC_ERR_INVALID_ARG, "at most 131072 bytes");
+	expect_refused(fd, 5, "{\"verb\":\"policy.diff\"}", RPC_ERR_INVALID_ARG, "needs \"draft\"");
+	json_decref(sent);
+	free(asked);
+	close(reader);
+	close(fd);
+}
+
+static void
+test_a_replay_takes_audit_read_too(void **state)
+{
+	static const char only[] = "{ \"version\": 1, \"roles\": { \"r\": { \"include\": [\"viewer\"], \"allow\": [\"policy:read\"] } }, \"bindings\": ["
+	    "{ \"id\": \"c\", \"who\": [\"sasl:carol\"], \"role\": \"r\", \"on\": [\"*\"] } ] }";
+	static struct message reply;
+	int reader = harness_reader(), fd = open_web("carol");
+	uint64_t ticket;
+	unsigned num;
+
+	(void)state;
+	free(harness_reload(only));
+	expect_refused(fd, 2, "{\"verb\":\"policy.replay\",\"draft\":\"{}\"}", RPC_ERR_ACCESS_DENIED, "access denied: 'audit:read' on this host");
+	/* and what had begun is not shown any more */
+	free(harness_reload(policy));
+	web_send(fd, 3, "{\"verb\":\"policy.replay\",\"draft\":\"{}\"}");
+	json_decref(take_pieces(reader, &ticket, &num));
+	free(harness_reload(only));
+	send_answer(reader, ticket, ANSWER_LAST, "{\"changes\":[\"secret\"]}");
+	assert_true(client_receive(fd, &reply));
+	expect_error(&reply, RPC_ERR_ACCESS_DENIED, "'audit:read'");
+	close(fd);
+	close(reader);
+}
+
 static void
 test_the_real_reader_answers(void **state)
 {
@@ -661,7 +788,8 @@ main(void)
 		TEST(test_can_about_others_takes_policy_read), TEST(test_sessions_and_kill), TEST(test_the_trail_takes_audit_read),
 		TEST(test_a_question_waits_and_others_do_not), TEST(test_a_question_waits_while_the_connection_opens),
 		TEST(test_who_leaves_is_forgotten), TEST(test_a_reader_that_is_away),
-		TEST(test_I11_right_that_ends_before_the_answer), TEST(test_an_export_is_on_record_once), TEST(test_the_real_reader_answers),
+		TEST(test_I11_right_that_ends_before_the_answer), TEST(test_an_export_is_on_record_once), TEST(test_the_policy_takes_policy_read),
+		TEST(test_a_draft_goes_to_the_reader), TEST(test_a_replay_takes_audit_read_too), TEST(test_the_real_reader_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,6 +146,28 @@ expect "explain as JSON" 1 '{"allowed":false,*"bindings":\[{"binding":"webops-on
 expect "who-can" 0 "allow*sasl:alice@EXAMPLE.COM: binding 'webops-on-web'*x509-cn:lead: binding 'webops-on-web'*" "" \
 	policy who-can domain:start domain:web-1 $office
 expect "nobody can" 1 "deny*sasl:ivan: binding 'ivan-not-raw'" "" policy who-can domain:monitor domain:none $office
+cat >"$dir/who.json" <<'E'
+{ "version": 1,
+  "groups": { "ops": ["sasl:ann", "group:night"], "night": ["sasl:night-*@LAB", "x509:*,O=Lab"] },
+  "roles": { "no-start": { "deny": ["domain:start"] } },
+  "bindings": [
+    { "id": "ops", "who": ["group:ops"], "role": "operator", "on": ["domain:uuid:00000000-0000-0000-0000-000000000007"],
+      "when": { "from": ["10.0.0.0/8"], "proof": ["x509", "sasl"], "hours": "Mon-Fri 08:00-18:00", "until": "2199-01-01T00:00:00Z" } },
+    { "id": "trial", "who": ["anyone"], "role": "viewer", "on": ["*"], "mode": "permissive" },
+    { "id": "ended", "who": ["sasl:old"], "role": "admin", "on": ["*"], "when": { "until": "2020-01-01T00:00:00Z" } },
+    { "id": "no", "who": ["unix-group:temps"], "role": "no-start", "on": ["domain:db-?"] } ] }
+E
+expect "who-can: groups replaced, globs as written, every condition; by name that is not it" 0 "would-deny*anyone: binding 'trial'" "" \
+	policy who-can domain:start domain:web-7 --policy "$dir/who.json"
+when="from 10.0.0.0/8; proof *x509*sasl*; hours Mon-Fri 08:00-18:00; until 2199-01-01T00:00:00Z"
+expect "who-can by the object's UUID" 0 "allow*sasl:ann: binding 'ops', $when*allow*sasl:night-?@LAB: binding 'ops', $when*allow*x509:?,O=Lab: binding 'ops', $when*would-deny*anyone: binding 'trial'" "" \
+	policy who-can domain:start domain:web-7 --uuid 00000000-0000-0000-0000-000000000007 --policy "$dir/who.json"
+expect "who-can names who is denied, and nobody whose binding ended" 0 "would-deny *anyone: binding 'trial'*deny *unix-group:temps: binding 'no'" "" \
+	policy who-can domain:start domain:db-1 --policy "$dir/who.json"
+expect "who-can of then" 0 "*allow*sasl:old: binding 'ended', until 2020-01-01T00:00:00Z*" "" \
+	policy who-can domain:start domain:db-1 --at 2019-06-01T00:00:00Z --policy "$dir/who.json"
+expect "who-can as JSON" 0 '\[{"who":"anyone","verdict":"would-deny","binding":"trial","when":""},{"who":"unix-group:temps","verdict":"deny","binding":"no","when":""}\]' "" \
+	policy who-can domain:start domain:db-1 --policy "$dir/who.json" --json
 expect "permissions" 0 "audit:read*search and read the audit trail" "" policy permissions "audit:*"
 expect "no such permission" 1 "" "" policy permissions "nothing:*"
 

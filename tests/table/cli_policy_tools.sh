@@ -345,6 +345,23 @@ expect_lines "suggest: long names, every permission, and a time that is none" 0 
 expect_lines "suggest: no trail" 2 "" "*No such file*" policy suggest --dir "$dir/none" --policy "$dir/today.json"
 expect_lines "suggest: a time that is none" 2 "" "*--since: 'noon' is no time*" policy suggest --dir "$dir/trail" --policy "$dir/today.json" --since noon
 expect_lines "suggest: a broken policy" 2 "" "*:2: not valid JSON*" policy suggest --dir "$dir/trail" --policy <(echo '{')
+# -- policy replay: the same trail, put to a draft
+sed 's/{ "id": "trial".*/{ "id": "ann-db", "who": ["sasl:ann"], "role": "operator", "on": ["domain:db-*"] },/' "$dir/today.json" >"$dir/draft.json"
+expect_lines "replay: what would now be denied, what allowed, and by which binding" 1 \
+	"1 would now be denied:|  bob, domain:write on domain:bob-1: would-deny -> deny, 1 times, last 2026-11-23T19:*|4 would now be allowed:|*  ann, domain:start on domain:db-1: deny -> allow by binding 'ann-db', 1 times, last *|left out: 2 whose record does not say which permission it was about|" \
+	"*2 lines are no records*" policy replay "$dir/draft.json" --policy "$dir/today.json" --dir "$dir/trail"
+expect_lines "replay: as JSON" 1 '{"decisions":*,"denied":1,"allowed":4,"noted":0,*"changes":\[*"who":"ann","permission":"domain:start","object":"domain:db-1","call":"","then":"deny","today":"deny","draft":"allow","binding":"ann-db","count":1,*}|' "*" \
+	policy replay "$dir/draft.json" --policy "$dir/today.json" --dir "$dir/trail" --json
+expect_lines "replay: today's policy against itself" 0 "2? decisions, 2? as today|*" "*" policy replay "$dir/today.json" --policy "$dir/today.json" --dir "$dir/trail"
+expect_lines "replay: of one person" 1 "1 would now be denied:|*1 decisions, 0 as today|" "*" policy replay "$dir/draft.json" --policy "$dir/today.json" --dir "$dir/trail" --user bo?
+expect_lines "replay: since" 0 "0 decisions, 0 as today|" "*" policy replay "$dir/draft.json" --policy "$dir/today.json" --dir "$dir/trail" --since 2027-01-01
+expect_lines "replay: a would-be denial that becomes none is noted" 1 "*1 would be let through as before, but recorded otherwise:|  bob, domain:write on domain:bob-1: would-deny -> allow by binding 'b', *" "*" \
+	policy replay <(sed 's/{ "id": "trial"/{ "id": "b", "who": ["sasl:bob"], "role": "vm-admin", "on": ["domain:bob-1"] },\n&/' "$dir/today.json") \
+	--policy "$dir/today.json" --dir "$dir/trail"
+expect_lines "replay: names of clients cannot harm the terminal" 1 '1 would now be allowed:|  e\\x1b\[31m\\u202e, *' "*" \
+	policy replay <(sed 's/{ "id": "trial"/{ "id": "all", "who": ["anyone"], "role": "operator", "on": ["*"] },\n&/' "$dir/today.json") --policy "$dir/today.json" --dir "$dir/quiet"
+expect_lines "replay: a draft with mistakes" 2 "" "*:2: not valid JSON*" policy replay <(echo '{') --policy "$dir/today.json" --dir "$dir/trail"
+expect_lines "replay: no trail" 2 "" "*No such file*" policy replay "$dir/draft.json" --policy "$dir/today.json" --dir "$dir/none"
 # -- records that name what failed, and on what
 python3 - "$dir" <<'PY' || exit 1
 import json, os, sys

@@ -1,13 +1,13 @@
 /*
- * policy_record.c: what a record of the trail asked of the policy.
+ * record.c: what a record of the trail asked of the policy.
  */
-#include "gateway/cli/policy_record.h"
+#include "gateway/policy/record.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/cli/audit_match.h"
+#include "virtgate/member.h"
 
 /* ---- which permissions ---- */
 

@@ -1,9 +1,9 @@
 /*
- * policy_record.h: from an audit record back to what was asked of the policy: who, on what, when, and which permissions
+ * record.h: from an audit record back to what was asked of the policy: who, on what, when, and which permissions
  * were missing. Nothing in a record is believed but as text.
  */
-#ifndef CLI_POLICY_RECORD_H
-#define CLI_POLICY_RECORD_H
+#ifndef POLICY_RECORD_H
+#define POLICY_RECORD_H
 
 #include <jansson.h>
 

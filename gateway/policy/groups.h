@@ -1,8 +1,8 @@
 /*
- * policy_groups.h: who is in a group of a policy.
+ * groups.h: who is in a group of a policy.
  */
-#ifndef CLI_POLICY_GROUPS_H
-#define CLI_POLICY_GROUPS_H
+#ifndef POLICY_GROUPS_H
+#define POLICY_GROUPS_H
 
 #include <jansson.h>
 

@@ -1,7 +1,7 @@
 /*
- * policy_groups.c: who is in a group of a policy.
+ * groups.c: who is in a group of a policy.
  */
-#include "gateway/cli/policy_groups.h"
+#include "gateway/policy/groups.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,68 @@
+/*
+ * answers_private.h: what the files of answers.h share: a question under way, and what its verb's function has to go on with. A verb is one row in
+ * answers.c; its function is called again and again, a slice at a time, until it says STEP_DONE.
+ */
+#ifndef AUDIT_ANSWERS_PRIVATE_H
+#define AUDIT_ANSWERS_PRIVATE_H
+
+#include <sys/queue.h>
+
+#include <jansson.h>
+
+#include "gateway/audit/answers.h"
+#include "gateway/audit/query.h"
+#include "gateway/core/buf.h"
+
+#define ANSWERS_SLICE_MS 10
+
+enum step { STEP_AGAIN, STEP_WAIT, STEP_DONE };
+
+struct verb;
+
+struct question {
+	TAILQ_ENTRY(question) entry;
+	struct answers *answers;
+	const struct verb *verb;
+	uint64_t ticket;
+	answers_send_cb *send;
+	void *arg;
+	int64_t asked;			/* ms, monotonic */
+	json_t *request;
+	bool begun;			/* the request was read */
+	struct audit_match match;
+	struct audit_query query;
+	struct audit_cursor *cursor;
+	const struct audit_format *format;
+	struct buf out;
+	size_t num, limit;
+	size_t weight;			/* bytes of `out` as a JSON string */
+	uint64_t last_seq;
+	/* of a verb with more to remember */
+	void *own;
+	void (*own_free)(void *own);
+};
+
+int64_t answers_now_ms(void);		/* monotonic */
+
+/* ---- the end of a question: both are STEP_DONE ---- */
+
+/* The question makes no sense, or it did not work out. */
+enum step answers_refuse(struct question *question, const char *why);
+/* Takes `json`; NULL counts as out of memory. */
+enum step answers_reply(struct question *question, json_t *json);
+
+/* ---- going through the trail ---- */
+
+typedef enum step answers_take_cb(struct question *question, const struct audit_place *place, const char *line, json_t *record);
+typedef enum step answers_end_cb(struct question *question, bool more);
+/* What question->query finds, for a slice: `take` each record that matches, until it has enough; `end` when there is no more. */
+enum step answers_go_on(struct question *question, answers_take_cb *take, answers_end_cb *end);
+/* A number from 1 to `most` under `key`; where there is none *value stays. -1 with `error`. */
+int answers_number(const json_t *request, const char *key, uint64_t most, uint64_t *value, struct vg_error *error);
+
+/* ---- answers_policy.c: drafts of a policy ---- */
+enum step answers_policy_check(struct question *question);
+enum step answers_policy_diff(struct question *question);
+enum step answers_policy_replay(struct question *question);
+
+#endif
