@@ -13,6 +13,7 @@ from conftest import PASSWORDS, TOP, policy_with_realms
 from lab.desktop import Picture
 from lab.gateway import SaslUsers, find_build
 from lab.process import LabError, wait_until
+from lab.web import Browser
 from screens import GUEST, GUEST_UUID, said, with_consoles
 
 MODULES = f"{find_build(TOP)}/web/npm/node_modules"
@@ -158,3 +159,27 @@ def test_an_auditor_with_a_certificate(gateway, authority, off, libvirtd, scratc
         assert "-" in diff and "49152" in diff
         assert admin.wait("export").startswith("virtgate-audit")
         admin.end()
+
+
+def test_an_admin_drafts_a_policy(gateway, authority, libvirtd, off, scratch):
+    alice = Browser(gateway).login("alice", WORDS["alice"])
+    for action in ("start", "destroy"):
+        assert alice.post(f"/guests/{off.UUIDString()}/{action}").status == 200
+    gateway.wait_audit(user__name="alice", call="domain_destroy_flags", stage="outcome")
+    with Scenario("editor", gateway, certificate=f"{authority.clients}/admin/clientcert.pem", key=f"{authority.clients}/admin/clientkey.pem",
+                  binding="webops-on-web", on="domain:db-*") as admin:
+        rights = [row.split("\t") for row in admin.wait("rights")]
+        assert any("group:webops" in row[0] and row[1].strip() == "loses" and "domain:start" in row[2] for row in rights), rights
+        decisions = admin.wait("decisions")
+        assert any(told.endswith("would now be denied") for told in decisions["told"]), decisions
+        assert any("alice" in row and "domain:start" in row and "web-off" in row and "deny" in row for row in decisions["rows"]), decisions
+        text = admin.wait("file")
+        drafted = {binding["id"]: binding for binding in json.loads(text)["bindings"]}
+        assert drafted["webops-on-web"]["on"] == ["domain:db-*"]
+        checked = gateway.virtgate("policy", "check", scratch.write("draft.json", text))
+        assert checked.returncode == 0 and "good" in checked.stdout, checked
+        assert "did you mean 'operator'" in admin.wait("mistake")
+        assert '"operatr"' in admin.wait("selected")
+        assert admin.wait("kept") == 0
+        admin.end()
+    assert alice.post(f"/guests/{off.UUIDString()}/start").status == 200, "a draft is not in force"

@@ -8,11 +8,13 @@ import * as consoles from './console.js';
 import * as audit from './audit.js';
 import * as access from './access.js';
 import * as sessions from './sessions.js';
+import * as policy from './policy.js';
 
 const PAGES = {
 	guests: { title: 'Guests', part: guests },
 	console: { title: 'Console', part: consoles, nav: () => consoles.count() > 0 },
 	audit: { title: 'Audit', part: audit, nav: (me) => me.permissions['audit:read'] },
+	policy: { title: 'Policy', part: policy, nav: (me) => me.permissions['policy:read'] },
 	access: { title: 'My access', part: access },
 	sessions: { title: 'Sessions', part: sessions },
 };
@@ -72,6 +74,7 @@ function loggedOut(why) {
 	setToken('');
 	leave();
 	consoles.closeAll();
+	policy.forget();
 	loginForm(why, null);
 }
 

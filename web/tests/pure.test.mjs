@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { diffLines } from '../pages/diff.js';
+import { TABLES, cellText, fromForm, lineRange, policyText, readPolicy, replayWords, rowsOf, toForm, withRow } from '../pages/draft.js';
 import { ApiError, describe } from '../pages/errors.js';
 import { outsideMark, parseFilters, toFragment, toQuery } from '../pages/filters.js';
 import { decodeP6 } from '../pages/p6.js';
@@ -116,4 +117,63 @@ test('route: a lost network is tried again, a withdrawn right is not', () => {
 	assert.deepEqual([1006, 4403, 4404, 4410, 4401].map(mayRetry), [true, false, false, false, false]);
 	assert.match(endReason(4403, 'policy changed'), /withdrawn.*\(policy changed\)/);
 	assert.match(endReason(4999, ''), /closed/);
+});
+
+const POLICY = {
+	version: 1, groups: { ops: ['sasl:ann', 'sasl:bob'] },
+	bindings: [{ id: 'ops', who: ['group:ops'], role: 'operator', on: ['domain:web-*'], when: { hours: 'Mon-Fri 08:00-18:00', from: ['10.0.0.0/8', '192.0.2.7'] }, description: 'x' },
+		{ id: 'all', who: ['sasl:root'], role: 'admin', on: ['*'] }],
+	admission: [{ id: 'strict', profile: 'restricted', who: ['group:ops'], macs: ['52:54:00:*'], max_vcpus: 4 }],
+};
+
+test('draft: the text is that policy, a row a line, long ones in several', () => {
+	const text = policyText(POLICY);
+	assert.deepEqual(JSON.parse(text), POLICY);
+	assert.match(text, /\n {4}\{ "id": "all", "who": \["sasl:root"\], "role": "admin", "on": \["\*"\] \}\n/);
+	assert.match(text, /\n {6}"when": \{ "hours"/);
+	assert.ok(Math.max(...text.split('\n').map((line) => line.length)) <= 124);
+	assert.equal(policyText(JSON.parse(text)), text);
+	assert.deepEqual([readPolicy('['), readPolicy('[]'), readPolicy('7'), readPolicy('null')], [null, null, null, null]);
+});
+
+test('draft: a form changes what it shows and keeps the rest', () => {
+	const { fields } = TABLES.bindings;
+	for (const row of POLICY.bindings)
+		assert.deepEqual(fromForm(toForm(row, fields), fields, row), row);
+	const form = toForm(POLICY.bindings[0], fields);
+	assert.deepEqual([form.who, form.from, form.hours, form.mode, form.more], ['group:ops', '10.0.0.0/8\n192.0.2.7', 'Mon-Fri 08:00-18:00', '', '']);
+	const changed = fromForm({ ...form, who: ' group:ops \n\nsasl:zoe', hours: '', from: '', mode: 'permissive' }, fields, POLICY.bindings[0]);
+	assert.deepEqual(changed, { id: 'ops', who: ['group:ops', 'sasl:zoe'], role: 'operator', on: ['domain:web-*'], description: 'x', mode: 'permissive' });
+});
+
+test('draft: members that no field shows are there as JSON, and stay', () => {
+	const { fields } = TABLES.admission;
+	const form = toForm(POLICY.admission[0], fields);
+	assert.equal(form.more, '{ "macs": ["52:54:00:*"], "max_vcpus": 4 }');
+	assert.deepEqual(fromForm(form, fields, POLICY.admission[0]), POLICY.admission[0]);
+	assert.throws(() => fromForm({ ...form, more: '[1' }, fields), /no JSON object/);
+	const odd = { id: 'x', when: { from: ['10.0.0.1'], later: 1 } };
+	assert.deepEqual(fromForm(toForm(odd, TABLES.bindings.fields), TABLES.bindings.fields, odd), odd);
+});
+
+test('draft: rows are put in, replaced and taken out; the policy given stays', () => {
+	const before = JSON.stringify(POLICY);
+	assert.deepEqual(withRow(POLICY, 'bindings', 0, null).bindings, [POLICY.bindings[1]]);
+	assert.equal(withRow(POLICY, 'bindings', 1, { id: 'new' }).bindings[1].id, 'new');
+	assert.equal(withRow(POLICY, 'rules', undefined, { id: 'r' }).rules.length, 1);
+	assert.equal('admission' in withRow(POLICY, 'admission', 0, null), false);
+	assert.deepEqual([rowsOf(POLICY, 'rules'), rowsOf({ rules: 7 }, 'rules'), rowsOf({ rules: [7] }, 'rules')], [[], null, null]);
+	assert.equal(JSON.stringify(POLICY), before);
+});
+
+test('draft: cells, and the line of a mistake', () => {
+	assert.deepEqual(['who', 'when', 'mode'].map((column) => cellText(POLICY.bindings[0], column)), ['group:ops', 'hours Mon-Fri 08:00-18:00; from 10.0.0.0/8, 192.0.2.7', '']);
+	assert.deepEqual([lineRange('ab\ncd\nef', 2), lineRange('ab\ncd', 1), lineRange('ab', 9)], [[3, 5], [0, 2], [0, 2]]);
+});
+
+test('draft: a replay in words', () => {
+	const answer = { decisions: 412, denied: 3, allowed: 2, noted: 0, otherwise: 1, by_rule: 2, unclear: 0, left_out: 0, complete: false, changes: [] };
+	const words = replayWords(answer);
+	assert.deepEqual([words.denied, words.allowed, words.noted, words.summary], ['3 would now be denied', '2 would now be allowed', '', '410 decisions looked at, 405 as today.']);
+	assert.equal(words.notes.length, 2);
 });
