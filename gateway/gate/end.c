@@ -203,10 +203,11 @@ end_close(struct end *end)
 	end->reading = end->writing = false;
 	buf_free(&end->in);
 	buf_free(&end->out);
+	buf_free(&end->later);
 }
 
-void
-end_send(struct end *end, const void *data, size_t len)
+static void
+write_out(struct end *end, const void *data, size_t len)
 {
 	size_t sent = 0;
 
@@ -231,6 +232,30 @@ end_send(struct end *end, const void *data, size_t len)
 	}
 }
 
+void
+end_send(struct end *end, const void *data, size_t len)
+{
+	if (!end->amid) {
+		write_out(end, data, len);
+	} else if (end->fd >= 0 && !end->broken && buf_add(&end->later, data, len) < 0) {
+		end->broken = true;
+		event_active(&end->write_event, EV_WRITE, 0);
+	}
+}
+
+void
+end_pass(struct end *from, const void *data, size_t len)
+{
+	struct end *end = is_client(from) ? &from->session->backend : &from->session->client;
+
+	write_out(end, data, len);
+	end->amid = from->pass > 0;
+	if (!end->amid && buf_len(&end->later) > 0) {
+		write_out(end, buf_head(&end->later), buf_len(&end->later));
+		buf_free(&end->later);
+	}
+}
+
 static void
 set_reading(struct end *end, bool wanted)
 {
@@ -250,6 +275,7 @@ void
 session_update_reading(struct session *session)
 {
 	bool client_full = buf_len(&session->client.out) > END_HIGH_WATER;
+	bool client_owed = buf_len(&session->client.later) > END_HIGH_WATER;	/* of libvirtd is read: the end of its message must come */
 	bool backend_full = buf_len(&session->backend.out) > END_HIGH_WATER;
 	bool slots = session->num_calls < (unsigned)session->gate->settings->max_client_requests;
 
@@ -261,6 +287,6 @@ session_update_reading(struct session *session)
 		return;
 	}
 	set_reading(&session->client, (session->state == SESSION_NEW || session->state == SESSION_OPEN) &&
-	    !client_full && !backend_full && slots);
+	    !client_full && !client_owed && !backend_full && slots);
 	set_reading(&session->backend, session->state >= SESSION_DIALING && session->state <= SESSION_LINGERING && !client_full);
 }

@@ -125,6 +125,8 @@ struct end {
 	struct buf out;			/* what the peer has not taken yet */
 	size_t pass;			/* bytes of the message at hand that go straight to the other end */
 	size_t skip;			/* bytes of the message at hand that are dropped */
+	bool amid;			/* the other end's message that goes here has not wholly come */
+	struct buf later;		/* own messages that wait for its end */
 	bool broken;			/* writing failed: closed at the next turn */
 };
 
@@ -177,8 +179,13 @@ void session_rejudge(struct session *session);
 
 void end_init(struct end *end, struct session *session, int fd);
 void end_close(struct end *end);
-/* Sends or queues; a failure closes the session at the next chance, so that callers go on. */
+/*
+ * One of the gate's own messages, whole: sends or queues it, behind the message that is being passed on. A failure closes the session at the next chance, so
+ * that callers go on.
+ */
 void end_send(struct end *end, const void *data, size_t len);
+/* Bytes of `from` to the other end as they are, those at hand since the last time; from->pass says whether its message is whole then. */
+void end_pass(struct end *from, const void *data, size_t len);
 struct end *end_other(struct end *end);
 /* Sets reading according to how full the other side is and what the state allows. */
 void session_update_reading(struct session *session);

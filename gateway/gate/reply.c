@@ -320,7 +320,7 @@ reply_consume(struct session *session, const uint8_t *data, size_t len)
 			continue;
 		}
 		if (backend->skip > 0) {
-			end_send(&session->client, data + run, at - run);
+			end_pass(backend, data + run, at - run);
 			n = backend->skip < len - at ? backend->skip : len - at;
 			backend->skip -= n;
 			at += n;
@@ -328,7 +328,7 @@ reply_consume(struct session *session, const uint8_t *data, size_t len)
 			continue;
 		}
 		if (session->num_cuts > 0) {
-			end_send(&session->client, data + run, at - run);
+			end_pass(backend, data + run, at - run);
 			run = at;
 			rights_cut_client(session);
 		}
@@ -344,7 +344,7 @@ reply_consume(struct session *session, const uint8_t *data, size_t len)
 				break;
 			} else {
 				/* What is handled may itself write to the client: in order, please. */
-				end_send(&session->client, data + run, at - run);
+				end_pass(backend, data + run, at - run);
 				run = at;
 				r = take_message(session, &header, data + at);
 				at += header.length;
@@ -360,7 +360,7 @@ reply_consume(struct session *session, const uint8_t *data, size_t len)
 			return at;
 		}
 	}
-	end_send(&session->client, data + run, at - run);
+	end_pass(backend, data + run, at - run);
 	if (session->state == SESSION_LINGERING && session->calls == NULL)
 		session_set_state(session, SESSION_CLOSED);
 	return at;

@@ -365,7 +365,7 @@ may_go_on(const struct session *session)
 {
 	return (session->state == SESSION_NEW || session->state == SESSION_OPEN) &&
 	    session->num_calls < (unsigned)session->gate->settings->max_client_requests &&
-	    buf_len(&session->client.out) <= END_HIGH_WATER && buf_len(&session->backend.out) <= END_HIGH_WATER + END_READ_SIZE;
+	    buf_len(&session->client.out) <= END_HIGH_WATER && buf_len(&session->client.later) <= END_HIGH_WATER && buf_len(&session->backend.out) <= END_HIGH_WATER + END_READ_SIZE;
 }
 
 size_t
@@ -387,7 +387,7 @@ take_consume(struct session *session, const uint8_t *data, size_t len)
 			continue;
 		}
 		if (client->skip > 0) {
-			end_send(&session->backend, data + run, at - run);
+			end_pass(client, data + run, at - run);
 			n = client->skip < len - at ? client->skip : len - at;
 			client->skip -= n;
 			at += n;
@@ -395,7 +395,7 @@ take_consume(struct session *session, const uint8_t *data, size_t len)
 			continue;
 		}
 		if (session->num_cuts > 0) {
-			end_send(&session->backend, data + run, at - run);
+			end_pass(client, data + run, at - run);
 			run = at;
 			rights_cut_backend(session);
 		}
@@ -403,7 +403,7 @@ take_consume(struct session *session, const uint8_t *data, size_t len)
 		if (parse == VG_MORE)
 			break;
 		if (parse == VG_OK && header.type != RPC_STREAM && header.type != RPC_STREAM_HOLE) {
-			end_send(&session->backend, data + run, at - run);
+			end_pass(client, data + run, at - run);
 			run = at;
 		}
 		if (parse == VG_BAD || rpc_check_client(&header) == VG_BAD) {
@@ -431,6 +431,6 @@ take_consume(struct session *session, const uint8_t *data, size_t len)
 		run = at;
 	}
 	if (session->state <= SESSION_OPEN)
-		end_send(&session->backend, data + run, at - run);
+		end_pass(client, data + run, at - run);
 	return at;
 }

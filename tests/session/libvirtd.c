@@ -261,6 +261,32 @@ answer_info(int fd, struct rpc_header reply, enum mischief mischief)
 	return true;
 }
 
+/* A screenshot, of which half a packet of the stream is sent; the rest follows when the next domain_get_info comes. */
+static struct rpc_header half_packet;
+
+static void
+answer_screenshot(int fd, struct rpc_header reply)
+{
+	uint8_t packet[RPC_HEADER_LEN + 4] = { 0 };
+
+	write_message(fd, reply, "\0\0\0\0", 4);
+	reply.type = RPC_STREAM;
+	reply.status = RPC_STATUS_CONTINUE;
+	reply.length = RPC_HEADER_LEN + 8;
+	rpc_header_put(packet, &reply);
+	memcpy(packet + RPC_HEADER_LEN, "half", 4);
+	(void)!send(fd, packet, sizeof(packet), MSG_NOSIGNAL);
+	half_packet = reply;
+}
+
+static void
+send_rest_of_packet(int fd)
+{
+	if (half_packet.length > 0)
+		(void)!send(fd, "rest", 4, MSG_NOSIGNAL);
+	half_packet.length = 0;
+}
+
 /* False: hang up. */
 static bool
 answer(int fd, const struct rpc_header *header, const uint8_t *body, size_t len, bool *authenticated)
@@ -275,8 +301,14 @@ answer(int fd, const struct rpc_header *header, const uint8_t *body, size_t len,
 	mischief = current;
 	pthread_mutex_unlock(&lock);
 	reply.type = RPC_REPLY;
-	if (strcmp(proc, "domain_get_info") == 0)
+	if (strcmp(proc, "domain_get_info") == 0) {
+		send_rest_of_packet(fd);
 		return answer_info(fd, reply, mischief);
+	}
+	if (strcmp(proc, "domain_screenshot") == 0) {
+		answer_screenshot(fd, reply);
+		return true;
+	}
 	if (strcmp(proc, "domain_open_graphics_fd") == 0) {
 		answer_console(fd, reply, mischief);
 		return true;

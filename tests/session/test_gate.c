@@ -400,6 +400,41 @@ test_I16_stream_packets_without_a_stream(void **state)
 	close(fd);
 }
 
+/* The gate's own word to a client comes behind the message that is on its way to him, however slowly that comes. */
+static void
+test_I16_nothing_comes_into_the_middle_of_a_packet(void **state)
+{
+	static struct message answer;
+	uint8_t body[64], half[RPC_HEADER_LEN + 4];
+	struct xdr_out out;
+	int fd = open_as("alice");
+
+	(void)state;
+	xdr_out_init(&out, body, sizeof(body));
+	xdr_put_raw(&out, body, put_domain(body, "web-1", uuid_web1, 1));
+	xdr_put_u32(&out, 0);		/* screen */
+	xdr_put_u32(&out, 0);		/* flags */
+	client_send(fd, "domain_screenshot", 2, body, out.len);
+	assert_true(client_receive(fd, &answer));
+	expect_ok(&answer);
+	assert_int_equal(recv(fd, half, sizeof(half), MSG_PEEK | MSG_WAITALL), sizeof(half));
+	/* refused, and answered by the gate alone */
+	client_send(fd, "domain_undefine", 3, body, put_domain(body, "web-1", uuid_web1, 1));
+	harness_expect_record("domain.undefine", "denied");
+	client_send(fd, "domain_get_info", 4, body, put_domain(body, "web-1", uuid_web1, 1));
+	assert_true(client_receive(fd, &answer));
+	assert_int_equal(answer.header.type, RPC_STREAM);
+	assert_int_equal(answer.header.serial, 2);
+	assert_memory_equal(answer.body, "halfrest", 8);
+	assert_true(client_receive(fd, &answer));
+	assert_int_equal(answer.header.serial, 3);
+	expect_error(&answer, RPC_ERR_ACCESS_DENIED, "access denied");
+	assert_true(client_receive(fd, &answer));
+	assert_int_equal(answer.header.serial, 4);
+	expect_ok(&answer);
+	close(fd);
+}
+
 static void
 test_I31_only_allowed_uris_open(void **state)
 {
@@ -733,7 +768,7 @@ main(void)
 		TEST(test_I15_client_messages_that_close),
 		TEST(test_I15_serial_in_flight_is_not_reused),
 		TEST(test_I19_arguments_that_do_not_decode),
-		TEST(test_I16_stream_packets_without_a_stream),
+		TEST(test_I16_stream_packets_without_a_stream), TEST(test_I16_nothing_comes_into_the_middle_of_a_packet),
 		TEST(test_I31_only_allowed_uris_open),
 		TEST(test_I31_readonly_is_forced),
 		TEST(test_I32_B9_never_passed_on),
