@@ -1,4 +1,4 @@
-/* virtgate.c: the one procedure of the program VIRTGATE. */
+/* virtgate.c: the one procedure of the program VIRTGATE, and its one event. */
 #include "proto/virtgate.h"
 
 #include <stdlib.h>
@@ -12,6 +12,29 @@ static const struct rpc_proc ask = {
 	.program = RPC_PROGRAM_VIRTGATE, .number = 1, .name = "ask", .kind = RPC_KIND_READ, .args = text_field, .ret = text_field,
 	.needs = no_needs,
 };
+
+static const struct xdr_field no_fields[] = { END_OF_FIELDS };
+
+static const struct rpc_proc rights = {
+	.program = RPC_PROGRAM_VIRTGATE, .number = 2, .name = "rights", .kind = RPC_KIND_EVENT, .args = no_fields, .ret = no_fields,
+	.needs = no_needs,
+};
+
+const struct rpc_proc *
+virtgate_event(const struct rpc_header *header)
+{
+	return header->type == RPC_EVENT && header->program == rights.program && header->version == RPC_VERSION &&
+	    header->procedure == (int32_t)rights.number ? &rights : NULL;
+}
+
+void
+virtgate_put_rights(uint8_t message[RPC_HEADER_LEN])
+{
+	const struct rpc_header header = { .length = RPC_HEADER_LEN, .program = rights.program, .version = RPC_VERSION,
+		.procedure = (int32_t)rights.number, .type = RPC_EVENT, .status = RPC_STATUS_OK };
+
+	rpc_header_put(message, &header);
+}
 
 const struct rpc_proc *
 virtgate_proc(const struct rpc_header *header)

@@ -1,6 +1,6 @@
 /*
  * virtgate.h: the program VIRTGATE: what libvirt's protocol has no words for, asked by the web front in the stream of a session. One
- * procedure: JSON in, JSON out. What may be in it: gateway/gate/web_verbs.h.
+ * procedure: JSON in, JSON out. What may be in it: gateway/gate/web_verbs.h. And one event, which says nothing but its name: rights may have changed.
  *
  * Its row is not in the table of table.h: whatever finds a call there may forward it, and this one is never libvirtd's.
  */
@@ -22,5 +22,10 @@ const struct rpc_proc *virtgate_proc(const struct rpc_header *header);
 uint8_t *virtgate_put(const struct rpc_header *header, const char *json, size_t json_len, size_t *len);
 /* The JSON in a body, not terminated, borrowed. False: the body is not one string of a bearable length. */
 bool virtgate_get(const uint8_t *body, size_t len, struct xdr_span *json);
+
+/* The event: its row, for who receives it; NULL: it is not this one. */
+const struct rpc_proc *virtgate_event(const struct rpc_header *header);
+/* The whole message. */
+void virtgate_put_rights(uint8_t message[RPC_HEADER_LEN]);
 
 #endif

@@ -409,11 +409,15 @@ guests_event(struct web_session *session, const struct rpc_proc *proc, const uin
 {
 	static const struct timeval settle = { 0, SETTLE_MS * 1000 };
 
-	(void)proc;
+	struct waiter *waiter;
+
 	(void)body;
 	(void)len;
 	if (session->guests == NULL)
 		return;
+	if (proc->program == RPC_PROGRAM_VIRTGATE)
+		LIST_FOREACH(waiter, &session->guests->streams, entry)
+			request_event(waiter->request, "rights", "{}");
 	session->guests->stale = true;
 	if (!evtimer_pending(session->guests->reload, NULL))
 		(void)event_add(session->guests->reload, &settle);
@@ -432,7 +436,7 @@ guests_tick(struct web_session *session)
 	if (now % 15 == 0)
 		LIST_FOREACH(waiter, &guests->streams, entry)
 			request_event(waiter->request, NULL, NULL);
-	/* Rights change without an event. */
+	/* What no event tells, as of memory and CPUs. */
 	if (!LIST_EMPTY(&guests->streams) && now - guests->made >= OLD_SECONDS)
 		make(guests);
 }

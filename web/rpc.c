@@ -305,7 +305,9 @@ take_message(struct rpc_client *client, const struct rpc_header *header, const u
 	}
 	if (header->type != RPC_EVENT)
 		return take_answer(client, header, body, len);
-	proc = rpc_proc_find(header->program, (uint32_t)header->procedure);
+	proc = virtgate_event(header);
+	if (proc == NULL)
+		proc = rpc_proc_find(header->program, (uint32_t)header->procedure);
 	if (proc == NULL || proc->kind != RPC_KIND_EVENT || xdr_check(proc->args, body, len) != VG_OK)
 		return -1;
 	client->handlers.event(proc, body, len, client->handlers.arg);

@@ -9,6 +9,7 @@
 #include "gateway/core/log.h"
 #include "gateway/gate/console.h"
 #include "gateway/gate/inventory.h"
+#include "proto/virtgate.h"
 
 /* ---- what was granted ---- */
 
@@ -189,6 +190,18 @@ rights_note(struct session *session)
 	session->judged = true;
 }
 
+/* A browser shows what he may do: what it shows is old now. */
+static void
+tell_browser(struct session *session)
+{
+	uint8_t message[RPC_HEADER_LEN];
+
+	if (session->identity.via != VG_VIA_WEB || session->state != SESSION_OPEN)
+		return;
+	virtgate_put_rights(message);
+	end_send(&session->client, message, sizeof(message));
+}
+
 void
 rights_judge(struct session *session)
 {
@@ -201,6 +214,7 @@ rights_judge(struct session *session)
 		session_close(session, CLOSE_REVOKED);
 	else if (session->state == SESSION_OPEN && session->num_streams > 0)
 		cut_streams(session);
+	tell_browser(session);
 }
 
 void

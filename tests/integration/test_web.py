@@ -298,6 +298,28 @@ def test_screen_and_keys(screens_gateway, serial):
     assert screens_gateway.wait_audit(event="console.close", source__via="web")
 
 
+def test_a_withdrawn_right_is_told_at_once(own_gateway, users):
+    gateway = own_gateway(policy=with_consoles(policy_with_realms()), sasl=users, listen_web=True, web_port="0")
+    alice = person(gateway, "alice")
+    events = alice.events()
+    guest = alice.guests()["web-1"]
+    assert guest["may"]["suspend"]
+    policy = with_consoles(policy_with_realms())
+    policy["bindings"][1]["role"] = "viewer"
+    gateway.write_policy(policy)
+    gateway.reload()
+    told, seen = time.monotonic(), []
+    while not any(name == "guest" and data["name"] == "web-1" and not data["may"]["suspend"] for name, data in seen):
+        seen.append(next(events))
+    assert ("rights", {}) in seen and time.monotonic() - told < 2, seen
+    policy["bindings"][1]["on"] = ["domain:db-*"]
+    gateway.write_policy(policy)
+    gateway.reload()
+    while ("gone", {"uuid": guest["uuid"]}) not in seen:
+        seen.append(next(events))
+    assert "web-1" not in alice.guests()
+
+
 def test_who_looks_drops_what_he_types(screens_gateway, serial):
     for name, mode in (("carol", "view"), ("carol", "input"), ("alice", "view")):
         browser = person(screens_gateway, name)

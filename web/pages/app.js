@@ -135,5 +135,15 @@ document.querySelector('[data-skip]').addEventListener('click', (event) => {
 setLoggedOut(loggedOut);
 addEventListener('hashchange', show);
 addEventListener('virtgate-consoles', () => drawTop(parseRoute(location.hash).page));
+// Pages that he may not see any more, or may see now. A failure shows itself at the next request.
+addEventListener('virtgate-rights', async () => {
+	try {
+		me = { ...me, ...await get('/me') };
+		drawTop(parseRoute(location.hash).page);
+	} catch (error) {
+		if (error.status === 401)
+			loggedOut('You are not logged in any more: the session has ended.');
+	}
+});
 addEventListener('online', () => { if (me) call('GET', '/me').catch(() => {}); });
 begin();

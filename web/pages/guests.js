@@ -131,6 +131,7 @@ export function show(main, route, me) {
 	const events = new EventSource('/api/v1/events');
 	for (const name of ['guest', 'gone'])
 		events.addEventListener(name, (event) => { guests = apply(guests, name, JSON.parse(event.data)); draw(); });
+	events.addEventListener('rights', () => dispatchEvent(new Event('virtgate-rights')));
 	events.addEventListener('end', (event) => {
 		fill(notice, h('p', { class: 'note warn' }, `Live updates have ended: ${JSON.parse(event.data).reason}`));
 		get('/guests').catch(() => {});	// says whether he is still logged in
