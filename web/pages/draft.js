@@ -1,7 +1,7 @@
 // A draft of a policy: its text, its rows, and what a form makes of them. Pure.
 
 const WIDTH = 120;
-const PARTS = ['groups', 'sets', 'roles', 'bindings', 'admission', 'rules'];	// of which each member has a line of its own
+const PARTS = ['groups', 'sets', 'roles', 'bindings', 'admission', 'quotas', 'rules'];	// of which each member has a line of its own
 
 // What a form shows of a row; what it does not know stays as it is. `list`: one a line; `inner`: inside of that member.
 const WHO = [{ key: 'who', label: 'Who', list: true }, { key: 'except', label: 'Except', list: true }];
