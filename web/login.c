@@ -214,6 +214,16 @@ try_password(struct login *login, const json_t *user, const json_t *password)
 	}
 }
 
+/* Neither what came nor what it was parsed into keeps the password. */
+static void
+wipe(struct request *request, json_t *password)
+{
+	if (json_is_string(password))
+		OPENSSL_cleanse((char *)(uintptr_t)json_string_value(password), json_string_length(password));
+	if (buf_len(&request->body) > 0)
+		OPENSSL_cleanse(buf_head(&request->body), buf_len(&request->body));
+}
+
 static void
 on_gone(struct request *request)
 {
@@ -227,13 +237,14 @@ login_post(struct request *request)
 {
 	struct login *login;
 	struct vg_error error;
-	json_t *json = request_json(request), *user, *password;
+	json_t *json = request_json(request), *user = json_object_get(json, "user"), *password = json_object_get(json, "password");
 	char origin[FAILURES_ORIGIN_LEN];
 
 	if (json == NULL)
 		return;
 	login = calloc(1, sizeof(*login));
 	if (login == NULL) {
+		wipe(request, password);
 		json_decref(json);
 		reply_error(request, 500, RPC_ERR_SYSTEM, "out of memory");
 		return;
@@ -242,8 +253,6 @@ login_post(struct request *request)
 	login->request = request;
 	request->waiting = login;
 	request->gone = on_gone;
-	user = json_object_get(json, "user");
-	password = json_object_get(json, "password");
 	if (request_identity(request, &login->identity, &error) < 0)
 		refuse(login, error.what);
 	else if (failures_too_many(login->web->throttled, "address", failures_origin(login->identity.address, origin), web_now()))
@@ -254,6 +263,7 @@ login_post(struct request *request)
 		succeed(login);
 	else
 		refuse(login, "neither a certificate nor user and password");
+	wipe(request, password);
 	json_decref(json);
 }
 
