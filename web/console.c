@@ -1,5 +1,5 @@
 /*
- * console.c: tickets, and the pump between a WebSocket and the gate. To the browser the web front is the RFB server until its two steps (version,
+ * console.c: the pump between a WebSocket and the gate. To the browser the web front is the RFB server until its two steps (version,
  * security type None: all of that is proven) are over; then the gate speaks, and decides.
  */
 #include "web/console.h"
@@ -14,30 +14,17 @@
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
 #include "proto/rfb.h"
-#include "web/act.h"
-#include "web/guests.h"
+#include "web/ticket.h"
 
-#define TICKET_SECONDS	30
-#define MAX_TICKETS	1000u
 #define PIECE		(64u * 1024u)	/* one read of the gate, one frame to the browser */
+#define BEGIN_SECONDS	10	/* the browser's part of the handshake must be there */
 #define MAX_TO_GATE	(256u * 1024u)	/* that the gate has not taken; the browser waits meanwhile */
 
-struct ticket {
-	LIST_ENTRY(ticket) entry;
-	char token[WEB_TOKEN_LEN + 1];
-	struct web_session *session;
-	char host[256];			/* of the page that asked */
-	char name[256];
-	uint8_t uuid[VG_UUID_LEN];
-	bool view;
-	time_t until;
-};
-
-static LIST_HEAD(, ticket) tickets = LIST_HEAD_INITIALIZER(tickets);
-static unsigned num_tickets;
+/* In the place of the version: whom do you want? The real version follows the answer (ticket.h). */
+#define REPEATER_VERSION "RFB 000.000\n"
 
 /* What the browser's next bytes are. */
-enum step { AWAIT_VERSION, AWAIT_SECURITY, PUMPING };
+enum step { AWAIT_REPEATER_ID, AWAIT_VERSION, AWAIT_SECURITY, PUMPING };
 
 struct console {
 	LIST_ENTRY(console) entry;
@@ -45,6 +32,7 @@ struct console {
 	struct web_session *session;	/* NULL: not, or no longer */
 	struct lws *wsi;
 	struct ticket *ticket;		/* taken, until the socket is there */
+	char *origin;			/* owned: of the page, while its ticket is to come */
 	int fd;				/* our end of the stream to the gate; -1: none */
 	struct event *readable, *writable;
 	enum step step;
@@ -54,104 +42,11 @@ struct console {
 	size_t out_len;
 	bool gate_ended;
 	unsigned close;			/* code; 0: not asked for */
-	struct event *end;		/* when nothing is left to write before the close frame */
+	struct event *end;		/* when nothing is left to write before the close frame, or the handshake takes too long */
 	char why[120];
 };
 
 const size_t console_user_size = sizeof(struct console);
-
-/* ---- tickets ---- */
-
-static void
-ticket_free(struct ticket *ticket)
-{
-	if (ticket == NULL)
-		return;
-	memset(ticket->token, 0, sizeof(ticket->token));
-	free(ticket);
-}
-
-static void
-ticket_drop(struct ticket *ticket)
-{
-	LIST_REMOVE(ticket, entry);
-	num_tickets--;
-	ticket_free(ticket);
-}
-
-static void
-drop_old(void)
-{
-	struct ticket *ticket, *next;
-
-	for (ticket = LIST_FIRST(&tickets); ticket != NULL; ticket = next) {
-		next = LIST_NEXT(ticket, entry);
-		if (ticket->until <= web_now())
-			ticket_drop(ticket);
-	}
-}
-
-/* It counts once: out of the list, whatever becomes of it. NULL: there is none such. */
-static struct ticket *
-ticket_take(const char *token)
-{
-	struct ticket *ticket;
-
-	drop_old();
-	LIST_FOREACH(ticket, &tickets, entry) {
-		if (!web_same_token(ticket->token, token))
-			continue;
-		LIST_REMOVE(ticket, entry);
-		num_tickets--;
-		return ticket;
-	}
-	return NULL;
-}
-
-static void
-on_guest(struct request *request, const uint8_t *domain, size_t len)
-{
-	struct ticket *ticket = calloc(1, sizeof(*ticket));
-	const struct xdr_span span = { domain, len };
-	struct xdr_object object;
-
-	if (ticket == NULL || web_token(ticket->token) < 0 || !xdr_get_object(VG_CLASS_domain, span, &object) || object.uuid == NULL ||
-	    object.name.len >= sizeof(ticket->name) || (!request_header(request, WSI_TOKEN_HOST, ticket->host, sizeof(ticket->host)) &&
-	    !request_header(request, WSI_TOKEN_HTTP_COLON_AUTHORITY, ticket->host, sizeof(ticket->host)))) {
-		ticket_free(ticket);
-		reply_error(request, 500, RPC_ERR_INTERNAL, "no ticket can be given");
-		return;
-	}
-	memcpy(ticket->name, object.name.data, object.name.len);
-	memcpy(ticket->uuid, object.uuid, VG_UUID_LEN);
-	ticket->session = request->session;
-	ticket->view = json_is_true(request->json);
-	ticket->until = web_now() + TICKET_SECONDS;
-	LIST_INSERT_HEAD(&tickets, ticket, entry);
-	num_tickets++;
-	reply_json(request, 200, json_pack("{s:s, s:i, s:s}", "ticket", ticket->token, "expires_seconds", TICKET_SECONDS, "path", "/console"));
-}
-
-void
-console_ticket(struct request *request)
-{
-	json_t *json = request_json(request);
-	const char *mode = json_string_value(json_object_get(json, "mode"));
-	bool view = mode != NULL && strcmp(mode, "view") == 0;
-
-	if (json == NULL)
-		return;
-	drop_old();
-	if (!view && (mode == NULL || strcmp(mode, "input") != 0)) {
-		reply_error(request, 400, RPC_ERR_INVALID_ARG, "\"mode\" is \"input\" or \"view\"");
-	} else if (num_tickets >= MAX_TICKETS) {
-		reply_error(request, 503, RPC_ERR_SYSTEM, "too many tickets are open: try again in a moment");
-	} else {
-		request->json = json_boolean(view);
-		guest_find(request, on_guest);
-	}
-	json_decref(json);
-}
 
 /* ---- ending ---- */
 
@@ -172,14 +67,9 @@ close_with(struct console *console, unsigned code, const char *why)
 void
 console_end_all(struct web_session *session, const char *reason)
 {
-	struct ticket *ticket, *next_ticket;
 	struct console *console;
 
-	for (ticket = LIST_FIRST(&tickets); ticket != NULL; ticket = next_ticket) {
-		next_ticket = LIST_NEXT(ticket, entry);
-		if (ticket->session == session)
-			ticket_drop(ticket);
-	}
+	ticket_drop_all(session);
 	while ((console = LIST_FIRST(&session->consoles)) != NULL) {
 		LIST_REMOVE(console, entry);
 		console->session = NULL;
@@ -193,6 +83,7 @@ release(struct console *console)
 	if (console->session != NULL)
 		LIST_REMOVE(console, entry);
 	ticket_free(console->ticket);
+	free(console->origin);
 	if (console->readable != NULL)
 		event_free(console->readable);
 	if (console->writable != NULL)
@@ -252,6 +143,11 @@ on_end(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	(void)event_del(console->end);
+	if (console->close == 0) {
+		close_with(console, CONSOLE_TOO_SLOW, "the viewer did not begin in time");
+		return;
+	}
 	lws_close_reason(console->wsi, (enum lws_close_status)console->close, (unsigned char *)console->why, strlen(console->why));
 	lws_set_timeout(console->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
 	web_loop_kick(web);
@@ -305,15 +201,77 @@ on_gate_writable(evutil_socket_t fd, short what, void *arg)
 	flush_to_gate(arg);
 }
 
-/* Two steps, then the gate's first word is let through. -1: no RFB. */
+/* ---- the handshake ---- */
+
+static int
+hand_over(struct console *console, const struct ticket *ticket)
+{
+	struct vg_identity identity = ticket->session->identity;	/* its texts are borrowed */
+
+	identity.console = (char *)(uintptr_t)ticket->name;
+	memcpy(identity.console_uuid, ticket->uuid, VG_UUID_LEN);
+	identity.console_view = ticket->view;
+	console->fd = web_hand_over(console->web, &identity);
+	if (console->fd < 0)
+		return -1;
+	console->readable = event_new(console->web->base, console->fd, EV_READ | EV_PERSIST, on_gate_readable, console);
+	console->writable = event_new(console->web->base, console->fd, EV_WRITE, on_gate_writable, console);
+	return console->readable == NULL || console->writable == NULL ? -1 : 0;
+}
+
+static void
+say_version(struct console *console, const char *version)
+{
+	memcpy(console->out + LWS_PRE, version, RFB_VERSION_LEN);
+	console->out_len = RFB_VERSION_LEN;
+	(void)lws_callback_on_writable(console->wsi);
+	web_loop_kick(console->web);
+}
+
+/* The stream to the gate, and RFB's first word to the browser. */
+static void
+begin(struct console *console, struct ticket *ticket)
+{
+	if (ticket == NULL || ticket->session->over) {
+		close_with(console, CONSOLE_BAD_TICKET, "the ticket is unknown, used, or too old");
+	} else if (hand_over(console, ticket) < 0) {
+		close_with(console, CONSOLE_NO_GATE, "the gateway is not ready");
+	} else {
+		console->session = ticket->session;
+		LIST_INSERT_HEAD(&ticket->session->consoles, console, entry);
+		say_version(console, RFB_VERSION_TEXT);
+		console->step = AWAIT_VERSION;
+	}
+	ticket_free(ticket);
+}
+
+/* -1: not what was asked for. */
+static int
+take_repeater_id(struct console *console)
+{
+	char token[WEB_TOKEN_LEN + 1];
+	bool found = ticket_in_repeater_id(buf_head(&console->in), token);
+
+	explicit_bzero(buf_head(&console->in), TICKET_REPEATER_ID_LEN);
+	buf_free(&console->in);
+	if (found)
+		begin(console, ticket_take(token, console->origin));
+	explicit_bzero(token, sizeof(token));
+	return found ? 0 : -1;
+}
+
+/* RFB's first steps, then the gate's first word is let through. -1: no RFB. */
 static int
 take_handshake(struct console *console, const uint8_t *bytes, size_t len)
 {
 	static const uint8_t types[] = { 1, RFB_SECURITY_NONE };
+	size_t max = console->step == AWAIT_REPEATER_ID ? TICKET_REPEATER_ID_LEN : RFB_VERSION_LEN + 1;
 	unsigned minor;
 
-	if (buf_len(&console->in) + len > RFB_VERSION_LEN + 1 || buf_add(&console->in, bytes, len) < 0)
+	if (buf_len(&console->in) + len > max || buf_add(&console->in, bytes, len) < 0)
 		return -1;
+	if (console->step == AWAIT_REPEATER_ID)
+		return buf_len(&console->in) < TICKET_REPEATER_ID_LEN ? 0 : take_repeater_id(console);
 	if (console->step == AWAIT_VERSION && buf_len(&console->in) >= RFB_VERSION_LEN) {
 		if (rfb_version_get(buf_head(&console->in), RFB_VERSION_LEN, &minor) != VG_OK || minor < 8 || send_now(console, types, sizeof(types)) < 0)
 			return -1;
@@ -324,11 +282,14 @@ take_handshake(struct console *console, const uint8_t *bytes, size_t len)
 		if (*buf_head(&console->in) != RFB_SECURITY_NONE || buf_len(&console->in) > 1)
 			return -1;
 		buf_drop(&console->in, 1);
+		(void)event_del(console->end);
 		console->step = PUMPING;
 		(void)event_add(console->readable, NULL);
 	}
 	return 0;
 }
+
+/* ---- browser to gate ---- */
 
 static int
 on_receive(struct console *console, const uint8_t *bytes, size_t len)
@@ -351,67 +312,38 @@ on_receive(struct console *console, const uint8_t *bytes, size_t len)
 
 /* ---- beginning ---- */
 
-/* "binary, ticket.TOKEN": the token, or "". */
-static void
-find_token(struct lws *wsi, char token[WEB_TOKEN_LEN + 1])
-{
-	char offered[256];
-	const char *at;
-
-	token[0] = '\0';
-	if (lws_hdr_copy(wsi, offered, sizeof(offered), WSI_TOKEN_PROTOCOL) <= 0 || (at = strstr(offered, "ticket.")) == NULL)
-		return;
-	at += 7;
-	if (strcspn(at, ", ") == WEB_TOKEN_LEN) {
-		memcpy(token, at, WEB_TOKEN_LEN);
-		token[WEB_TOKEN_LEN] = '\0';
-	}
-}
-
 /* Before the upgrade is answered: wrong names and pages get no socket at all. A ticket is looked at here, while its header is there. */
 static int
 on_filter(struct console *console, struct lws *wsi)
 {
 	struct request look = { .web = lws_context_user(lws_get_context(wsi)), .wsi = wsi };
-	char host[256], path[16], token[WEB_TOKEN_LEN + 1];
+	char host[256], origin[TICKET_ORIGIN_SIZE], path[16], protocols[256], token[WEB_TOKEN_LEN + 1];
+	bool elsewhere;
 
 	memset(console, 0, sizeof(*console));
 	console->fd = -1;
 	console->web = look.web;
 	if ((!request_header(&look, WSI_TOKEN_HOST, host, sizeof(host)) && !request_header(&look, WSI_TOKEN_HTTP_COLON_AUTHORITY, host, sizeof(host))) ||
-	    !web_is_our_host(look.web, host) || !request_origin_is_ours(&look, host, true))
+	    !web_is_our_host(look.web, host) || !request_header(&look, WSI_TOKEN_ORIGIN, origin, sizeof(origin)))
+		return -1;
+	elsewhere = !request_origin_is_ours(&look, host, true);
+	if (elsewhere && !web_may_embed(look.web, origin))
 		return -1;
 	if ((!request_header(&look, WSI_TOKEN_GET_URI, path, sizeof(path)) && !request_header(&look, WSI_TOKEN_HTTP_COLON_PATH, path, sizeof(path))) ||
-	    strcmp(path, "/console") != 0)
+	    strcmp(path, "/console") != 0 || lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) > 0)
 		return -1;
-	find_token(wsi, token);
-	console->ticket = token[0] == '\0' ? NULL : ticket_take(token);
-	if (console->ticket != NULL && strcmp(console->ticket->host, host) != 0) {
-		ticket_free(console->ticket);
-		console->ticket = NULL;
-	}
+	(void)request_header(&look, WSI_TOKEN_PROTOCOL, protocols, sizeof(protocols));
+	if (ticket_in_protocols(protocols, token))
+		console->ticket = ticket_take(token, origin);
+	else if (elsewhere && (console->origin = strdup(origin)) == NULL)
+		return -1;
 	return 0;
-}
-
-static int
-hand_over(struct console *console, const struct ticket *ticket)
-{
-	struct vg_identity identity = ticket->session->identity;	/* its texts are borrowed */
-
-	identity.console = (char *)(uintptr_t)ticket->name;
-	memcpy(identity.console_uuid, ticket->uuid, VG_UUID_LEN);
-	identity.console_view = ticket->view;
-	console->fd = web_hand_over(console->web, &identity);
-	if (console->fd < 0)
-		return -1;
-	console->readable = event_new(console->web->base, console->fd, EV_READ | EV_PERSIST, on_gate_readable, console);
-	console->writable = event_new(console->web->base, console->fd, EV_WRITE, on_gate_writable, console);
-	return console->readable == NULL || console->writable == NULL ? -1 : 0;
 }
 
 static int
 on_established(struct console *console, struct lws *wsi)
 {
+	static const struct timeval patience = { BEGIN_SECONDS, 0 };
 	struct ticket *ticket = console->ticket;
 
 	console->wsi = wsi;
@@ -422,18 +354,11 @@ on_established(struct console *console, struct lws *wsi)
 		ticket_free(ticket);
 		return -1;
 	}
-	if (ticket == NULL || ticket->session->over) {
-		close_with(console, CONSOLE_BAD_TICKET, "the ticket is unknown, used, or too old");
-	} else if (hand_over(console, ticket) < 0) {
-		close_with(console, CONSOLE_NO_GATE, "the gateway is not ready");
-	} else {
-		console->session = ticket->session;
-		LIST_INSERT_HEAD(&ticket->session->consoles, console, entry);
-		memcpy(console->out + LWS_PRE, RFB_VERSION_TEXT, RFB_VERSION_LEN);
-		console->out_len = RFB_VERSION_LEN;
-		(void)lws_callback_on_writable(wsi);
-	}
-	ticket_free(ticket);
+	(void)event_add(console->end, &patience);
+	if (console->origin != NULL)
+		say_version(console, REPEATER_VERSION);
+	else
+		begin(console, ticket);
 	return 0;
 }
 

@@ -73,7 +73,10 @@ static int
 on_server_name(SSL *ssl, int *alert, void *arg)
 {
 	struct web *web = arg;
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 
+	if (name != NULL && web_is_embed_host(web, name))
+		SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
 	if (SSL_set_SSL_CTX(ssl, web->tls) != NULL)
 		return SSL_TLSEXT_ERR_OK;
 	*alert = SSL_AD_INTERNAL_ERROR;
@@ -115,13 +118,16 @@ web_loop_start(struct web *web, struct vg_error *error)
 {
 	struct web_loop *loop = web->loop = calloc(1, sizeof(*loop));
 	void *foreign[1];
+	/* A WebSocket without a subprotocol is a console as well: noVNC's own page asks for none. */
+	static const struct lws_protocol_vhost_options by_default = { .name = "default", .value = "1" };
+	static const struct lws_protocol_vhost_options options = { .name = "binary", .options = &by_default, .value = "" };
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER, .protocols = protocols, .user = web, .foreign_loops = foreign, .gid = -1, .uid = -1,
 		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX |
 		    LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
 		.max_http_header_data = HEADERS_MAX, .pt_serv_buf_size = BUFFER_SIZE, .timeout_secs = TIMEOUT_SECONDS,
 		.keepalive_timeout = KEEP_SECONDS, .retry_and_idle_policy = &watch, .vhost_name = "web", .count_threads = 1,
-		.server_string = "virtgate", .alpn = "h2,http/1.1",
+		.pvo = &options, .server_string = "virtgate", .alpn = "h2,http/1.1",
 	};
 
 	if (loop == NULL || uv_loop_init(&loop->uv) != 0)

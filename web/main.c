@@ -104,6 +104,27 @@ read_names(struct web *web)
 	GENERAL_NAMES_free(names);
 }
 
+static bool
+has_item(const struct settings_list *list, const char *text)
+{
+	for (size_t i = 0; i < list->num; i++)
+		if (strcmp(list->items[i], text) == 0)
+			return true;
+	return false;
+}
+
+bool
+web_may_embed(const struct web *web, const char *origin)
+{
+	return has_item(&web->settings->web_embed_origins, origin);
+}
+
+bool
+web_is_embed_host(const struct web *web, const char *name)
+{
+	return has_item(&web->settings->web_embed_hosts, name);
+}
+
 bool
 web_is_our_host(const struct web *web, const char *host)
 {
@@ -119,6 +140,8 @@ web_is_our_host(const struct web *web, const char *host)
 	for (char *at = name; *at != '\0'; at++)
 		if (*at >= 'A' && *at <= 'Z')
 			*at = (char)(*at - 'A' + 'a');
+	if (web_is_embed_host(web, name))
+		return true;
 	for (size_t i = 0; list->set && i < list->num; i++)
 		if (glob_match(list->items[i], name))
 			return true;

@@ -7,10 +7,10 @@
 
 #include "web/admin.h"
 #include "web/assets.h"
-#include "web/console.h"
 #include "web/guests.h"
 #include "web/http.h"
 #include "web/login.h"
+#include "web/ticket.h"
 
 typedef void route_fn(struct request *request);
 
@@ -30,7 +30,7 @@ static const struct {
 	{ WEB_GET, "/api/v1/guests", LOGGED_IN, guests_list, false },
 	{ WEB_GET, "/api/v1/guests/*", LOGGED_IN, guests_one, false },
 	{ WEB_GET, "/api/v1/guests/*/screenshot", BY_ITSELF, guests_screenshot, false },
-	{ WEB_POST, "/api/v1/guests/*/console", LOGGED_IN, console_ticket, false },
+	{ WEB_POST, "/api/v1/guests/*/console", LOGGED_IN, ticket_post, false },
 	{ WEB_POST, "/api/v1/guests/*/*", LOGGED_IN, guests_act, false },
 	{ WEB_GET, "/api/v1/events", BY_ITSELF, guests_stream, false },
 	{ WEB_GET, "/api/v1/sessions", LOGGED_IN, admin_sessions, false },

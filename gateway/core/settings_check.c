@@ -187,6 +187,25 @@ check_migration_uri(const char *value)
 	    "SCHEME://HOST[:PORT][/PATH], such as tcp://kvm2.example.com or qemu+tls://kvm2.example.com/system";
 }
 
+/* As a browser writes it (RFC 6454, 6.2): it is compared as a text. */
+static const char *
+check_origin(const char *value)
+{
+	const char *host = value + 8;
+
+	return strncmp(value, "https://", 8) == 0 && host[0] != '\0' && strlen(host) < 256 &&
+	    strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789.-:[]") == strlen(host) ? NULL :
+	    "https://HOST[:PORT] in small letters and without a path, such as https://portal.example.com";
+}
+
+/* As a client's hello has it. */
+static const char *
+check_host(const char *value)
+{
+	return strlen(value) < 256 && strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789.-") == strlen(value) ? NULL :
+	    "a name in small letters, such as consoles.example.com";
+}
+
 static const char *
 check_output(const char *value)
 {
@@ -245,6 +264,8 @@ static const struct {
 	{ "save_dirs", check_path },
 	{ "pool_dirs", check_path },
 	{ "migration_uris", check_migration_uri },
+	{ "web_embed_origins", check_origin },
+	{ "web_embed_hosts", check_host },
 	{ "log_outputs", check_output },
 	{ "log_filters", check_filter },
 };

@@ -26,6 +26,18 @@ export async function person(browser, options = {}) {
 	return page;
 }
 
+// Runs in the page: what is painted on the canvas, a number for each part of each pixel; null while nothing is.
+export function painted(selector) {
+	const canvas = document.querySelector(selector);
+	if (!canvas || !canvas.width)
+		return null;
+	const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+	let lit = 0;
+	for (let i = 0; i < data.length; i += 4)
+		lit += (data[i] | data[i + 1] | data[i + 2]) !== 0;
+	return lit > 500 ? { width: canvas.width, height: canvas.height, data: Array.from(data) } : null;
+}
+
 export async function logIn(page, user, password) {
 	await page.getByLabel('User').fill(user);
 	await page.getByLabel('Password').fill(password);

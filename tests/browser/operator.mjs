@@ -1,17 +1,7 @@
 // An operator's day: log in, see one's own guests, start one, work at a screen, log out.
-import { given, go, logIn, person, picture, pictures, say, scenario } from './browser.mjs';
+import { given, go, logIn, painted, person, picture, pictures, say, scenario } from './browser.mjs';
 
-// What is painted, as one number per pixel; null while nothing is.
-function painted() {
-	const canvas = document.querySelector('#consoles .console:not([hidden]) canvas');
-	if (!canvas || !canvas.width)
-		return null;
-	const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-	let lit = 0;
-	for (let i = 0; i < data.length; i += 4)
-		lit += (data[i] | data[i + 1] | data[i + 2]) !== 0;
-	return lit > 500 ? { width: canvas.width, height: canvas.height, data: Array.from(data) } : null;
-}
+const SCREEN = '#consoles .console:not([hidden]) canvas';
 
 await scenario(async (browser) => {
 	const page = await person(browser);
@@ -41,8 +31,8 @@ await scenario(async (browser) => {
 	await pictures(page, 'tiles');
 
 	await page.getByRole('link', { name: `Console of ${given.guest}` }).click();
-	await page.waitForFunction(painted, null, { timeout: 20000 });
-	say('screen', await page.evaluate(painted));
+	await page.waitForFunction(painted, SCREEN, { timeout: 20000 });
+	say('screen', await page.evaluate(painted, SCREEN));
 	await pictures(page, 'console');
 	await page.locator('#consoles canvas').click();
 	await page.keyboard.press('a');
@@ -59,7 +49,7 @@ await scenario(async (browser) => {
 	await page.getByRole('cell', { name: /alice/ }).first().waitFor();
 	await pictures(page, 'sessions');
 	await go(page, `#/console/${given.uuid}`);
-	await page.waitForFunction(painted);
+	await page.waitForFunction(painted, SCREEN);
 	say('logging out');
 	await page.getByRole('button', { name: 'Log out', exact: true }).click();
 	await page.getByRole('heading', { name: 'Log in' }).waitFor();

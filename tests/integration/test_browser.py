@@ -1,7 +1,10 @@
 """The pages in Debian's Chromium, driven by playwright: tests/browser has what people do there. Pictures of every page are kept in build/artefacts."""
+import functools
+import http.server
 import json
 import os
 import queue
+import ssl
 import subprocess
 import threading
 import time
@@ -17,6 +20,7 @@ from lab.web import Browser
 from screens import GUEST, GUEST_UUID, said, with_consoles
 
 MODULES = f"{find_build(TOP)}/web/npm/node_modules"
+NOVNC = "/usr/share/novnc"
 WORDS = {**PASSWORDS, "carol": "carol's word"}
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/usr/bin/chromium") or not os.path.isdir(MODULES), reason="there is no Chromium, or virtgate was built without its pages")
@@ -145,6 +149,37 @@ def test_who_may_only_look(own_gateway, libvirtd, users, serial):
         assert "withdrawn" in carol.wait("ended")
         carol.wait("done")
         carol.end()
+
+
+@pytest.fixture
+def portal(authority):
+    """A web server of somebody else's, with Debian's noVNC: its origin."""
+    if not os.path.exists(f"{NOVNC}/vnc.html"):
+        pytest.skip("there is no noVNC (package novnc)")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(http.server.SimpleHTTPRequestHandler, directory=NOVNC))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.server_cert, authority.server_key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://localhost:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_novncs_own_page_elsewhere(own_gateway, libvirtd, users, serial, portal):
+    """vnc.html of the package novnc, as it is: no word of the ticket in any address that reaches a server."""
+    gateway = start(own_gateway, libvirtd, users, web_embed_origins=[portal], web_embed_hosts=["consoles.localhost"])
+    alice = Browser(gateway).login("alice", WORDS["alice"])
+    ticket = alice.post(f"/guests/{GUEST_UUID}/console", {"mode": "input", "origin": portal}).json["ticket"]
+    before = len(said(serial))
+    with Scenario("embedded", gateway, page=portal, ticket=ticket) as page:
+        assert ticket not in page.wait("socket")
+        assert different(page.wait("screen"), screenshot(libvirtd)) < 0.02
+        page.wait("typed")
+        wait_until(lambda: 0x1e in said(serial)[before:], "the key to reach the guest", 20)
+        page.wait("refused")    # the page was loaded again: its ticket counted once
+        page.end()
+    assert len(gateway.audit(event="console.open", user__name="alice")) == 1
 
 
 def test_an_auditor_with_a_certificate(gateway, authority, off, libvirtd, scratch):

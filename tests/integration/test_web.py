@@ -353,6 +353,53 @@ def test_I66_a_ticket_counts_once_and_for_one_page(screens_gateway, serial):
     assert late.removeprefix("ticket.") not in screens_gateway.log()
 
 
+def test_no_certificate_is_asked_for_under_the_name_for_pages_elsewhere(own_gateway, users, authority):
+    """Chromium gives up a WebSocket that is asked for one, unless somebody was asked there before."""
+    gateway = own_gateway(sasl=users, listen_web=True, web_port="0", web_embed_hosts=["consoles.localhost"])
+    for host, offered in (("localhost", "CN=alice,O=Lab"), ("consoles.localhost", None)):
+        browser = Browser(gateway, pki=f"{authority.clients}/alice", host=host)
+        browser.context.check_hostname = False
+        assert browser.get("/me").json["error"]["certificate_offered"] == offered
+        assert (browser.try_login().status == 200) == (offered is not None)
+
+
+def test_I66_a_page_elsewhere_needs_a_ticket_of_its_own(own_gateway, users, libvirtd, serial):
+    portal, other = "https://portal.example.com", "https://other.example.com:8443"
+    gateway = own_gateway(sasl=users, listen_web=True, web_port="0", allowed_uris=[libvirtd.qemu_uri], web_embed_origins=[portal, other])
+    alice = person(gateway, "alice")
+
+    def ticket(**more):
+        answer = alice.post(f"/guests/{GUEST_UUID}/console", {"mode": "view", **more})
+        return answer.json["ticket"] if answer.status == 200 else answer.status
+
+    def socket_of(origin, *protocols, path="/console"):
+        return WebSocket(alice, path, protocols, headers={"Origin": origin, **({} if protocols else {"Sec-WebSocket-Protocol": None})})
+    for origin in ("https://evil.example", portal + "/", "null", "", 1, None):
+        assert ticket(origin=origin) == 400, origin
+    one = ticket(origin=portal)
+    assert socket_of(portal).show(one).open()[0] == 720
+    assert socket_of(portal).show(one).closed()[0] == 4401, "used"
+    assert socket_of(portal, "binary", "ticket." + ticket(origin=portal)).open()[0] == 720
+    for origin, wrong in ((portal, ticket()), (portal, ticket(origin=other)), (portal, "A" * 43), (other, ticket(origin=portal))):
+        assert socket_of(origin).show(wrong).closed()[0] == 4401, (origin, wrong)
+        assert socket_of(origin, "binary", "ticket." + wrong).closed()[0] == 4401
+    assert socket_of(alice.origin, "binary", "ticket." + ticket(origin=portal)).closed()[0] == 4401
+    assert socket_of(alice.origin).closed()[0] == 4401, "our own page has its ticket in a subprotocol, or none"
+    for text, code in ((b"id:".ljust(250, b"\0"), 1006), (b"ID:".ljust(250, b"x"), 1006), (b"ID:".ljust(251, b"\0"), 1006), (b"ID:" + one.encode(), 4408)):
+        stream = socket_of(portal)
+        stream.send(text)
+        assert stream.closed()[0] == code, text
+    with pytest.raises((LabError, Closed)):
+        socket_of("https://evil.example").read(1)
+    with pytest.raises((LabError, Closed)):
+        socket_of(portal, path="/console?ticket=" + ticket(origin=portal)).read(1)
+    late = socket_of(portal)
+    kept = ticket(origin=portal)
+    alice.post("/logout")
+    assert late.show(kept).closed()[0] == 4401
+    assert kept not in gateway.log() and one not in gateway.log()
+
+
 def test_I72_frames_that_close(screens_gateway, serial):
     """An unmasked frame closes because it is no RFB: libwebsockets itself takes it."""
     alice = person(screens_gateway, "alice")

@@ -212,6 +212,12 @@ class WebSocket:
 
     # ---- RFB ----
 
+    def show(self, ticket):
+        """In the way of a VNC repeater, as noVNC's own page does."""
+        assert self.read(12) == b"RFB 000.000\n"
+        self.send(f"ID:{ticket}".encode().ljust(250, b"\0"))
+        return self
+
     def open(self):
         """Up to ServerInit: (width, height, name)."""
         assert self.read(12) == b"RFB 003.008\n"
