@@ -14,6 +14,7 @@
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
 #include "proto/rfb.h"
+#include "web/guard.h"
 #include "web/ticket.h"
 
 #define PIECE		(64u * 1024u)	/* one read of the gate, one frame to the browser */
@@ -331,6 +332,8 @@ on_filter(struct console *console, struct lws *wsi)
 		return -1;
 	if ((!request_header(&look, WSI_TOKEN_GET_URI, path, sizeof(path)) && !request_header(&look, WSI_TOKEN_HTTP_COLON_PATH, path, sizeof(path))) ||
 	    strcmp(path, "/console") != 0 || lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) > 0)
+		return -1;
+	if (!guard_upgrade(lws_get_ssl(lws_get_network_wsi(wsi))))
 		return -1;
 	(void)request_header(&look, WSI_TOKEN_PROTOCOL, protocols, sizeof(protocols));
 	if (ticket_in_protocols(protocols, token))

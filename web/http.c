@@ -19,6 +19,7 @@
 #include "web/session.h"
 
 #define PIECE		(16u * 1024u)	/* of an answer, in one write */
+#define SEND_SECONDS	20	/* in which a reader takes a piece, or opens HTTP/2's window for it; else his answer is dropped */
 #define MAX_EVENTS	(1024u * 1024u)	/* that a slow reader lets wait; then his stream ends, and he comes again */
 
 const size_t http_user_size = sizeof(struct request);
@@ -123,6 +124,8 @@ answer(struct request *request, unsigned status, const char *type)
 	request->answered = true;
 	request->status = status;
 	request->type = type;
+	if (!request->streams)
+		lws_set_timeout(request->wsi, PENDING_TIMEOUT_HTTP_CONTENT, SEND_SECONDS);
 	(void)lws_callback_on_writable(request->wsi);
 	web_loop_kick(request->web);
 }
@@ -289,6 +292,17 @@ reset(struct request *request)
 	request->wsi = wsi;
 }
 
+/* A piece, and of HTTP/2 only as much as its windows are open for: libwebsockets leaves that to us, and calls again when they are opened. */
+static size_t
+may_send(const struct request *request, size_t len)
+{
+	lws_fileofs_t allowed = lws_get_peer_write_allowance(request->wsi);
+
+	if (len > PIECE)
+		len = PIECE;
+	return allowed >= 0 && len > (size_t)allowed ? (size_t)allowed : len;
+}
+
 static int
 on_writeable(struct request *request)
 {
@@ -304,7 +318,7 @@ on_writeable(struct request *request)
 		return 0;
 	}
 	if (request->type != NULL && strcmp(request->type, "text/event-stream") == 0) {
-		n = buf_len(&request->events) < PIECE ? buf_len(&request->events) : PIECE;
+		n = may_send(request, buf_len(&request->events));
 		if (n > 0 && send_piece(request, buf_head(&request->events), n, false) < 0)
 			return -1;
 		buf_drop(&request->events, n);
@@ -312,12 +326,17 @@ on_writeable(struct request *request)
 			(void)lws_callback_on_writable(request->wsi);
 		return request->streams || buf_len(&request->events) > 0 ? 0 : -1;
 	}
-	n = request->len - request->sent < PIECE ? request->len - request->sent : PIECE;
+	n = may_send(request, request->len - request->sent);
+	if (n == 0 && request->sent < request->len) {
+		(void)lws_callback_on_writable(request->wsi);
+		return 0;
+	}
 	last = request->sent + n == request->len;
 	if (send_piece(request, request->bytes + request->sent, n, last) < 0)
 		return -1;
 	request->sent += n;
 	if (!last) {
+		lws_set_timeout(request->wsi, PENDING_TIMEOUT_HTTP_CONTENT, SEND_SECONDS);
 		(void)lws_callback_on_writable(request->wsi);
 		return 0;
 	}
@@ -439,6 +458,9 @@ http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, voi
 		return on_body_complete(request);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return on_writeable(request);
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+		/* Not to HTTP/2: that is agreed on in the handshake of TLS, or not at all. */
+		return strcasecmp(in, "websocket") == 0 ? 0 : -1;
 	case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
 	case LWS_CALLBACK_CLOSED_HTTP:
 		if (request != NULL && request->web != NULL)

@@ -8,11 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <openssl/err.h>
 #include <uv.h>
 
 #include "gateway/auth/tls_context.h"
 #include "gateway/core/log.h"
+#include "web/guard.h"
 
 #define MAX_WAIT_MS	1000
 #define HEADERS_MAX	8192	/* of one request, all together */
@@ -77,7 +82,7 @@ on_server_name(SSL *ssl, int *alert, void *arg)
 
 	if (name != NULL && web_is_embed_host(web, name))
 		SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
-	if (SSL_set_SSL_CTX(ssl, web->tls) != NULL)
+	if (SSL_set_SSL_CTX(ssl, web->tls) != NULL && guard_watch(ssl) == 0)
 		return SSL_TLSEXT_ERR_OK;
 	*alert = SSL_AD_INTERNAL_ERROR;
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
@@ -132,6 +137,8 @@ web_loop_start(struct web *web, struct vg_error *error)
 
 	if (loop == NULL || uv_loop_init(&loop->uv) != 0)
 		return vg_fail(error, "out of memory");
+	if (guard_start(error) < 0)
+		return -1;
 	loop->web = web;
 	foreign[0] = &loop->uv;
 	protocols[0].per_session_data_size = http_user_size;
@@ -164,7 +171,10 @@ void
 web_loop_adopt(struct web *web, int fd)
 {
 	lws_sock_file_fd_type descriptor = { .sockfd = fd };
+	int one = 1;
 
+	/* libwebsockets sets it on sockets that it accepted itself. An answer is several writes: without it each waits for the other end's delayed ACK, 40 ms. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	/* On failure it closes the descriptor itself. */
 	(void)lws_adopt_descriptor_vhost(web->loop->vhost, LWS_ADOPT_HTTP | LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL, descriptor, NULL, NULL);
 	web_loop_kick(web);

@@ -401,8 +401,25 @@ def test_I66_a_page_elsewhere_needs_a_ticket_of_its_own(own_gateway, users, libv
 
 
 def test_I72_frames_that_close(screens_gateway, serial):
-    """An unmasked frame closes because it is no RFB: libwebsockets itself takes it."""
     alice = person(screens_gateway, "alice")
+    for text in (b"x", struct.pack("!BBxxI", 4, 1, ord("a")), b""):    # the second one is a key: no RFB message is wrong here, only the frame
+        for before in (0, 3):
+            screen = alice.console(GUEST_UUID)
+            screen.open()
+            for _ in range(before):
+                screen.send(struct.pack("!BBxxI", 4, 0, ord("b")))
+            screen.frame(text, masked=False)
+            assert screen.closed()[0] == 1006, (text, before)
+    head = f"GET /console HTTP/1.1\r\nHost: localhost:{alice.port}\r\nOrigin: {alice.origin}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: binary\r\n\r\n"
+    for text in (head.encode() + b"\x82\x80AAAA", head.encode() + b"\r\n\r\n", f"GET /api/v1/me HTTP/1.1\r\nHost: localhost:{alice.port}\r\n\r\n{head}".encode(),
+                 head.replace("Upgrade: websocket", "Upgrade: h2c").encode()):
+        with alice.connect() as stream:
+            stream.sendall(text)
+            answers = b""
+            while piece := stream.recv(65536):
+                answers += piece
+        assert b" 101 " not in answers, text
     for frame in ({"data": b"x", "masked": False}, {"data": b"x" * 200, "opcode": 9}, {"data": b"x", "opcode": 9, "fin": False}, {"data": b"x", "reserved": 4},
                   {"data": b"x", "opcode": 3}, {"data": b"text", "opcode": 1}, {"data": b"x", "length": 1 << 62}):
         screen = alice.console(GUEST_UUID)

@@ -1,0 +1,224 @@
+"""HTTP/2 as a weapon: floods that cost the sender little, headers without an end, answers that nobody takes. Each ends its own connection, and nothing else."""
+import gzip
+import os
+import re
+import ssl
+import struct
+import time
+
+import pytest
+
+from conftest import PASSWORDS, policy_with_realms
+from lab.gateway import SaslUsers
+from lab.http2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, Connection, frame, literal,
+                       settings)
+from lab.web import Browser
+
+PATIENCE = 5    # seconds of flood
+INITIAL_WINDOW_SIZE = 4
+
+
+@pytest.fixture(scope="module")
+def users(scratch):
+    return SaslUsers(scratch, name="sasl-web-http2", passwords=PASSWORDS, mechanisms="plain")
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway, users):
+    return make_gateway("web-http2", policy=policy_with_realms(), sasl=users, listen_web=True, web_port="0")
+
+
+@pytest.fixture(scope="module")
+def held(gateway):
+    """Requests whose answers have no window to be sent in, from the first test on: (connection, when)."""
+    connection = Connection(Browser(gateway)).begin((INITIAL_WINDOW_SIZE, 0))
+    block = connection.request(script(gateway), more=[("accept-encoding", "gzip")])
+    connection.socket.sendall(b"".join(frame(HEADERS, END_HEADERS | END_STREAM, stream, block) for stream in range(1, 40, 2)))
+    yield connection, time.monotonic()
+    connection.close()
+
+
+def asset(gateway, path):
+    """As it is sent: compressed."""
+    return Browser(gateway).get("/" + path, headers={"Accept-Encoding": "gzip"}).body
+
+
+def script(gateway):
+    """The path of a large answer: the page's script."""
+    found = re.search(r'src="(/[^"]+\.js)"', gzip.decompress(asset(gateway, "/")).decode())
+    if found is None:
+        pytest.skip("virtgate was built without its pages")
+    return found[1]
+
+
+def cost(gateway):
+    """CPU seconds and resident KiB of the web process."""
+    pid, = gateway.children("web")
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        pages = int(file.read().split()[1])
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def numbered():
+    yield from range(1, 1 << 31, 2)
+
+
+def rapid_reset(connection):
+    block = connection.request()
+    for stream in numbered():
+        yield frame(HEADERS, END_HEADERS | END_STREAM, stream, block) + frame(RST_STREAM, 0, stream, struct.pack("!I", 8))
+
+
+def resets_only(_):
+    for _ in numbered():
+        yield frame(RST_STREAM, 0, 1, struct.pack("!I", 8))
+
+
+def endless_headers(connection):
+    yield frame(HEADERS, END_STREAM, 1, connection.request())
+    for number in numbered():
+        yield frame(CONTINUATION, 0, 1, literal(f"x-{number}", "a" * 50))
+
+
+def empty_continuations(connection):
+    yield frame(HEADERS, END_STREAM, 1, connection.request())
+    for _ in numbered():
+        yield frame(CONTINUATION, 0, 1)
+
+
+def pings(_):
+    for _ in numbered():
+        yield frame(PING, payload=b"12345678")
+
+
+def settings_again(_):
+    for _ in numbered():
+        yield settings((3, 100), (4, 65535))
+
+
+def windows(_):
+    for _ in numbered():
+        yield frame(WINDOW_UPDATE, payload=struct.pack("!I", 1))
+
+
+def priorities(_):
+    for stream in numbered():
+        yield frame(PRIORITY, 0, stream, struct.pack("!IB", 0, 10))
+
+
+def header_bomb(connection):
+    """A field of 3,900 bytes that the other end keeps, then one byte for each time that it is meant."""
+    yield frame(HEADERS, END_HEADERS | END_STREAM, 1, connection.request(more=[("x-a", "a" * 3900, True)]))
+    for stream in range(3, 1 << 31, 2):
+        yield frame(HEADERS, END_HEADERS | END_STREAM, stream, connection.request() + b"\xbe" * 4000)
+
+
+def empty_data(connection):
+    yield frame(HEADERS, END_HEADERS, 1, connection.request("/api/v1/login", "POST", [("origin", connection.browser.origin)]))
+    for _ in numbered():
+        yield frame(DATA, 0, 1)
+
+
+def many_streams(connection):
+    for stream in numbered():
+        yield frame(HEADERS, END_HEADERS, stream, connection.request("/api/v1/login", "POST"))
+
+
+def nothing_known(_):
+    for _ in numbered():
+        yield frame(77, payload=b"x" * 10)
+
+
+def flood(connection, frames):
+    """True when the other end put an end to it."""
+    begun = time.monotonic()
+    try:
+        while time.monotonic() - begun < PATIENCE:
+            connection.socket.sendall(b"".join(piece for _, piece in zip(range(200), frames)))
+    except (OSError, ssl.SSLError):
+        return True
+    return False
+
+
+@pytest.mark.parametrize("send", [rapid_reset, resets_only, endless_headers, empty_continuations, pings, settings_again, windows, priorities, header_bomb,
+                                  empty_data, many_streams, nothing_known], ids=lambda send: send.__name__)
+def test_a_flood_ends_its_own_connection(gateway, held, send):
+    pids = gateway.children("web")
+    before = cost(gateway)
+    connection = Connection(Browser(gateway)).begin()
+    ended = flood(connection, send(connection))
+    after = cost(gateway)
+    connection.close()
+    print(f"{send.__name__}: {after[0] - before[0]:.2f} s, {after[1] - before[1]} KiB")
+    assert ended and gateway.children("web") == pids
+    assert after[0] - before[0] < 1 and after[1] - before[1] < 16 * 1024
+    assert Browser(gateway).get("/me").status == 401
+
+
+def test_a_browser_is_not_taken_for_a_flood(gateway):
+    """Hundreds of requests in one connection, with a PING and window now and then; and as many streams at a time as there may be."""
+    connection = Connection(Browser(gateway)).begin()
+    block = connection.request()
+    for stream in range(1, 801, 2):
+        connection.socket.sendall(frame(HEADERS, END_HEADERS | END_STREAM, stream, block) + frame(WINDOW_UPDATE, 0, 0, struct.pack("!I", 1000)))
+        if stream % 100 == 1:
+            connection.socket.sendall(frame(PING, payload=b"12345678"))
+        assert next(got for got in connection.frames() if got is None or (got[0] == DATA and got[1] & END_STREAM)) is not None, stream
+    connection.socket.sendall(b"".join(frame(HEADERS, END_HEADERS | END_STREAM, stream, block) for stream in range(801, 841, 2)))
+    done = set()
+    for got in connection.frames():
+        assert got is not None
+        if got[0] == DATA and got[1] & END_STREAM:
+            done.add(got[2])
+        if len(done) == 20:
+            break
+    connection.close()
+
+
+def test_no_websocket_in_http2(gateway):
+    """It is not offered (RFC 8441), and not given to who asks all the same: what is inside of a stream nobody looks at."""
+    connection = Connection(Browser(gateway)).begin()
+    offered = next(got for got in connection.frames() if got is None or (got[0] == SETTINGS and got[3]))
+    pairs = dict(struct.iter_unpack("!HI", offered[3]))
+    assert pairs.get(8, 0) == 0 and pairs[3] == 24, pairs
+    more = [(":protocol", "websocket"), ("origin", connection.browser.origin), ("sec-websocket-version", "13"), ("sec-websocket-protocol", "binary")]
+    connection.socket.sendall(frame(HEADERS, END_HEADERS, 1, connection.request("/console", "CONNECT", more)))
+    for got in connection.frames(2):
+        assert got is None or got[0] != HEADERS or b"\x88" not in got[3][:1], "200"
+        assert got is None or got[0] != DATA or b"RFB" not in got[3]
+    connection.close()
+
+
+def test_answers_stay_in_their_windows(gateway):
+    """A stream's and the connection's (RFC 9113, 5.2), and go on when they are opened."""
+    path = script(gateway)
+    connection = Connection(Browser(gateway)).begin((INITIAL_WINDOW_SIZE, 1000))
+    connection.socket.sendall(frame(HEADERS, END_HEADERS | END_STREAM, 1, connection.request(path, more=[("accept-encoding", "gzip")])))
+    sent, whole = [], 65535     # the connection's window
+    for stream, opened in ((None, 0), (1, 5000), (1, 1 << 20), (0, 1 << 20)):
+        if stream is not None:
+            connection.socket.sendall(frame(WINDOW_UPDATE, 0, stream, struct.pack("!I", opened)))
+        before = sum(sent)
+        for got in connection.frames(0.5):
+            assert got is not None
+            sent += [len(got[3])] if got[0] == DATA else []
+        may = {None: 1000, 1: before + opened if opened < whole else whole, 0: 1 << 20}[stream]
+        assert sum(sent) == min(may, len(asset(gateway, path))), (stream, opened, sent)
+    assert sum(sent) > whole, "the script is too short for this test"
+    connection.close()
+
+
+def test_answers_that_nobody_takes_are_not_kept(gateway, held):
+    """When the windows are opened at last there is nothing to send any more."""
+    connection, since = held
+    time.sleep(max(0, since + 22 - time.monotonic()))
+    heads = [got for got in connection.frames(0.5) if got is not None and got[0] in (HEADERS, DATA)]
+    assert len(heads) == 20 and all(got[0] == HEADERS for got in heads)
+    try:
+        connection.socket.sendall(frame(WINDOW_UPDATE, 0, 0, struct.pack("!I", 1 << 24)) +
+                                  b"".join(frame(WINDOW_UPDATE, 0, stream, struct.pack("!I", 1 << 20)) for stream in range(1, 40, 2)))
+        assert not any(got and got[0] == DATA for got in connection.frames(1))
+    except (OSError, ssl.SSLError):
+        pass    # the connection has ended
