@@ -148,7 +148,7 @@ def test_actions_take_the_way_of_a_call(gateway, libvirtd):
     for stage in ("intent", "outcome"):
         record = gateway.wait_audit(call="domain_create_with_flags", stage=stage, user__name="alice")[0]
         assert record["source"]["via"] == "web" and record["object"]["name"] == "web-2"
-    assert gateway.audit(op=refused["decision"])[0]["result"]["status"] == "denied"
+    assert gateway.wait_audit(op=refused["decision"])[0]["result"]["status"] == "denied"
     hidden = person(gateway, "admin").guests()["hr-1"]["uuid"]
     missing = alice.post(f"/guests/{'0' * 8}-0000-4000-8000-000000000000/start")
     answer = alice.post(f"/guests/{hidden}/start")
