@@ -246,7 +246,7 @@ end_send(struct end *end, const void *data, size_t len)
 void
 end_pass(struct end *from, const void *data, size_t len)
 {
-	struct end *end = is_client(from) ? &from->session->backend : &from->session->client;
+	struct end *end = end_other(from);
 
 	write_out(end, data, len);
 	end->amid = from->pass > 0;

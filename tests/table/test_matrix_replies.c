@@ -244,6 +244,7 @@ test_I52_events(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	world_session.client.fd = fds[0];
 	world_session.client.session = &world_session;
+	world_session.backend.session = &world_session;
 	world_session.state = SESSION_OPEN;
 	for (size_t i = 0; (proc = rpc_proc_at(i)) != NULL; i++) {
 		bool monitor = strcmp(proc->name, "domain_monitor_event") == 0;
