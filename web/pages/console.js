@@ -7,6 +7,7 @@ import { consoleMode } from './state.js';
 import { endReason, mayRetry } from './route.js';
 
 const RETRIES = 5;
+const LOGGED_OUT = 4410;
 const open = new Map();	// UUID -> console
 const root = document.getElementById('consoles');
 const tabs = h('div', { class: 'tabs', role: 'navigation', 'aria-label': 'Open consoles' });
@@ -62,6 +63,7 @@ class Console {
 			const guest = await get(`/guests/${encodeURIComponent(this.uuid)}`);
 			const mode = consoleMode(guest);
 			this.name = guest.name;
+			this.pastes = guest.may?.paste === true;
 			drawTabs(this.uuid);
 			if (!mode)
 				return this.say(guest.may?.view || guest.may?.input ? `${guest.name} is off.` : `You may not see the screen of ${guest.name}.`, 'warn', true);
@@ -97,6 +99,8 @@ class Console {
 		this.rfb = null;
 		this.say(endReason(event.code, event.reason || this.refused), 'bad', true);
 		this.refused = '';
+		if (event.code === LOGGED_OUT)	// in another window, perhaps: this one is told by the answer
+			get(`/guests/${encodeURIComponent(this.uuid)}`).catch(() => {});
 		if (mayRetry(event.code))
 			this.retry();
 	}
@@ -140,7 +144,7 @@ class Console {
 		fill(this.tools, h('strong', {}, this.name),
 			input && h('button', { onclick: () => { this.rfb?.sendCtrlAltDel(); this.rfb?.focus(); } }, 'Ctrl+Alt+Del'), input && keys, scale,
 			h('button', { onclick: () => this.view.requestFullscreen().then(() => this.rfb?.focus()).catch(() => toast('The browser refused full screen.', true)) }, 'Full screen'),
-			input && h('button', { onclick: () => this.paste() }, 'Paste'),
+			input && this.pastes && h('button', { onclick: () => this.paste() }, 'Paste'),
 			h('button', { onclick: () => { this.close(); location.hash = '#/guests'; } }, 'Close'), this.quality);
 	}
 

@@ -1,0 +1,103 @@
+// Consoles, as they are lived with: the network that goes away, full screen, the clipboard, several in tabs, other windows, and the guests by keyboard alone.
+import { given, go, logIn, person, picture, say, scenario } from './browser.mjs';
+
+const PAINTED = () => [...document.querySelectorAll('#consoles .console:not([hidden]) canvas')].some((canvas) => canvas.width > 100);
+
+// Each console that was opened, and the texts for a guest's clipboard that were sent there (RFC 6143, 7.5.6).
+function sockets(page) {
+	const list = [];
+	page.on('websocket', (socket) => {
+		const one = { closed: false, texts: [] };
+		list.push(one);
+		socket.on('close', () => { one.closed = true; });
+		socket.on('framesent', ({ payload }) => {
+			const bytes = Buffer.from(payload);
+			if (bytes[0] === 6)
+				one.texts.push(bytes.subarray(8).toString('latin1'));
+		});
+	});
+	return list;
+}
+
+// Tab until the element that has the focus bears this label.
+async function tabTo(page, label, limit = 40) {
+	for (let i = 0; i < limit; i++) {
+		await page.keyboard.press('Tab');
+		const focused = await page.evaluate(() => document.activeElement.getAttribute('aria-label') || document.activeElement.textContent);
+		if (label.test(focused))
+			return;
+	}
+	throw new Error(`no Tab leads to ${label}`);
+}
+
+
+await scenario(async (browser) => {
+	const page = await person(browser, { permissions: ['clipboard-read', 'clipboard-write'] });
+	const opened = sockets(page);
+	await logIn(page, 'alice', given.password);
+
+	// the guests without a pointer
+	await page.getByRole('table').getByText(given.off, { exact: true }).waitFor();
+	await tabTo(page, /^Skip to the content$/);
+	await page.keyboard.press('Enter');
+	await tabTo(page, /^Search guests by name$/);
+	await page.keyboard.type(given.off);
+	await tabTo(page, new RegExp(`^Start ${given.off}$`));
+	await page.keyboard.press('Enter');
+	await page.getByRole('table').getByText('Running').waitFor();
+	await page.evaluate(() => document.getElementById('main').focus());
+	page.once('dialog', (dialog) => dialog.accept());
+	await tabTo(page, new RegExp(`^Power off ${given.off}$`));
+	await page.keyboard.press('Space');
+	await page.getByRole('table').getByText('Off', { exact: true }).waitFor();
+	await page.getByLabel('Search guests by name').fill('');
+	say('by keyboard');
+
+	// two consoles in tabs: both stay, one is shown
+	await page.getByRole('link', { name: `Console of ${given.guest}` }).click();
+	await page.waitForFunction(PAINTED);
+	await go(page, '#/guests');
+	await page.getByRole('link', { name: `Console of ${given.second}` }).click();
+	await page.waitForFunction(PAINTED);
+	const tabs = page.getByRole('navigation', { name: 'Open consoles' });
+	say('tabs', await tabs.getByRole('link').allTextContents());
+	await picture(page, 'console-tabs');
+	await tabs.getByRole('link', { name: given.guest }).click();
+	await page.waitForFunction(PAINTED);
+	say('shown', { current: await tabs.locator('[aria-current]').textContent(), visible: await page.locator('#consoles .console:visible').count(),
+		open: opened.filter((socket) => !socket.closed).length });
+
+	// full screen, and back
+	const shown = page.locator('#consoles .console:visible');
+	await shown.getByRole('button', { name: 'Full screen' }).click();
+	await page.waitForFunction(() => document.fullscreenElement?.classList.contains('view'));
+	await page.evaluate(() => document.exitFullscreen());
+	await page.waitForFunction(() => !document.fullscreenElement);
+	say('full screen');
+
+	// the clipboard, where it is permitted
+	await page.evaluate(() => navigator.clipboard.writeText('from the browser'));
+	await shown.getByRole('button', { name: 'Paste' }).click();
+	await page.getByText('The text is on the guest’s clipboard.').waitFor();
+	say('pasted', opened.flatMap((socket) => socket.texts));
+	await tabs.getByRole('link', { name: given.second }).click();
+	await page.waitForFunction(PAINTED);
+	say('no paste', await page.locator('#consoles .console:visible').getByRole('button', { name: 'Paste' }).count());
+
+	// the network goes away: each comes back by itself, with a new ticket and the same log-in
+	const before = opened.length;
+	say('connected');
+	await page.locator('#consoles .console:visible .note').getByText('The connection was lost.').waitFor({ timeout: 20000 });
+	await page.waitForFunction(() => document.querySelectorAll('#consoles .console .note:not([hidden]):not(.warn)').length === 0, null, { timeout: 30000 });
+	await page.waitForFunction(PAINTED);
+	say('back', { sockets: opened.length - before, open: opened.filter((socket) => !socket.closed).length, login: await page.getByRole('heading', { name: 'Log in' }).count() });
+
+	// a log-out everywhere in another window ends what is open here
+	const other = await page.context().newPage();
+	await other.goto(given.url + '/');
+	await other.getByRole('button', { name: 'Log out everywhere' }).click();
+	await other.getByRole('heading', { name: 'Log in' }).waitFor();
+	await page.getByRole('heading', { name: 'Log in' }).waitFor({ timeout: 5000 });
+	say('ended', opened.filter((socket) => !socket.closed).length);
+	say('consoles left', await page.locator('#consoles .console').count());
+});
