@@ -13,7 +13,7 @@
 enum web_method { WEB_GET, WEB_POST, WEB_DELETE, WEB_OTHER_METHOD };
 
 #define REQUEST_MAX_BODY	(64u * 1024u)
-#define REQUEST_MAX_LARGE	(256u * 1024u)	/* of a draft of a policy: WEB_MAX_POLICY of the gate, as a JSON string */
+#define REQUEST_MAX_LARGE	(128u * 1024u)	/* of a draft of a policy: WEB_MAX_POLICY of the gate, as a JSON string */
 #define REQUEST_MAX_SECONDS	30	/* from the end of its headers to the end of its body */
 #define REQUEST_MAX_SEGMENTS	2
 

@@ -14,6 +14,7 @@
 #define DRAFT_FILE	"draft"
 #define MAX_TOLD	200	/* mistakes, and warnings */
 #define MAX_ROWS	1500u	/* of changes of rights */
+#define MAX_BYTES	(768u * 1024u)	/* of them in an answer, which the gate takes up to 1 MiB of */
 #define MAX_DAYS	3660u
 #define MAX_MS		20000	/* then what there is so far is the answer, or that there is none */
 #define MAX_UNDER_WAY	4u	/* drafts at a time: each takes memory for two policies */
@@ -169,10 +170,28 @@ mode_name(const struct policy *policy)
 	return policy_only_watches(policy) ? "permissive" : "enforce";
 }
 
+/* Takes people off the end until the rest fits; returns how many changes went with them. */
+static size_t
+trim(json_t *people)
+{
+	size_t gone = 0;
+
+	while (json_dumpb(people, NULL, 0, JSON_COMPACT) > MAX_BYTES) {
+		for (size_t keep = json_array_size(people) / 2; json_array_size(people) > keep;) {
+			size_t last = json_array_size(people) - 1;
+
+			gone += json_array_size(json_object_get(json_array_get(people, last), "changes"));
+			(void)json_array_remove(people, last);
+		}
+	}
+	return gone;
+}
+
 static enum step
 end_diff(struct question *question, struct draft *draft)
 {
 	json_t *people;
+	size_t trimmed;
 
 	if (!policy_report_end(&draft->report, draft->today_json, draft->draft_json))
 		return answers_refuse(question, "out of memory");
@@ -184,8 +203,9 @@ end_diff(struct question *question, struct draft *draft)
 			(void)json_object_set_new(json_array_get(changes, j), "permissions",
 			    policy_report_fold(json_object_get(json_array_get(changes, j), "permissions")));
 	}
+	trimmed = trim(people);
 	return answers_reply(question, json_pack("{s:o, s:{s:s, s:s}, s:I}", "people", people, "mode", "was", mode_name(draft->today), "now",
-	    mode_name(draft->draft), "left_out", (json_int_t)draft->report.left_out));
+	    mode_name(draft->draft), "left_out", (json_int_t)(draft->report.left_out + trimmed)));
 }
 
 /*

@@ -54,8 +54,8 @@ struct reservation;
 
 #define GATE_MAX_URIS 16
 
-/* Bytes of a policy that is shown to browsers, and of their drafts: reading one takes the gate about a millisecond. */
-#define WEB_MAX_POLICY (128u * 1024u)
+/* Bytes of a policy that is shown to browsers, and of their drafts (some 450 bindings): to read one, write two and compile its rules takes the gate 10 ms at most. */
+#define WEB_MAX_POLICY (64u * 1024u)
 
 struct gate {
 	struct event_base *base;

@@ -456,6 +456,40 @@ test_a_draft_is_compared(void **state)
 	expect_refused("{\"verb\":\"policy.diff\",\"draft\":\"" TODAY "\"}", "\"policy\"");
 }
 
+/* A large one, and all of it different: an answer that the gate takes, which says that it is not all. */
+static void
+test_a_large_draft_is_compared(void **state)
+{
+	json_t *question = json_pack("{s:s}", "verb", "policy.diff"), *answer;
+	char *text;
+
+	(void)state;
+	for (size_t side = 0; side < 2; side++) {
+		json_t *bindings = json_array();
+
+		for (int i = 0; i < 800; i++)
+			json_array_append_new(bindings, json_pack("{s:o, s:[o], s:s, s:[o]}", "id", json_sprintf("b%d", i), "who", json_sprintf("sasl:user-%d", i),
+			    "role", "nearly", "on", json_sprintf("domain:team-%d-*", side == 0 ? i : (i + 1) % 800)));
+		/* a role that is no whole class, so that each of its permissions is told */
+		answer = json_pack("{s:i, s:{s:{s:[s], s:[s]}}, s:o}", "version", 1, "roles", "nearly", "include", "vm-admin", "deny", "domain:write", "bindings",
+		    bindings);
+		text = json_dumps(answer, JSON_COMPACT);
+		json_object_set_new(question, side == 0 ? "policy" : "draft", json_string(text));
+		json_decref(answer);
+		free(text);
+	}
+	text = json_dumps(question, JSON_COMPACT);
+	json_decref(question);
+	answer = ask(text);
+	free(text);
+	text = json_dumps(answer, JSON_COMPACT);
+	assert_true(strlen(text) < 1024u * 1024u);
+	free(text);
+	assert_true(json_array_size(json_object_get(answer, "people")) > 50);
+	assert_true(number(answer, "left_out") > 0);
+	json_decref(answer);
+}
+
 static void
 test_a_draft_is_replayed(void **state)
 {
@@ -532,7 +566,7 @@ main(void)
 		TEST(test_search_gives_pages_newest_first), TEST(test_search_by_everything), TEST(test_bad_questions), TEST(test_show),
 		TEST(test_export_is_the_trail), TEST(test_state_whole_then_broken), TEST(test_search_goes_on_while_it_is_verified),
 		TEST(test_new_records_are_found), TEST(test_who_asked_is_gone), TEST(test_a_trail_that_was_replaced),
-		TEST(test_a_draft_is_checked), TEST(test_a_draft_is_compared), TEST(test_a_draft_is_replayed), TEST(test_drafts_have_little_room),
+		TEST(test_a_draft_is_checked), TEST(test_a_draft_is_compared), TEST(test_a_large_draft_is_compared), TEST(test_a_draft_is_replayed), TEST(test_drafts_have_little_room),
 		TEST(test_no_place_for_an_index),
 	};
 
