@@ -31,6 +31,13 @@ async function tabTo(page, label, limit = 40) {
 }
 
 
+// What is known here and not in the page.
+async function until(page, condition, what) {
+	for (const end = Date.now() + 30000; !condition(); await page.waitForTimeout(50))
+		if (Date.now() > end)
+			throw new Error(`waited in vain for ${what}`);
+}
+
 await scenario(async (browser) => {
 	const page = await person(browser, { permissions: ['clipboard-read', 'clipboard-write'] });
 	const opened = sockets(page);
@@ -79,6 +86,7 @@ await scenario(async (browser) => {
 	await page.evaluate(() => navigator.clipboard.writeText('from the browser'));
 	await shown.getByRole('button', { name: 'Paste' }).click();
 	await page.getByText('The text is on the guest’s clipboard.').waitFor();
+	await until(page, () => opened.some((socket) => socket.texts.length > 0), 'the text to be sent');
 	say('pasted', opened.flatMap((socket) => socket.texts));
 	await tabs.getByRole('link', { name: given.second }).click();
 	await page.waitForFunction(PAINTED);
@@ -87,7 +95,7 @@ await scenario(async (browser) => {
 	// the network goes away: each comes back by itself, with a new ticket and the same log-in
 	const before = opened.length;
 	say('connected');
-	await page.locator('#consoles .console:visible .note').getByText('The connection was lost.').waitFor({ timeout: 20000 });
+	await until(page, () => opened.length === before + 2, 'the consoles to come back');
 	await page.waitForFunction(() => document.querySelectorAll('#consoles .console .note:not([hidden]):not(.warn)').length === 0, null, { timeout: 30000 });
 	await page.waitForFunction(PAINTED);
 	say('back', { sockets: opened.length - before, open: opened.filter((socket) => !socket.closed).length, login: await page.getByRole('heading', { name: 'Log in' }).count() });
