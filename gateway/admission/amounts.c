@@ -50,7 +50,7 @@ static int
 largest(const xmlNode *parent, const char *name, const char *usual, uint64_t *amount, struct vg_error *error)
 {
 	for (const xmlNode *node = first_named(parent, name); node != NULL; node = next_named(node->next, name)) {
-		uint64_t one;
+		uint64_t one = 0;
 
 		if (take(node, functions_kibibytes(node, usual), &one, error) < 0)
 			return -1;

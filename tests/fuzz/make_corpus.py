@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Makes the seeds of fuzz_rpc and fuzz_xdr from captured messages: tests/fuzz/make_corpus.py, after packets.txt changed.
+"""Makes the seeds of fuzz_rpc and fuzz_xdr from captured messages, and those of fuzz_admission: tests/fuzz/make_corpus.py, after packets.txt changed.
 
 Of each procedure one call and one reply at most, the shorter ones first, and some of every other kind of message."""
+import json
 import os
 import struct
 
@@ -38,7 +39,33 @@ def kinds_first(packet):
     return kind <= 1, abs(len(data) - 80), data
 
 
+RULES = (
+    ("must_not", "/domain/devices/disk[source/@file = '/etc'] | /domain/devices/hostdev"), ("must_not", "//*[count(ancestor::*) > 9]"),
+    ("must_not", "/domain/descendant::address[@type = 'mdev']"), ("must", "/domain/title"), ("must_not", "/domain/vcpu > 4"),
+    ("must_not", "/domain/memory[kibibytes(.) > limit('memory')]"), ("must", "not(/domain/os/kernel) and known(/domain/name)"),
+    ("must_not", "/volume/capacity[. > 1] | /pool/target/path[starts-with(., '/')]"),
+)
+SMALL = ("<disk type='file'><source file='/p'/></disk>", "<volume><name>v</name><capacity unit='GiB'>1</capacity></volume>",
+         "<pool type='dir'><name>p</name><target><path>/p</path></target></pool>", "<domainsnapshot><name>s</name></domainsnapshot>",
+         "<secret><usage type='volume'><volume>/p</volume></usage></secret>", "<memory model='dimm'><target><size>1</size></target></memory>",
+         "<domain><memory>1</memory><cpu><numa><cell memory='1'/></numa></cpu><seclabel type='none'/><devices><graphics type='vnc'/></devices></domain>")
+
+
+def admission():
+    """Of each document one, with some rules of a site."""
+    empty("admission")
+    data = os.path.join(HERE, "..", "data", "admission")
+    documents = [open(os.path.join(data, name), "rb").read() for name in sorted(os.listdir(data)) if name.endswith(".xml")]
+    for i, document in enumerate([text for text in documents if len(text) < 3000] + [text.encode() for text in SMALL]):
+        rules = [{"id": "r%d" % k, "class": ("domain", "device", "volume", "pool")[k % 4], RULES[(i + k) % len(RULES)][0]: RULES[(i + k) % len(RULES)][1]}
+                 for k in range(4)]
+        policy = {"version": 1, "bindings": [], "rules": rules, "quotas": [{"id": "q", "on": ["*"], "max_guests": 1}],
+                  "admission": [{"id": "a", "profile": "restricted", "max_vcpus": 2, "macs": ["52:54:00:aa:*"]}]}
+        write("admission", "%02d" % i, json.dumps(policy).encode() + b"\0" + document)
+
+
 def main():
+    admission()
     empty("rpc")
     empty("xdr")
     chosen = sorted((p for p in packets() if len(p[1]) <= MAX_LEN), key=kinds_first)
