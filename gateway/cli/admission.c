@@ -7,11 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <libxml/parser.h>
 
 #include "gateway/cli/admission_judge.h"
+#include "gateway/cli/libvirt.h"
 #include "gateway/cli/policy_load.h"
+#include "gateway/core/settings.h"
 #include "virtgate/nearest.h"
 
 static void
@@ -110,68 +113,120 @@ is_definition(const struct dirent *entry)
 	return entry->d_name[0] != '.' && len > 4 && strcmp(entry->d_name + len - 4, ".xml") == 0;
 }
 
-/* One stored definition. False: a profile would refuse it, or nobody could read it. */
-static bool
-scan_file(const struct cli *cli, const char *path, json_t *guests)
-{
-	struct check check = { .file = path, .take = tell_finding, .findings = cli->json ? json_array() : NULL };
-	struct admission_document *document = NULL;
-	struct vg_error error = { 0 };
-	size_t len;
-	char *text = policy_load_text(path, &len, &error), *name = NULL;
+/* What came of all of them. */
+struct scan {
+	const struct cli *cli;
+	json_t *guests;		/* NULL: print */
+	unsigned num, refused;
+};
 
-	check.document = document = text == NULL ? NULL : admission_parse(ADMISSION_DOMAIN, text, len, &error);
-	if (document != NULL)
-		(void)check_for_all(&check, cli_option(cli, "profile", 0), &error);
+/* One definition; `where`: its file, or the guest's name at libvirtd. `text` NULL: nobody can read it, for that reason. */
+static void
+scan_text(struct scan *scan, const char *where, bool is_file, const char *text, size_t len, const char *why)
+{
+	struct check check = { .file = where, .take = tell_finding, .findings = scan->guests != NULL ? json_array() : NULL };
+	struct vg_error error = { 0 };
+	char *name = NULL;
+	bool admitted;
+
+	if (text == NULL)
+		(void)vg_fail(&error, "%s", why);
+	else
+		check.document = admission_parse(ADMISSION_DOMAIN, text, len, &error);
+	if (check.document != NULL) {
+		(void)check_for_all(&check, cli_option(scan->cli, "profile", 0), &error);
+		name = admission_name(check.document);
+	}
 	if (check.failed)
 		(void)vg_fail(&error, "too large to be judged");
-	name = document == NULL ? NULL : admission_name(document);
-	if (guests != NULL)
-		json_array_append_new(guests, json_pack("{s:s, s:s*, s:b, s:O, s:s*}", "file", path, "name", name, "admitted",
-		    check.num_refusals == 0 && error.what[0] == '\0', "findings", check.findings, "error", error.what[0] == '\0' ? NULL : error.what));
+	admitted = check.num_refusals == 0 && error.what[0] == '\0';
+	if (scan->guests != NULL)
+		json_array_append_new(scan->guests, json_pack("{s:s*, s:s*, s:b, s:O, s:s*}", "file", is_file ? where : NULL, "name", is_file ? name : where,
+		    "admitted", admitted, "findings", check.findings, "error", error.what[0] == '\0' ? NULL : error.what));
 	else if (error.what[0] != '\0')
-		printf("%s: document: %s\n", path, error.what);
+		printf("%s: document: %s\n", where, error.what);
+	scan->num++;
+	scan->refused += !admitted;
 	json_decref(check.findings);
-	admission_destroy(document);
+	admission_destroy(check.document);
 	free(name);
-	free(text);
-	return check.num_refusals == 0 && error.what[0] == '\0';
+}
+
+/* What is stored in a directory. -1 with error text. */
+static int
+scan_files(struct scan *scan, const char *dir, struct vg_error *error)
+{
+	struct dirent **entries = NULL;
+	int num = scandir(dir, &entries, is_definition, alphasort);
+
+	if (num < 0) {
+		(void)vg_fail(error, "%s: %s", dir, strerror(errno));
+		return vg_hint(error, "libvirt's directory of definitions is for root");
+	}
+	for (int i = 0; i < num; i++) {
+		char path[PATH_MAX], *text;
+		struct vg_error why = { 0 };
+		size_t len;
+
+		if (snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name) < (int)sizeof(path)) {
+			text = policy_load_text(path, &len, &why);
+			scan_text(scan, path, true, text, len, why.what);
+			free(text);
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	return 0;
+}
+
+static void
+scan_guest(const char *name, const char *xml, size_t len, void *arg)
+{
+	scan_text(arg, name, false, xml, len, "libvirtd does not tell its definition");
+}
+
+/* Every guest that libvirtd has, running or not. -1 with error text. */
+static int
+scan_libvirtd(struct scan *scan, struct vg_error *error)
+{
+	static char usual[] = "qemu:///system";
+	const char *config = scan->cli->config != NULL ? scan->cli->config : CLI_DEFAULT_CONFIG;
+	struct settings *settings = scan->cli->config != NULL || access(config, F_OK) == 0 ? settings_load(config, error) : NULL;
+	char *const *uris = settings != NULL && settings->allowed_uris.num > 0 ? settings->allowed_uris.items : (char *[]){ usual };
+	size_t num = settings != NULL && settings->allowed_uris.num > 0 ? settings->allowed_uris.num : 1;
+	int r = error->what[0] != '\0' ? -1 : 0;
+
+	for (size_t i = 0; i < num && r == 0; i++)
+		r = libvirt_guests(settings != NULL ? settings->backend_socket_ro : "/run/libvirt/libvirt-sock-ro", uris[i], scan_guest, scan, error);
+	settings_destroy(settings);
+	return r == 0 ? 0 : vg_hint(error, "`virtgate admission scan /etc/libvirt/qemu` reads libvirt's files instead, which do not have guests that only run");
 }
 
 int
 verb_admission_scan(const struct cli *cli)
 {
-	const char *dir = cli->num_args > 0 ? cli->args[0] : "/etc/libvirt/qemu", *profile = cli_option(cli, "profile", 0);
-	json_t *guests = cli->json ? json_array() : NULL;
-	struct dirent **entries = NULL;
+	const char *profile = cli_option(cli, "profile", 0);
+	struct scan scan = { .cli = cli, .guests = cli->json ? json_array() : NULL };
 	struct vg_error error = { 0 };
-	int num = 0, refused = 0;
+	int status;
 
 	xmlInitParser();
 	if (profile != NULL && strcmp(profile, "baseline") != 0 && strcmp(profile, "restricted") != 0) {
 		(void)vg_fail(&error, "unknown profile '%.60s'", profile);
 		(void)vg_hint(&error, "known profiles: baseline, restricted");
-	} else if (admission_start(&error) == 0 && (num = scandir(dir, &entries, is_definition, alphasort)) < 0) {
-		(void)vg_fail(&error, "%s: %s", dir, strerror(errno));
-		(void)vg_hint(&error, "libvirt's directory of definitions is for root");
+	} else if (admission_start(&error) == 0) {
+		(void)(cli->num_args > 0 ? scan_files(&scan, cli->args[0], &error) : scan_libvirtd(&scan, &error));
 	}
-	for (int i = 0; i < num; i++) {
-		char path[PATH_MAX];
-
-		if (snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name) < (int)sizeof(path))
-			refused += !scan_file(cli, path, guests);
-		free(entries[i]);
-	}
-	free(entries);
 	admission_stop();
+	status = scan.refused == 0 ? CLI_DONE : CLI_NO;
 	if (error.what[0] != '\0') {
-		json_decref(guests);
+		json_decref(scan.guests);
 		return cli_fail(&error, CLI_USAGE);
 	}
-	if (guests != NULL)
-		return cli_print_json(guests, refused == 0 ? CLI_DONE : CLI_NO);
-	printf("%d guest%s, %d would be refused by profile %s\n", num, num == 1 ? "" : "s", refused, profile == NULL ? "baseline" : profile);
-	return refused == 0 ? CLI_DONE : CLI_NO;
+	if (scan.guests != NULL)
+		return cli_print_json(scan.guests, status);
+	printf("%u guest%s, %u would be refused by profile %s\n", scan.num, scan.num == 1 ? "" : "s", scan.refused, profile == NULL ? "baseline" : profile);
+	return status;
 }
 
 int
