@@ -9,6 +9,7 @@
 #include "gateway/cli/policy_decision.h"
 #include "gateway/policy/groups.h"
 #include "gateway/cli/policy_load.h"
+#include "gateway/cli/policy_rows.h"
 #include "gateway/cli/policy_say.h"
 #include "gateway/policy/lint.h"
 #include "virtgate/glob.h"
@@ -261,6 +262,19 @@ verb_policy_can(const struct cli *cli)
 	return status;
 }
 
+/* What else there is to say of a document that he would send. */
+static void
+say_rows(const struct policy *policy, const struct question *question)
+{
+	json_t *rows = policy_rows_of(policy, question), *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+		printf("content: row '%s' of %s, mode %s: %s\n", json_string_value(json_object_get(row, "row")), json_string_value(json_object_get(row, "of")),
+		    json_string_value(json_object_get(row, "mode")), json_string_value(json_object_get(row, "says")));
+	json_decref(rows);
+}
+
 int
 verb_policy_explain(const struct cli *cli)
 {
@@ -287,10 +301,12 @@ verb_policy_explain(const struct cli *cli)
 		if (cli->json) {
 			result = with_obstacle(policy_decision_json(decision), policy, &question, decision);
 			json_object_set_new(result, "bindings", list);
+			json_object_set_new(result, "rows", policy_rows_of(policy, &question));
 			status = cli_print_json(result, status);
 		} else {
 			policy_say_decision(decision);
 			say_obstacle(policy, &question, decision);
+			say_rows(policy, &question);
 		}
 	}
 	policy_destroy(policy);

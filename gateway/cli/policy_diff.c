@@ -7,6 +7,7 @@
 
 #include "gateway/cli/policy_args.h"
 #include "gateway/cli/policy_load.h"
+#include "gateway/cli/policy_rows.h"
 #include "gateway/policy/report.h"
 #include "virtgate/member.h"
 
@@ -77,6 +78,10 @@ print_people(json_t *people)
 
 		list = (struct list){ .indent = 10, .column = 10 };
 		printf("  %-7s ", audit_member(row, "change", NULL));
+		if (*audit_member(row, "row", NULL) != '\0') {
+			printf("%s\n          was: %s\n          now: %s\n", audit_member(row, "row", NULL), was, now);
+			continue;
+		}
 		put_permissions(&list, json_object_get(row, "permissions"));
 		printf(" on %s", audit_member(row, "object", NULL));
 		if (*audit_member(row, "except", NULL) != '\0')
@@ -104,6 +109,12 @@ print_mode(const struct policy *before, const struct policy *after, const char *
 		printf("both policies only watch (mode permissive); this is what changes once %s counts\n", names[1]);
 }
 
+static void
+take_row(const struct row_change *change, void *arg)
+{
+	policy_report_take_row(arg, change->who, change->row, change->direction, change->was, change->now);
+}
+
 int
 verb_policy_diff(const struct cli *cli)
 {
@@ -126,6 +137,7 @@ verb_policy_diff(const struct cli *cli)
 	if (after == NULL)
 		goto out;
 	if (!policy_report_init(&report, 0) || policy_diff(before, after, question.now, policy_report_take, &report) != 0 ||
+	    policy_rows_diff(files[0], files[1], take_row, &report) != 0 ||
 	    !policy_report_end(&report, files[0], files[1])) {
 		vg_fail(&error, "out of memory");
 		status = cli_fail(&error, CLI_USAGE);

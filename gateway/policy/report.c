@@ -83,6 +83,16 @@ policy_report_take(const struct policy_change *change, void *arg)
 		report->out_of_memory = true;
 }
 
+void
+policy_report_take_row(struct policy_report *report, const char *who, const char *row, enum policy_direction direction, const char *was,
+    const char *now)
+{
+	finish_person(report);
+	report->who = strdup(who);
+	report->changes = json_pack("[{s:s, s:s, s:s, s:s}]", "change", directions[direction], "row", row, "was", was, "now", now);
+	report->out_of_memory = report->out_of_memory || report->who == NULL || report->changes == NULL;
+}
+
 /* ---- groups ---- */
 
 static bool

@@ -123,6 +123,24 @@ sed "s/{ $last/{ \"id\": \"n\", \"who\": [\"sasl:sam\"], \"role\": \"s\", \"on\"
 expect_lines "diff: as JSON" 1 '{"old":*,"new":*,"differ":true,"people":\[{"who":\["sasl:sam"\],"changes":\[{"change":"gains","permissions":\["domain:stop"\],"object":"domain:web-\*","except":"","was":"no","now":"allow"}\],"groups":\[\]}\],"mode":{"was":"enforce","now":"enforce"}}|' "" \
 	policy diff "$dir/old.json" "$dir/json.json" --json
 expect_lines "diff: a policy and itself as JSON" 0 '*"differ":false,"people":\[\],*}|' "" policy diff "$dir/old.json" "$dir/old.json" --json
+# Rows about documents: who is bound by what.
+rows()
+{
+	sed 's/  "bindings": \[/  "admission": ['"$1"'], "rules": ['"$2"'], "quotas": ['"$3"'],\n&/' "$dir/old.json" >"$dir/$4.json"
+}
+rows '{ "id": "a", "profile": "restricted", "who": ["group:team"], "max_vcpus": 2 }, { "id": "all", "profile": "baseline", "except": ["role:admin"] }' \
+	'{ "id": "r", "class": "domain", "must": "\/domain\/title" }' '{ "id": "q", "on": ["set:web"], "max_guests": 5 }' rows
+rows '{ "max_vcpus": 2, "profile": "restricted", "mode": "enforce", "who": ["group:team"], "id": "a" }, { "id": "all", "profile": "baseline", "except": ["role:admin"] }' \
+	'{ "id": "r", "class": "domain", "must": "\/domain\/title" }' '{ "id": "q", "on": ["set:web"], "max_guests": 5 }' rows-same
+rows '{ "id": "a", "profile": "restricted", "who": ["group:team"], "max_vcpus": 4 }, { "id": "all", "profile": "baseline", "except": ["role:admin", "sasl:bob"] }' \
+	'' '{ "id": "q", "on": ["set:web"], "max_guests": 5 }, { "id": "new", "on": ["*"], "max_guests": 9, "who": ["sasl:bob"] }' rows-other
+expect_lines "diff: rows in another order are the same" 0 "nobody*" "" policy diff "$dir/rows.json" "$dir/rows-same.json"
+expect_lines "diff: rows, and whom they bind" 1 \
+	"group:team: sasl:ann, x509-cn:ann, *|  changes row 'a' of admission|*was: profile restricted, max_vcpus 2|          now: profile restricted, max_vcpus 4|sasl:bob|  gains   row 'all' of admission|          was: profile baseline|          now: not bound|anyone else|  gains   row 'r' of rules|          was: class domain, must /domain/title|          now: not bound|sasl:bob|  loses   row 'new' of quotas|          was: not bound|          now: on *max_guests 9|" "" policy diff "$dir/rows.json" "$dir/rows-other.json"
+expect_lines "diff: rows as JSON" 1 '*{"who":\["sasl:bob"\],"changes":\[{"change":"gains","row":"row '"'all'"' of admission","was":"profile baseline","now":"not bound"}\],"groups":\[\]}*' "" \
+	policy diff "$dir/rows.json" "$dir/rows-other.json" --json
+expect_lines "explain: rows that a document would be judged by" 1 "*|content: row 'all' of admission, mode enforce: profile baseline|content: row 'r' of rules, mode enforce: must /domain/title|content: row 'q' of quotas, mode enforce: at most 5 guests|" "" policy explain sasl:bob domain:write domain:web-1 --policy "$dir/rows.json"
+expect_lines "explain: none where no document comes" 0 "*yes: binding 'bob'|but connect:getattr is denied: he cannot open a connection|" "" policy explain sasl:bob domain:start domain:web-1 --policy "$dir/rows.json"
 expect_lines "diff: a broken policy" 2 "" "/dev/fd/*:1: not valid JSON*" policy diff "$dir/old.json" <(:)
 
 # Random pairs of policies: what diff tells is what the two answer.
