@@ -94,6 +94,17 @@ void admission_rules_destroy(struct admission_rules *rules);
 int admission_judge_own(const struct admission_document *document, const struct admission_rules *rules, const struct vg_rule *rule,
     admission_finding_cb *each, void *arg);
 
+/*
+ * What own rules may ask by variables: who sends the document, and about which object. NULL counts as "". Until it is said all are. -1: out of
+ * memory.
+ *   $user     the first that there is of the next three      $object   name of the guest, volume, …
+ *   $sasl, $cn, $unix, $dn                                    $address  where he comes from
+ */
+struct admission_request {
+	const char *user, *sasl, *cn, *unix_user, *dn, *address, *object;
+};
+int admission_set_request(struct admission_document *document, const struct admission_request *request);
+
 /* What the policy must grant; borrowed from the document. More than ADMISSION_MAX_CLAIMS do not parse. */
 const struct admission_claim *admission_claims(const struct admission_document *document, size_t *num);
 

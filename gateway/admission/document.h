@@ -15,6 +15,7 @@ struct admission_document {
 	xmlDocPtr doc;			/* a device stands in <domain><devices> here, where the rules look for it */
 	xmlNodePtr top;			/* what the caller gave: the root, or that device */
 	xmlXPathContextPtr context;	/* in which rules are asked */
+	bool has_request;		/* whose it is was said */
 	struct needs_names names;	/* of its elements */
 	xmlBufferPtr text;		/* of admission_text */
 	struct admission_claim claims[ADMISSION_MAX_CLAIMS];

@@ -314,3 +314,18 @@ functions_context(xmlDocPtr doc)
 	(void)xmlXPathContextSetCache(context, 1, -1, 0);	/* without it each step allocates its nodes anew */
 	return context;
 }
+
+int
+functions_set_request(xmlXPathContextPtr context, const struct admission_request *request)
+{
+	const struct { const char *name, *value; } variables[] = { { "user", request->user }, { "sasl", request->sasl }, { "cn", request->cn },
+		{ "unix", request->unix_user }, { "dn", request->dn }, { "address", request->address }, { "object", request->object } };
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]) && r == 0; i++) {
+		xmlXPathObjectPtr value = xmlXPathNewString((const xmlChar *)(variables[i].value == NULL ? "" : variables[i].value));
+
+		r = value == NULL ? -1 : xmlXPathRegisterVariable(context, (const xmlChar *)variables[i].name, value);
+	}
+	return r;
+}

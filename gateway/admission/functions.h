@@ -13,6 +13,7 @@
 
 #include <libxml/xpath.h>
 
+#include "gateway/admission/admission.h"
 #include "virtgate/profile.h"
 #include "virtgate/result.h"
 
@@ -20,6 +21,8 @@
 double functions_kibibytes(const xmlNode *node, const char *usual);
 /* Is known.def sorted? -1 with error text. */
 int functions_start(struct vg_error *error);
+/* The variables of admission_set_request(). -1: out of memory. */
+int functions_set_request(xmlXPathContextPtr context, const struct admission_request *request);
 /* In which they are known; its userData must be a struct vg_limits when it is asked. Says nothing on standard error. NULL: out of memory. */
 xmlXPathContextPtr functions_context(xmlDocPtr doc);
 

@@ -69,11 +69,12 @@ admission_compile(const struct vg_rule *const *list, size_t num, size_t *which, 
 	struct admission_rules *rules = calloc(1, sizeof(*rules) + num * sizeof(rules->own[0]));
 	xmlDocPtr doc = xmlReadMemory(sample, sizeof(sample) - 1, NULL, NULL, XML_PARSE_NONET);
 	static const struct vg_limits no_limits;
+	static const struct admission_request nobody;
 	xmlXPathContextPtr context = doc == NULL ? NULL : functions_context(doc);
 	int r = -1;
 
 	*which = 0;
-	if (rules == NULL || context == NULL) {
+	if (rules == NULL || context == NULL || functions_set_request(context, &nobody) < 0) {
 		(void)vg_fail(error, "out of memory");
 		goto out;
 	}
@@ -101,14 +102,22 @@ admission_rules_destroy(struct admission_rules *rules)
 }
 
 int
+admission_set_request(struct admission_document *document, const struct admission_request *request)
+{
+	document->has_request = functions_set_request(document->context, request) == 0;
+	return document->has_request ? 0 : -1;
+}
+
+int
 admission_judge_own(const struct admission_document *document, const struct admission_rules *rules, const struct vg_rule *rule,
     admission_finding_cb *each, void *arg)
 {
 	const struct admission_words words = { rule->id, rule->message[0] == '\0' ? "not allowed by a rule of this site" : rule->message, rule->hint };
+	static const struct admission_request nobody;
 	xmlXPathObjectPtr found;
 	int num = 0;
 
-	if (rule->index >= rules->num)
+	if (rule->index >= rules->num || (!document->has_request && functions_set_request(document->context, &nobody) < 0))
 		return -1;
 	if ((rules->own[rule->index].kinds & 1u << document->kind) == 0 || !needs_are_there(&rules->own[rule->index].needs, &document->names))
 		return 0;

@@ -134,6 +134,7 @@ check_for_user(struct check *check)
 {
 	const struct question *question = &check->question;
 
+	check->failed = own_rules_request(check->document, &question->identity, &question->object) < 0;
 	policy_admission(check->policy, &question->identity, &question->object, question->now, note_freed, check);
 	policy_admission(check->policy, &question->identity, &question->object, question->now, judge_row, check);
 	check->row = "";

@@ -8,6 +8,7 @@
 
 #include "gateway/admission/admission.h"
 #include "gateway/gate/argument.h"
+#include "gateway/gate/own_rules.h"
 
 #define ADMIT_MAX_ROWS	1088	/* POLICY_MAX_ADMISSION and POLICY_MAX_RULES: all of a policy's */
 #define ADMIT_MAX_NOTES	16	/* findings in one record */
@@ -277,6 +278,10 @@ judge_document(struct asked *asked, unsigned *index, bool builtin, bool *by_row,
 	if (!xdr_span_string(span, &xml))
 		return decide_refuse(judgement, "document", "the document does not decode");
 	document = admission_parse(kind, (const char *)xml.data, xml.len, &error);
+	if (document != NULL && own_rules_request(document, &asked->call->session->identity, &judgement->about.object) < 0) {
+		admission_destroy(document);
+		return decide_refuse(judgement, "document", "out of memory");
+	}
 	for (size_t i = 0; i < asked->num_rows; i++) {
 		judge_by(asked, asked->rows[i], document, &error);
 		counts = counts || refuses(asked, asked->rows[i]);

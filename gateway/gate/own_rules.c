@@ -30,3 +30,15 @@ own_rules_compile(const struct policy *policy, const char *file, struct vg_error
 	free(list);
 	return rules;
 }
+
+int
+own_rules_request(struct admission_document *document, const struct vg_identity *identity, const struct vg_object *object)
+{
+	struct admission_request request = { .sasl = (identity->proofs & VG_PROOF_SASL) != 0 ? identity->sasl_name : NULL,
+		.cn = (identity->proofs & VG_PROOF_X509) != 0 ? identity->x509_cn : NULL,
+		.dn = (identity->proofs & VG_PROOF_X509) != 0 ? identity->x509_dn : NULL,
+		.unix_user = (identity->proofs & VG_PROOF_UNIX) != 0 ? identity->unix_user : NULL, .address = identity->address, .object = object->name };
+
+	request.user = request.sasl != NULL ? request.sasl : request.cn != NULL ? request.cn : request.unix_user;
+	return admission_set_request(document, &request);
+}

@@ -53,12 +53,13 @@ measure(enum vg_profile profile, const struct admission_rules *rules)
 {
 	static const char *const macs[] = { "52:54:00:aa:*" }, *const filters[] = { "clean-traffic" };
 	static const struct vg_limits limits = { .macs = { macs, 1 }, .filters = { filters, 1 } };
+	static const struct admission_request request = { .user = "alice", .cn = "alice", .object = "web-1" };
 	double start = now_us();
 
 	for (int i = 0; i < ROUNDS; i++) {
 		struct vg_error error;
 		struct admission_document *document = admission_parse(ADMISSION_DOMAIN, xml, strlen(xml), &error);
-		bool good = document != NULL && admission_judge(document, profile, &limits, NULL, NULL) == 0;
+		bool good = document != NULL && admission_set_request(document, &request) == 0 && admission_judge(document, profile, &limits, NULL, NULL) == 0;
 		size_t len;
 
 		for (size_t k = 0; good && rules != NULL && k < NUM_RULES; k++)

@@ -1,4 +1,5 @@
 """What a vm-admin of some guests may ask for in documents and paths, with virsh, on the QEMU driver."""
+import json
 import os
 
 import pytest
@@ -294,6 +295,8 @@ def by_rows(make_gateway):
         ],
         "rules": [
             {"id": "titled", "class": "domain", "must": "/domain/title", "who": who["bob"], "message": "no title", "hint": "<title>cost centre</title>"},
+            {"id": "owned", "class": "domain", "must": "/domain/title = $user and /domain/name = $object and $cn = $user", "who": who["admin"],
+             "mode": "audit"},
             {"id": "not-so-many", "class": "device", "must_not": "/domain/devices/disk[3]", "mode": "warn"},
         ]})
 
@@ -351,6 +354,11 @@ def test_rows_free_bind_and_warn(define, by_rows):
     assert define("bob", bad.replace("<memory", "<title>t</title><memory", 1)).returncode == 0
     refused(define("bob", bad), "admission rule 'titled' at /domain (line 1): no title; <title>cost centre</title>")
     refused(define("admin", bad), "admission rule 'chardev'", "row 'admins'")
+    record = by_rows.wait_audit(call="domain_define_xml", user__x509="CN=admin,O=Lab", result__status="denied")[-1]
+    assert "owned" in [note["rule"] for note in record["admission"]]
+    refused(define("admin", bad.replace("<memory", "<title>admin</title><memory", 1)), "admission rule 'chardev'", "row 'admins'")
+    record = by_rows.wait_audit(2, call="domain_define_xml", user__x509="CN=admin,O=Lab", result__status="denied")[-1]
+    assert "owned" not in [note["rule"] for note in record["admission"]]
     # carol is no tenant of a row that refuses: what holds without one still does, and what would be refused is told
     refused(define("carol", bad), "admission rule 'chardev' at /domain/devices/serial (line 1): ")
     done = define("carol", secure(memory=100).replace(" secure='yes'", ""))
@@ -402,3 +410,20 @@ def test_I43_pools_lie_where_the_settings_say_and_are_called(pools, scratch, lib
     done = define("admin", POOL.format("adm-p", place))        # holds everything, the host's rights too
     assert done.returncode == 0, done.stderr
     libvirtd.virsh("pool-undefine", "adm-p", uri=uri)
+
+
+# ---- all guests ----
+
+def test_scan_sees_guests_that_only_run(by_rows, libvirtd, scratch):
+    """libvirtd is asked: also of a guest that has no file."""
+    bad = secure(name="web-transient", devices="<serial type='file'><source path='/tmp/x'/></serial>")
+    libvirtd.virsh("create", scratch.write("transient.xml", bad))
+    try:
+        done = by_rows.virtgate("admission", "scan", "--config", f"{by_rows.dir}/virtgated.conf")
+        assert done.returncode == 1, done.stderr
+        assert [line for line in done.stdout.splitlines() if line.startswith("web-transient:") and ": chardev: /domain/devices/serial" in line]
+        told = {guest["name"]: guest for guest in json.loads(by_rows.virtgate("admission", "scan", "--config", f"{by_rows.dir}/virtgated.conf", "--json").stdout)}
+        names = libvirtd.virsh("list", "--all", "--name").stdout.split()
+        assert set(names) <= set(told) and told["web-transient"]["admitted"] is False
+    finally:
+        libvirtd.virsh("destroy", "web-transient")

@@ -329,6 +329,8 @@ test_i38_text(void **state)
 
 /* ---- own rules ---- */
 
+static const struct admission_request said = { .user = "ann", .cn = "ann", .object = "web-1" };
+
 static void
 expect_own(enum admission_kind kind, const char *class, bool must, const char *xpath, const char *xml, int num)
 {
@@ -345,6 +347,8 @@ expect_own(enum admission_kind kind, const char *class, bool must, const char *x
 	document = admission_parse(kind, xml, strlen(xml), &error);
 	if (document == NULL)
 		fail_msg("%s", error.what);
+	if (strstr(xml, "<!--said-->") != NULL)
+		assert_int_equal(admission_set_request(document, &said), 0);
 	if (admission_judge_own(document, rules, &rule, note, &findings) != num)
 		fail_msg("'%s' does not find %d in %s", xpath, num, xml);
 	assert_true(findings.all_placed);
@@ -356,7 +360,7 @@ expect_own(enum admission_kind kind, const char *class, bool must, const char *x
 static void
 test_own_rules(void **state)
 {
-	static const char *const broken[] = { "/domain[", "nosuch(.)", "$variable", "x:y", "" };
+	static const char *const broken[] = { "/domain[", "nosuch(.)", "$variable", "x:y", "", "/domain[. = $users]" };
 	static const char good[] = "<domain><vcpu>2</vcpu><devices><disk/><disk/></devices></domain>";
 	static char many[60000];
 	size_t len, which;
@@ -377,6 +381,11 @@ test_own_rules(void **state)
 		assert_null(admission_compile(list, 1, &which, &error));
 		assert_non_null(strstr(error.what, "is not an XPath"));
 	}
+	/* who sends it, and about what */
+	expect_own(ADMISSION_DOMAIN, "domain", true, "/domain/title = $user and $object = 'web-1' and $unix = ''", "<domain><!--said--><title>ann</title></domain>", 0);
+	expect_own(ADMISSION_DOMAIN, "domain", true, "/domain/title = $user", "<domain><!--said--><title>bob</title></domain>", 1);
+	expect_own(ADMISSION_DOMAIN, "domain", true, "$user = '' and $address = ''", "<domain/>", 0);
+	expect_own(ADMISSION_DOMAIN, "domain", false, "/domain/title[. = $user]", "<domain><!--said--><title>' or '1</title></domain>", 0);
 	/* one that would walk the document for each of its elements is given up, and refuses */
 	len = (size_t)snprintf(many, sizeof(many), "<domain>");
 	while (len < sizeof(many) - 100)
