@@ -377,6 +377,7 @@ warn_unused(struct lint *lint, const char *part, const char *what, json_t *used)
 static void
 check_unused(struct lint *lint)
 {
+	static const char *const rows[] = { "admission", "rules", "quotas" };
 	json_t *roles = json_object(), *groups = json_object(), *sets = json_object(), *value;
 	const char *name;
 	size_t i;
@@ -391,10 +392,13 @@ check_unused(struct lint *lint)
 		mark_strings(roles, json_object_get(value, "include"), "");
 	json_object_foreach(json_object_get(lint->root, "groups"), name, value)
 		mark_strings(groups, value, "group:");
-	json_array_foreach(json_object_get(lint->root, "admission"), i, value) {
-		mark_strings(roles, json_object_get(value, "except"), "role:");
-		mark_strings(groups, json_object_get(value, "except"), "group:");
-		mark_strings(groups, json_object_get(value, "who"), "group:");
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+		json_array_foreach(json_object_get(lint->root, rows[k]), i, value) {
+			mark_strings(roles, json_object_get(value, "except"), "role:");
+			mark_strings(groups, json_object_get(value, "except"), "group:");
+			mark_strings(groups, json_object_get(value, "who"), "group:");
+			mark_strings(sets, json_object_get(value, "on"), "set:");
+		}
 	}
 	json_array_foreach(json_object_get(lint->root, "rules"), i, value) {
 		mark_strings(roles, json_object_get(value, "except"), "role:");

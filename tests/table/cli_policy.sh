@@ -39,6 +39,13 @@ expect "a folder" 2 "" "*Is a directory*" policy check "$dir"
 expect "the policy of the settings" 0 "*office.json: good, but * warnings" "WARNING:*" policy check --config "$dir/virtgated.conf"
 expect "settings that are not there" 2 "" "*none.conf*hint:*" policy check --config "$dir/none.conf"
 
+cat >"$dir/rows.json" <<'E'
+{ "version": 1, "groups": { "g": ["sasl:a"], "h": ["sasl:b"] }, "sets": { "s": { "domain": ["web-*"] } }, "bindings": [],
+  "rules": [{ "id": "r", "class": "domain", "must": "/domain/title", "except": ["group:g"] }],
+  "quotas": [{ "id": "q", "on": ["set:s"], "max_guests": 5, "who": ["group:h"] }] }
+E
+expect "groups and sets of rows are used" 0 "*rows.json: good" "" policy check "$dir/rows.json"
+
 # -- what is no mistake but hardly meant: each once, with its line, and nothing of what is meant (the binding on pools, hours, a trial)
 cat >"$dir/warnings" <<'E'
 lint.json:14: binding 'narrow-admin' is on some objects only, but its role 'admin' allows connect:write
