@@ -253,10 +253,10 @@ inventory_uuid_of(const struct inventory *inventory, enum vg_class class, const 
 	return domain == NULL ? NULL : domain->uuid;
 }
 
-void
+bool
 inventory_each_pool(const struct inventory *inventory, void (*each)(const char *name, const uint8_t uuid[VG_UUID_LEN], void *arg), void *arg)
 {
-	known_each(&inventory->known, VG_CLASS_storage_pool, each, arg);
+	return known_each(&inventory->known, VG_CLASS_storage_pool, each, arg);
 }
 
 struct usage *
@@ -497,6 +497,15 @@ count_anew(struct inventory *inventory, const struct rpc_proc *proc, const uint8
 }
 
 static void
+on_asked_again(const struct xdr_object *object, void *arg)
+{
+	struct inventory *inventory = arg;
+
+	(void)object;
+	usage_sure(inventory->usage);
+}
+
+static void
 on_event(const struct rpc_proc *proc, const uint8_t *body, size_t len, void *arg)
 {
 	struct inventory *inventory = arg;
@@ -515,7 +524,8 @@ on_event(const struct rpc_proc *proc, const uint8_t *body, size_t len, void *arg
 	if (what == EVENT_UNDEFINED) {
 		/* It may go on running without a definition, or come back at once under another name: ask. */
 		inventory_forget(inventory, object.uuid);
-		(void)inventory_lookup_uuid(inventory, VG_CLASS_domain, object.uuid, NULL, NULL);
+		if (inventory_lookup_uuid(inventory, VG_CLASS_domain, object.uuid, on_asked_again, inventory) != 0)
+			usage_doubt(inventory->usage);
 		return;
 	}
 	inventory_learn(inventory, &object);

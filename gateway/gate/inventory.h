@@ -33,8 +33,8 @@ const struct inventory_domain *inventory_by_name(const struct inventory *invento
 const struct inventory_domain *inventory_by_id(const struct inventory *inventory, int32_t id);
 /* The same of a domain, network or storage pool, for what a reply only names; NULL when unknown. */
 const uint8_t *inventory_uuid_of(const struct inventory *inventory, enum vg_class class, const char *name);
-/* Each storage pool. */
-void inventory_each_pool(const struct inventory *inventory, void (*each)(const char *name, const uint8_t uuid[VG_UUID_LEN], void *arg), void *arg);
+/* Each storage pool. False: it is not known which there are. */
+bool inventory_each_pool(const struct inventory *inventory, void (*each)(const char *name, const uint8_t uuid[VG_UUID_LEN], void *arg), void *arg);
 /* What its guests and volumes have; and what is known of one guest, NULL when it is not there. */
 struct usage *inventory_usage(const struct inventory *inventory);
 struct usage_count *inventory_count(struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN]);

@@ -76,6 +76,7 @@ known_forget_all(struct known *known)
 	while (known->objects != NULL)
 		drop(&known->objects);
 	memset(known->deaf, 0, sizeof(known->deaf));
+	memset(known->listed, 0, sizeof(known->listed));
 }
 
 const uint8_t *
@@ -87,12 +88,13 @@ known_uuid(const struct known *known, enum vg_class class, const char *name)
 	return NULL;
 }
 
-void
+bool
 known_each(const struct known *known, enum vg_class class, void (*each)(const char *name, const uint8_t uuid[VG_UUID_LEN], void *arg), void *arg)
 {
 	for (const struct known_object *object = known->objects; object != NULL; object = object->next)
 		if (object->class == class)
 			each(object->name, object->uuid, arg);
+	return known->listed[class] && !known->deaf[class];
 }
 
 void
@@ -128,6 +130,7 @@ on_listed(const struct rpc_proc *proc, const uint8_t *body, size_t len, const st
 	while (xdr_items_next(&items, &item))
 		if (xdr_get_object(proc->list.class, item, &object))
 			learn(known, &object);
+	known->listed[proc->list.class] = true;
 }
 
 /* Without events nothing tells when a name passes to another object: then none is known. */

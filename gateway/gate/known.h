@@ -11,6 +11,7 @@
 struct known {
 	struct known_object *objects;
 	bool deaf[VG_NUM_CLASSES];	/* libvirtd sends no events of these */
+	bool listed[VG_NUM_CLASSES];	/* the list has come */
 	const char *uri;		/* borrowed, for the log */
 };
 
@@ -19,7 +20,8 @@ void known_start(struct known *known, struct upstream *upstream);
 /* Any event of libvirtd's. */
 void known_event(struct known *known, const struct rpc_proc *proc, const uint8_t *body, size_t len);
 void known_forget_all(struct known *known);
-void known_each(const struct known *known, enum vg_class class, void (*each)(const char *name, const uint8_t uuid[VG_UUID_LEN], void *arg), void *arg);
+/* False: not all are known. */
+bool known_each(const struct known *known, enum vg_class class, void (*each)(const char *name, const uint8_t uuid[VG_UUID_LEN], void *arg), void *arg);
 /* NULL: not known. Borrowed until the next event. */
 const uint8_t *known_uuid(const struct known *known, enum vg_class class, const char *name);
 

@@ -236,8 +236,9 @@ tally_all(struct tally *tally)
 	const struct inventory *inventory = tally->call->session->inventory;
 
 	inventory_each(inventory, tally_domain, tally);
-	if (tally->bounds->max.of[VG_AMOUNT_DISK] != 0)
-		inventory_each_pool(inventory, tally_pool, tally);
+	if (tally->bounds->max.of[VG_AMOUNT_DISK] != 0 && !inventory_each_pool(inventory, tally_pool, tally))
+		note_state(tally, USAGE_UNREADABLE, "the list of pools");
+	tally->awaited = tally->awaited || usage_in_doubt(tally->usage);
 	tally_new(tally);
 }
 
@@ -459,6 +460,13 @@ find_row(const struct rpc_proc *proc)
 	return NULL;
 }
 
+/* How many guests there are is known without their documents; with libvirtd away nothing is. */
+static bool
+is_unreadable(const struct tally *tally, enum vg_amount amount)
+{
+	return !inventory_ready(tally->call->session->inventory) || (amount != VG_AMOUNT_GUESTS && tally->unreadable[0] != '\0');
+}
+
 static void
 refuse_amount(struct tally *tally, struct judgement *judgement, enum vg_amount amount)
 {
@@ -468,8 +476,9 @@ refuse_amount(struct tally *tally, struct judgement *judgement, enum vg_amount a
 	admit_note(tally->call, row, policy_amount_rule(amount), watches);
 	if (judgement->verdict == DECIDE_DENY || row->mode != ADMISSION_ENFORCE || watches)
 		return;
-	if (amount != VG_AMOUNT_GUESTS && tally->unreadable[0] != '\0') {
-		(void)decide_refuse(judgement, policy_amount_rule(amount), "quota '%.128s': '%.200s', which counts by it, cannot be counted now", row->id, tally->unreadable);
+	if (is_unreadable(tally, amount)) {
+		(void)decide_refuse(judgement, policy_amount_rule(amount), "quota '%.128s': %.200s%scannot be counted now", row->id, tally->unreadable,
+		    tally->unreadable[0] == '\0' ? "what is used " : ", which counts by it, ");
 		return;
 	}
 	(void)decide_refuse(judgement, policy_amount_rule(amount), "quota '%.128s': %" PRIu64 " %s more are asked for, %" PRIu64 " are used, the limit is %" PRIu64,
@@ -492,7 +501,7 @@ check_quota(struct call *call, struct judgement *judgement, size_t quota, const 
 		return false;
 	for (size_t i = 0; i < VG_NUM_AMOUNTS; i++)
 		if (tally.bounds->max.of[i] != 0 && tally.with.of[i] > tally.without.of[i] &&
-		    (tally.with.of[i] > tally.bounds->max.of[i] || (i != VG_AMOUNT_GUESTS && tally.unreadable[0] != '\0')))
+		    (tally.with.of[i] > tally.bounds->max.of[i] || is_unreadable(&tally, (enum vg_amount)i)))
 			refuse_amount(&tally, judgement, (enum vg_amount)i);
 	return true;
 }

@@ -32,7 +32,8 @@ struct usage {
 	struct gate *gate;
 	struct inventory *inventory;
 	uint64_t changes;
-	unsigned num_awaited;
+	unsigned num_awaited;		/* answers, those that end a doubt too */
+	unsigned num_doubts;
 	struct waiter *waiters;
 	struct pool *pools;
 	LIST_HEAD(, asking) askings;
@@ -104,6 +105,26 @@ answered(struct usage *usage)
 		free(waiter);
 		call_looked_up(call);
 	}
+}
+
+void
+usage_doubt(struct usage *usage)
+{
+	usage->num_doubts++;
+	usage->num_awaited++;
+}
+
+void
+usage_sure(struct usage *usage)
+{
+	usage->num_doubts--;
+	answered(usage);
+}
+
+bool
+usage_in_doubt(const struct usage *usage)
+{
+	return usage->num_doubts > 0;
 }
 
 /* ---- what may have changed ---- */

@@ -36,6 +36,11 @@ void usage_volumes_changed(struct usage *usage);
 /* libvirtd is away: nothing is known. */
 void usage_lost(struct usage *usage);
 
+/* A guest is not known any more and may run on: nothing is counted until it is clear, which usage_sure() says. */
+void usage_doubt(struct usage *usage);
+void usage_sure(struct usage *usage);
+bool usage_in_doubt(const struct usage *usage);
+
 enum usage_state {
 	USAGE_KNOWN,
 	USAGE_AWAITED,		/* it was asked for; usage_wait() tells when there are answers */

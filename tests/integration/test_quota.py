@@ -128,6 +128,40 @@ def test_a_snapshot_does_not_bring_back_what_was_given_back(quotas, define, scra
         libvirtd.virsh("snapshot-delete", "web-q1", "large")
 
 
+RUN_ON = """
+import threading
+running = [connect().lookupByName("web-q%d" % i) for i in range(5)]
+connections = [connect() for _ in range(6)]
+over = threading.Event()
+def undefine():
+    for domain in running:
+        domain.undefine()
+        time.sleep(0.1)
+    over.set()
+def define(i):
+    n = 0
+    while not over.is_set():
+        n += 1
+        fail(connections[i].defineXML, sys.argv[2].replace("NAME", "web-qm%d-%d" % (i, n)))
+threads = [threading.Thread(target=undefine)] + [threading.Thread(target=define, args=(i,)) for i in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+answer(sorted(domain.name() for domain in connect().listAllDomains() if domain.name().startswith("web-q")))
+"""
+
+
+def test_a_guest_that_runs_on_without_a_definition_counts_all_the_time(quotas, define, libvirtd):
+    """Its event says that it is gone; whether it is, libvirtd is asked, and nothing is decided before the answer."""
+    for i in range(5):
+        allowed(define("alice", f"web-q{i}"))
+        libvirtd.virsh("start", f"web-q{i}")
+    assert quotas.python("alice", RUN_ON, document("NAME")) == [f"web-q{i}" for i in range(5)]
+    libvirtd.virsh("destroy", "web-q0")
+    allowed(define("alice", "web-q7"))
+
+
 def test_who_is_excepted_and_who_is_only_watched(quotas, define):
     for i in range(5):
         allowed(define("admin", f"web-q{i}"))
