@@ -184,12 +184,16 @@ def pool(libvirtd, tmp_path):
     libvirtd.virsh("pool-undefine", "quota")
 
 
-def test_volumes_count_by_what_they_may_grow_to(quotas, pool):
+def test_volumes_count_by_what_they_may_grow_to(quotas, pool, scratch):
     allowed(quotas.virsh("alice", "vol-create-as", "quota", "a", "60M", "--allocation", "0"))
     refused(quotas.virsh("alice", "vol-create-as", "quota", "b", "41M"), "quota 'webs': 41984 KiB of disk more are asked for, 61440 are used, the limit is 102400")
     allowed(quotas.virsh("alice", "vol-create-as", "quota", "b", "40M"))
     refused(quotas.virsh("alice", "vol-create-as", "quota", "c", "1K"), "102400 are used")
     allowed(quotas.virsh("admin", "vol-create-as", "quota", "c", "10M"))
+    # what says no amount cannot be counted beforehand: nothing for her, libvirt's own business for others
+    unsaid = scratch.write("unsaid.xml", "<volume><name>u</name></volume>")
+    refused(quotas.virsh("alice", "vol-create", "quota", unsaid), "a quota cannot count it: line 1: the volume's capacity is not said; <capacity unit='GiB'>")
+    assert "quota cannot" not in quotas.virsh("admin", "vol-create", "quota", unsaid).stderr
     allowed(quotas.virsh("alice", "vol-delete", "a", "quota"))
     allowed(quotas.virsh("alice", "vol-create-as", "quota", "d", "50M"))
 
