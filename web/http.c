@@ -208,15 +208,42 @@ reply_rpc_error(struct request *request, const struct rpc_error *error)
 	reply_json(request, status, json);
 }
 
+static void
+on_heard(evutil_socket_t fd, short what, void *arg)
+{
+	struct request *request = arg;
+
+	(void)fd;
+	(void)what;
+	request->streams = false;
+	buf_drop(&request->events, buf_len(&request->events));
+	(void)lws_callback_on_writable(request->wsi);
+	web_loop_kick(request->web);
+}
+
+/*
+ * A stream is the last answer of its HTTP/1 connection, and nobody has to say anything behind his question, nor that he says no more. libwebsockets
+ * would leave it where it is, and be woken for it all the time: the connection is ended instead.
+ */
+static void
+listen_to(struct request *request)
+{
+	request->heard = event_new(request->web->base, lws_get_socket_fd(request->wsi), EV_READ, on_heard, request);
+	if (request->heard != NULL)
+		(void)event_add(request->heard, NULL);
+}
+
 void
 reply_events(struct request *request)
 {
 	request->streams = true;
 	/* Else libwebsockets ends it as a request that takes too long; of HTTP/2 it keeps the connection, too. */
-	if (lws_get_network_wsi(request->wsi) != request->wsi)
+	if (lws_get_network_wsi(request->wsi) != request->wsi) {
 		(void)lws_http_mark_sse(request->wsi);
-	else
+	} else {
 		lws_set_timeout(request->wsi, NO_PENDING_TIMEOUT, 0);
+		listen_to(request);
+	}
 	answer(request, 200, "text/event-stream");
 }
 
@@ -282,6 +309,8 @@ reset(struct request *request)
 
 	if (request->gone != NULL)
 		request->gone(request);
+	if (request->heard != NULL)
+		event_free(request->heard);
 	rpc_call_forget(request->call);
 	json_decref(request->json);
 	free(request->owned);

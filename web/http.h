@@ -45,6 +45,7 @@ struct request {
 	bool gzip, forever;
 	char cookie[160], disposition[96];	/* header values, empty: none */
 	struct buf events;		/* of a stream, not yet sent */
+	struct event *heard;		/* the reader of a stream says something, or goes */
 };
 
 /* ---- what a browser said ---- */

@@ -9,7 +9,7 @@ import pytest
 from conftest import PASSWORDS, policy_with_realms
 from lab.gateway import SaslUsers
 from lab.process import LabError, wait_until
-from lab.web import Browser, Closed, WebSocket
+from lab.web import Browser, Closed, WebSocket, cost
 from screens import with_consoles
 
 SILENCE = 1.5    # seconds without a byte after which no further answer is expected
@@ -229,6 +229,27 @@ def test_many_sockets_without_a_ticket_cost_nothing(gateway):
         with pytest.raises((LabError, Closed)):
             WebSocket(alice, path, ["binary"]).read(1)
     wait_until(lambda: alice.get("/guests").status == 200, "the log-in to be as it was", 5)
+
+
+@pytest.mark.parametrize("what", ["ends", "sends on", "leaves"])
+def test_waiting_with_somebody_costs_nothing(gateway, what):
+    """He says that he sends no more, or goes on sending, or is gone, while his request has no end."""
+    alice = person(gateway)
+    stream = alice.connect()
+    headers = "".join(f"{name}: {value}\r\n" for name, value in alice.headers().items())
+    stream.sendall(f"GET /api/v1/events HTTP/1.1\r\n{headers}\r\n".encode())
+    assert stream.recv(12) == b"HTTP/1.1 200"
+    if what == "ends":
+        stream.shutdown(socket.SHUT_WR)
+    elif what == "sends on":
+        stream.sendall(b"GET / HTTP/1.1\r\n" * 1000)
+    else:
+        stream.close()
+    before, _ = cost(gateway)
+    time.sleep(2)
+    assert cost(gateway)[0] - before < 0.3
+    stream.close()
+    assert alice.get("/guests").status == 200
 
 
 def test_events_go_on(gateway):

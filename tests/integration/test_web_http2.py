@@ -1,6 +1,5 @@
 """HTTP/2 as a weapon: floods that cost the sender little, headers without an end, answers that nobody takes. Each ends its own connection, and nothing else."""
 import gzip
-import os
 import re
 import ssl
 import struct
@@ -12,7 +11,7 @@ from conftest import PASSWORDS, policy_with_realms
 from lab.gateway import SaslUsers
 from lab.http2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, Connection, frame, literal,
                        settings)
-from lab.web import Browser
+from lab.web import Browser, cost
 
 PATIENCE = 5    # seconds of flood
 INITIAL_WINDOW_SIZE = 4
@@ -49,16 +48,6 @@ def script(gateway):
     if found is None:
         pytest.skip("virtgate was built without its pages")
     return found[1]
-
-
-def cost(gateway):
-    """CPU seconds and resident KiB of the web process."""
-    pid, = gateway.children("web")
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-        pages = int(file.read().split()[1])
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def numbered():
