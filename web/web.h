@@ -61,15 +61,19 @@ time_t web_now(void);
 int web_token(char token[WEB_TOKEN_LEN + 1]);
 /* In a time that does not tell where they differ. */
 bool web_same_token(const char *a, const char *b);
+/* Passes an identity and one end of a new stream to the gate. Returns the other end, non-blocking; -1: the gate is away, or no descriptors. */
+int web_hand_over(struct web *web, const struct vg_identity *identity);
+
+/* ---- names.c ---- */
+
+/* This server's names: those in the certificate of web->tls. A browser that came by another one was warned. */
+void names_read(struct web *web);
 /* Is this the name, with or without a port, of this server? (Host header) */
 bool web_is_our_host(const struct web *web, const char *host);
 /* Is this the origin of a page elsewhere that may show consoles (web_embed_origins)? */
 bool web_may_embed(const struct web *web, const char *origin);
 /* A name for such pages, under which nobody is asked for a certificate (web_embed_hosts)? */
 bool web_is_embed_host(const struct web *web, const char *name);
-/* Passes an identity and one end of a new stream to the gate. Returns the other end, non-blocking; -1: the gate is away, or no descriptors. */
-int web_hand_over(struct web *web, const struct vg_identity *identity);
-
 /* ---- loop.c: libwebsockets on our event loop ---- */
 
 /* -1 with `error`. `tls` of `web` is set already. */

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the seeds of fuzz_rpc and fuzz_xdr from captured messages, and those of fuzz_admission: tests/fuzz/make_corpus.py, after packets.txt changed.
+"""Makes the seeds of fuzz_browser and fuzz_admission, and of fuzz_rpc and fuzz_xdr from captured messages: tests/fuzz/make_corpus.py, after
+packets.txt changed.
 
 Of each procedure one call and one reply at most, the shorter ones first, and some of every other kind of message."""
 import json
@@ -64,8 +65,58 @@ def admission():
         write("admission", "%02d" % i, json.dumps(policy).encode() + b"\0" + document)
 
 
+def masked(data, opcode=2, first=0x80):
+    """A frame of a WebSocket, with a mask of zeros."""
+    head = bytes([first | opcode]) + (bytes([0x80 | len(data)]) if len(data) < 126 else struct.pack("!BH", 0x80 | 126, len(data)))
+    return head + bytes(4) + data
+
+
+def http2_frame(kind, flags, stream, payload=b""):
+    return struct.pack("!I", len(payload))[1:] + bytes([kind, flags]) + struct.pack("!I", stream) + payload
+
+
+def http2_request(method, path, *more):
+    return b"".join(b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in
+                    ((b":method", method), (b":scheme", b"https"), (b":authority", b"localhost"), (b":path", path), *more))
+
+
+def browser():
+    """Seeds of fuzz_browser: each route, a log-in, both ways to show a ticket, and HTTP/2."""
+    empty("browser")
+    known, domain, word = b"Cookie: __Host-virtgate=" + b"A" * 43 + b"\r\nX-Auth-Token: " + b"A" * 43 + b"\r\n", b"11000000-0000-0000-0000-000000000000", b"A" * 43
+
+    def request(method, path, body=b"", more=known, origin=b"https://localhost"):
+        length = b"Content-Length: %d\r\n" % len(body) if method == b"POST" else b""
+        return method + b" " + path + b" HTTP/1.1\r\nHost: localhost\r\nOrigin: " + origin + b"\r\nAccept-Encoding: gzip\r\n" + more + length + b"\r\n" + body
+
+    def upgrade(protocols, origin=b"https://localhost"):
+        return request(b"GET", b"/console", origin=origin, more=b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                       b"Sec-WebSocket-Version: 13\r\n" + protocols)
+    for path in (b"/", b"/api/v1/me", b"/api/v1/guests", b"/api/v1/guests/" + domain, b"/api/v1/guests/" + domain + b"/screenshot", b"/api/v1/events",
+                 b"/api/v1/sessions", b"/api/v1/audit?user=a&since=2026-01-01&limit=5", b"/api/v1/audit/state", b"/api/v1/audit/export?format=cef", b"/api/v1/audit/01M8"):
+        write("browser", "get" + path.split(b"?")[0].decode().replace("/", "_"), b"1" + request(b"GET", path))
+    for path, body in ((b"/api/v1/login", b'{"user":"alice","password":"x"}'), (b"/api/v1/logout", b'{"everywhere":true}'),
+                       (b"/api/v1/policy/can", b'{"permission":"domain:start","object":"domain:web-1","explain":true}'),
+                       (b"/api/v1/guests/" + domain + b"/start", b"{}"), (b"/api/v1/guests/" + domain + b"/console", b'{"mode":"input"}')):
+        write("browser", "post" + path.decode().replace("/", "_"), b"1" + request(b"POST", path, body) + b"\x1e" + request(b"GET", b"/api/v1/me"))
+    write("browser", "delete", b"1" + request(b"DELETE", b"/api/v1/sessions/01M8"))
+    viewer = [masked(b"RFB 003.008\n"), masked(b"\1"), masked(b"\1"), masked(b"\4\1\0\0\0\0\0a" * 20), masked(b"", 9), masked(b"\3\xe8", 8)]
+    elsewhere, console = b"https://portal.example.com", b"/api/v1/guests/" + domain + b"/console"
+    write("browser", "console", b"1" + b"\x1e".join([request(b"POST", console, b'{"mode":"input"}'), b"\x1f",
+                                                     upgrade(b"Sec-WebSocket-Protocol: binary, ticket." + word + b"\r\n"), *viewer]))
+    write("browser", "console-elsewhere", b"1" + b"\x1e".join([request(b"POST", console, b'{"mode":"view","origin":"' + elsewhere + b'"}'), b"\x1f",
+                                                               upgrade(b"", elsewhere), masked((b"ID:" + word).ljust(250, b"\0")), *viewer]))
+    begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2_frame(4, 0, 0, b"\0\4\0\0\0\x10")
+    cookie = (b"cookie", b"__Host-virtgate=" + word), (b"x-auth-token", word), (b"origin", b"https://localhost")
+    write("browser", "http2-get", b"2" + b"\x1e".join([begin, http2_frame(1, 5, 1, http2_request(b"GET", b"/api/v1/guests", *cookie)),
+                                                       http2_frame(8, 0, 0, b"\0\0\x10\0"), http2_frame(8, 0, 1, b"\0\0\x10\0"), http2_frame(6, 0, 0, bytes(8))]))
+    write("browser", "http2-post", b"2" + b"\x1e".join([begin, http2_frame(1, 4, 1, http2_request(b"POST", b"/api/v1/login", *cookie)),
+                                                        http2_frame(0, 1, 1, b'{"user":"a","password":"b"}'), http2_frame(3, 0, 1, bytes(4)), http2_frame(7, 0, 0, bytes(8))]))
+
+
 def main():
     admission()
+    browser()
     empty("rpc")
     empty("xdr")
     chosen = sorted((p for p in packets() if len(p[1]) <= MAX_LEN), key=kinds_first)
