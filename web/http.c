@@ -425,6 +425,10 @@ on_request(struct request *request, struct lws *wsi, const char *path)
 	const char *wrong;
 	bool comes;
 
+	/* libwebsockets begins with a request that came behind one that waits for its answer: they would have one struct between them. */
+	if (request->taken)
+		return -1;
+	request->taken = true;
 	request->web = lws_context_user(lws_get_context(wsi));
 	request->wsi = wsi;
 	request->method = method_of(wsi);
@@ -436,6 +440,7 @@ on_request(struct request *request, struct lws *wsi, const char *path)
 		return 0;
 	}
 	memcpy(request->path, path, strlen(path) + 1);
+	request->has_body = comes;
 	if (comes)
 		request->max_body = route_max_body(request);
 	else
@@ -464,7 +469,11 @@ on_body(struct request *request, const void *bytes, size_t len)
 static int
 on_body_complete(struct request *request)
 {
-	if (request->answered)
+	/* Said again when something came behind it, and again while the answer is not there. */
+	if (request->whole && !request->answered)
+		return -1;
+	request->whole = true;
+	if (request->answered || !request->has_body)
 		return 0;
 	if (request->too_long)
 		reply_error(request, 413, RPC_ERR_INVALID_ARG, "the body is longer than %zu bytes", request->max_body);

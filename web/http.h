@@ -23,6 +23,7 @@ struct request {
 	enum web_method method;
 	char path[256];
 	char segments[REQUEST_MAX_SEGMENTS][64];	/* what stood for the stars of its route */
+	bool taken, has_body, whole;	/* there is one; one with a body; that came */
 	struct buf body;
 	size_t max_body;
 	bool too_long;

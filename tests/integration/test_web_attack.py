@@ -231,6 +231,30 @@ def test_many_sockets_without_a_ticket_cost_nothing(gateway):
     wait_until(lambda: alice.get("/guests").status == 200, "the log-in to be as it was", 5)
 
 
+@pytest.mark.parametrize("behind", [INNER, INNER[:40], b"x" * 3000], ids=["request", "part", "nothing"])
+@pytest.mark.parametrize("together", [True, False], ids=["together", "later"])
+def test_what_comes_behind_a_request_that_waits_is_not_taken_up(gateway, behind, together):
+    """A log-in that fails is answered after a second: no answer of another request comes before it, and none in its place."""
+    stream = Browser(gateway).connect()
+    body = b'{"user":"nobody","password":"x"}'
+    first = request(gateway, f"Content-Length: {len(body)}", body=body)
+    before, _ = cost(gateway)
+    stream.sendall(first + behind if together else first)
+    if not together:
+        time.sleep(0.1)
+        stream.sendall(behind)
+    answers, _ = everything(stream, 2)
+    assert b"inner" not in answers and b" 404 " not in answers.split(b"authentication failed")[0], answers
+    assert cost(gateway)[0] - before < 0.5
+    stream.close()
+
+
+def test_a_post_without_a_body_is_one_request(gateway):
+    alice = person(gateway)
+    assert alice.ask("POST", "/logout", headers={"Content-Length": "0"}).status == 200
+    assert alice.get("/guests").status == 401
+
+
 @pytest.mark.parametrize("what", ["ends", "sends on", "leaves"])
 def test_waiting_with_somebody_costs_nothing(gateway, what):
     """He says that he sends no more, or goes on sending, or is gone, while his request has no end."""
