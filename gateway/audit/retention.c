@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/audit/pack.h"
 #include "gateway/audit/reader.h"
 
 #define KEPT_SEGMENTS 2u
@@ -40,10 +41,14 @@ size_of(const char *dir, unsigned segment)
 	char path[4096], name[AUDIT_NAME_MAX];
 	struct stat st;
 
+	struct stat documents;
+
 	audit_segment_name(name, segment);
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path) || lstat(path, &st) == -1)
 		return 0;
-	return (uint64_t)st.st_size;
+	pack_file_name(name, segment);
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return (uint64_t)st.st_size + (lstat(path, &documents) == -1 ? 0 : (uint64_t)documents.st_size);
 }
 
 /* Records before this time have been kept for long enough; empty: none has. */
@@ -74,6 +79,7 @@ retention_plan(const char *dir, const struct retention *retention, struct remova
 		return 0;
 	if (audit_reader_range(dir, &removal->first, &last, &bytes, error) == -1)
 		return -1;
+	bytes += pack_bytes(dir, last);
 	find_cutoff(retention->days, cutoff);
 	for (unsigned segment = removal->first; segment != 0 && segment + KEPT_SEGMENTS <= last; segment++) {
 		bool too_much = retention->bytes > 0 && bytes > retention->bytes;
@@ -114,6 +120,9 @@ retention_remove(const char *dir, const struct removal *removal, struct vg_error
 		if (unlinkat(dir_fd, name, 0) == -1 && errno != ENOENT)
 			result = vg_fail(error, "%s/%s cannot be removed: %s", dir, name, strerror(errno));
 	}
+	/* Then what they named, and what an end in the middle of this left behind. */
+	if (result == 0)
+		result = pack_remove(dir, removal->last, error);
 	if (result == 0 && fsync(dir_fd) == -1)
 		result = vg_fail(error, "%s: %s", dir, strerror(errno));
 	close(dir_fd);

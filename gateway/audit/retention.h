@@ -3,7 +3,8 @@
  *
  * Whole segments go, the oldest first, never the last two: they tell the next start which intents are open. Before one
  * goes, a record in the trail says what it held and the hash of its last record; `verify` begins there. A segment that
- * does not begin with a record is not removed: somebody will want to look at it.
+ * does not begin with a record is not removed: somebody will want to look at it. The documents that its records name go with it, and
+ * count with its bytes.
  */
 #ifndef AUDIT_RETENTION_H
 #define AUDIT_RETENTION_H

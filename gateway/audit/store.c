@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/audit/pack.h"
 #include "gateway/core/log.h"
 
 /*
@@ -32,6 +33,7 @@ struct store {
 	int fd;				/* of that segment; -1: the next append begins a new one */
 	uint64_t len;			/* durable bytes in it */
 	uint64_t allocated;		/* bytes that the disk has put aside for it */
+	struct pack pack;		/* its documents */
 	struct store_failure failure;
 };
 
@@ -78,6 +80,17 @@ finish_segment(struct store *store)
 		(void)ftruncate(store->fd, (off_t)store->len);
 	close(store->fd);
 	store->fd = -1;
+	pack_close(&store->pack);
+}
+
+/* Of a segment without a record: nothing names what is in it. */
+static void
+remove_pack(struct store *store, unsigned segment)
+{
+	char name[AUDIT_NAME_MAX];
+
+	pack_file_name(name, segment);
+	(void)unlinkat(store->dir_fd, name, 0);
 }
 
 /* Closes the segment for good. Best effort: what is left of the failed write is cut off, an empty file goes. */
@@ -95,15 +108,20 @@ retire(struct store *store, const char *call, int error)
 		log_error("audit trail: cutting %s back: %s", store->failure.segment, strerror(errno));
 	close(store->fd);
 	store->fd = -1;
-	if (store->len == 0 && unlinkat(store->dir_fd, store->failure.segment, 0) == 0)
+	pack_close(&store->pack);
+	if (store->len == 0 && unlinkat(store->dir_fd, store->failure.segment, 0) == 0) {
+		remove_pack(store, store->segment);
 		store->segment--;
+	}
 }
 
-static int
-write_all(struct store *store, const char *data, size_t len)
+int
+store_write_all(const struct store_calls *calls, int fd, const void *data, size_t len)
 {
+	const char *at = data;
+
 	while (len > 0) {
-		ssize_t put = store->calls->write(store->fd, data, len);
+		ssize_t put = calls->write(fd, at, len);
 
 		if (put == -1 && errno == EINTR)
 			continue;
@@ -112,7 +130,7 @@ write_all(struct store *store, const char *data, size_t len)
 				errno = ENOSPC;
 			return -1;
 		}
-		data += put;
+		at += put;
 		len -= (size_t)put;
 	}
 	return 0;
@@ -135,16 +153,26 @@ note_head(struct store *store, const struct chain *chain)
 int
 store_append(struct store *store, const void *lines, size_t len, const struct chain *chain)
 {
+	return store_append_with(store, lines, len, NULL, 0, chain);
+}
+
+int
+store_append_with(struct store *store, const void *lines, size_t len, const void *documents, size_t documents_len, const struct chain *chain)
+{
 	const char *call = "open";
 	int error;
 
-	if (store->fd != -1 && store->len > 0 && store->len + len > store->segment_bytes)
+	if (store->fd != -1 && store->len > 0 && (store->len + len > store->segment_bytes ||
+	    (store->pack.len > 0 && store->pack.len + documents_len > store->segment_bytes)))
 		finish_segment(store);
 	if (store->fd == -1 && new_segment(store) == -1)
 		goto fail;
 	allocate(store, len);
+	call = "write documents of";
+	if (documents_len > 0 && pack_add(&store->pack, store->dir_fd, store->segment, store->calls, documents, documents_len) == -1)
+		goto fail;
 	call = "write";
-	if (write_all(store, lines, len) == -1)
+	if (store_write_all(store->calls, store->fd, lines, len) == -1)
 		goto fail;
 	call = "fdatasync";
 	if (store->calls->fdatasync(store->fd) == -1)
@@ -178,6 +206,7 @@ store_close(struct store *store)
 
 	if (store->fd != -1)
 		finish_segment(store);
+	pack_close(&store->pack);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (*fds[i] != -1)
 			close(*fds[i]);
@@ -352,7 +381,7 @@ open_last(struct store *store, const struct tail *tail, struct store_found *foun
 		return vg_fail(error, "audit trail %s: %s", name, strerror(errno));
 	/* A process that was killed between write and sync left records that are only now made durable. */
 	if (((uint64_t)st.st_size > store->len && put_aside(store, (uint64_t)st.st_size, found) == -1) ||
-	    fsync(store->fd) == -1) {
+	    fsync(store->fd) == -1 || pack_open(&store->pack, store->dir_fd, store->segment) == -1) {
 		found->failed = true;
 		retire(store, "open", errno);
 	}
@@ -374,6 +403,7 @@ store_open(const char *dir, const struct store_calls *calls, uint64_t segment_by
 	store->calls = calls;
 	store->segment_bytes = segment_bytes;
 	store->dir_fd = store->lock_fd = store->head_fd = store->fd = -1;
+	pack_init(&store->pack);
 	chain_init(&tail.chain);
 	chain_init(&tail.durable);
 	if (open_files(store, dir, error) == -1)

@@ -50,6 +50,10 @@ void store_close(struct store *store);
  * to what was durable and closed for good, and the next call begins a new one.
  */
 int store_append(struct store *store, const void *lines, size_t len, const struct chain *chain);
+/* The same with the packed documents that the lines name: these are durable first (pack.h). */
+int store_append_with(struct store *store, const void *lines, size_t len, const void *documents, size_t documents_len, const struct chain *chain);
+/* All of it; -1 with errno. */
+int store_write_all(const struct store_calls *calls, int fd, const void *data, size_t len);
 
 /* The segment that was begun last, 0 when there is none yet. */
 unsigned store_segment(const struct store *store);

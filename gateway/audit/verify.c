@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 #include "gateway/audit/checkpoint.h"
+#include "gateway/audit/pack.h"
 #include "gateway/audit/verify_parts.h"
 #include "gateway/core/audit_wire.h"
 
@@ -31,6 +32,7 @@ struct audit_check {
 	struct audit_verdict *verdict;
 	struct verify_keys keys;
 	struct verify_pairs *pairs;
+	struct pack_check pack;		/* documents of the segment at hand */
 	size_t next_outside;		/* of options->outside */
 	unsigned segment;		/* that the last line was in */
 	unsigned last_segment;		/* when we began */
@@ -232,6 +234,24 @@ check_outside(struct audit_check *check, const struct audit_line *line, const st
 	return true;
 }
 
+/* Are the documents that it names there, as they were? */
+static bool
+check_documents(struct audit_check *check, const struct audit_line *line, const struct scan_line *facts)
+{
+	char names[VERIFY_MAX_DOCUMENTS][DOCUMENT_NAME_LEN + 1];
+	int num = verify_documents(line->text, line->len, names);
+
+	if (num == -1)
+		bad(check, line, facts->seq, "its documents cannot be told");
+	for (int i = 0; i < num; i++) {
+		if (pack_check_has(&check->pack, check->dir, line->segment, names[i]))
+			continue;
+		bad(check, line, facts->seq, "audit-%06u.documents does not hold the document %s as it was", line->segment, names[i]);
+		return false;
+	}
+	return num >= 0;
+}
+
 /* One record against the one before. */
 static bool
 check_line(struct audit_check *check, const struct audit_line *line)
@@ -258,7 +278,7 @@ check_line(struct audit_check *check, const struct audit_line *line)
 	} else if (check->has_head && facts.seq == check->head_seq && strcmp(facts.hash, check->head_hash) != 0) {
 		bad(check, line, facts.seq, "not the record that %s notes as durable", AUDIT_HEAD_FILE);
 	} else if ((strcmp(facts.code, CHECKPOINT_CODE) != 0 || check_checkpoint(check, line, &facts)) &&
-	    check_pair(check, line, &facts) && check_outside(check, line, &facts)) {
+	    check_pair(check, line, &facts) && check_outside(check, line, &facts) && check_documents(check, line, &facts)) {
 		if (check->is_tail && strcmp(facts.code, CODE_REMOVED) == 0)
 			take_removal(check, line);
 		verdict->records++;
@@ -317,6 +337,7 @@ audit_check_begin(const char *dir, struct audit_verdict *verdict, struct vg_erro
 		goto bad;
 	}
 	check->verdict = verdict;
+	pack_check_init(&check->pack);
 	audit_check_options(check, &none);
 	check->pairs = verify_pairs_create();
 	if (check->pairs == NULL) {
@@ -385,6 +406,8 @@ audit_check_end(struct audit_check *check)
 		return;
 	audit_reader_close(check->reader);
 	verify_pairs_free(check->pairs);
+	if (check->verdict != NULL)
+		pack_check_end(&check->pack);
 	free(check->dir);
 	free(check);
 }

@@ -236,3 +236,31 @@ verify_pairs_open(const struct verify_pairs *pairs)
 {
 	return pairs->num;
 }
+
+/* ---- documents ---- */
+
+int
+verify_documents(const char *line, size_t len, char names[VERIFY_MAX_DOCUMENTS][DOCUMENT_NAME_LEN + 1])
+{
+	static const char member[] = "\"documents\":{";
+	struct scan_member document;
+	struct scan scan, inner;
+	int num = 0;
+
+	if (memmem(line, len, member, sizeof(member) - 1) == NULL)	/* most records name none */
+		return 0;
+	scan_begin(&scan, line, len);
+	while (scan_next(&scan, &document)) {
+		if (document.key_len != 9 || memcmp(document.key, "documents", 9) != 0)
+			continue;
+		scan_begin(&inner, document.value, document.value_len);
+		while (scan_next(&inner, &document)) {
+			if (num == VERIFY_MAX_DOCUMENTS || document.value_len != DOCUMENT_NAME_LEN + 2)
+				return -1;
+			memcpy(names[num], document.value + 1, DOCUMENT_NAME_LEN);
+			names[num++][DOCUMENT_NAME_LEN] = '\0';
+		}
+		return inner.bad ? -1 : num;
+	}
+	return scan.bad ? -1 : num;
+}

@@ -7,6 +7,7 @@
 
 #include "gateway/audit/checkpoint.h"
 #include "gateway/audit/reader.h"
+#include "gateway/core/document.h"
 
 /* ---- keys ---- */
 
@@ -38,5 +39,12 @@ enum verify_pair {
 };
 enum verify_pair verify_pairs_take(struct verify_pairs *pairs, unsigned stage, const char *op);
 uint64_t verify_pairs_open(const struct verify_pairs *pairs);
+
+/* ---- documents ---- */
+
+#define VERIFY_MAX_DOCUMENTS 8
+
+/* The names in a record's member "documents". How many; -1: it is not what the gate writes. */
+int verify_documents(const char *line, size_t len, char names[VERIFY_MAX_DOCUMENTS][DOCUMENT_NAME_LEN + 1]);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/audit/pack.h"
 #include "gateway/audit/writer_private.h"
 #include "gateway/core/audit_wire.h"
 #include "gateway/core/log.h"
@@ -93,6 +94,14 @@ group_failed(struct writer *writer)
 	retry_later(writer);
 }
 
+static void
+forget_group(struct writer *writer)
+{
+	buf_free(&writer->group);
+	buf_free(&writer->documents);
+	writer->group_records = 0;
+}
+
 /* Write, sync. The group is empty afterwards. */
 static bool
 commit_group(struct writer *writer)
@@ -100,7 +109,8 @@ commit_group(struct writer *writer)
 	bool durable = true;
 
 	if (writer->group_records > 0) {
-		durable = store_append(writer->store, buf_head(&writer->group), buf_len(&writer->group), &writer->chain) == 0;
+		durable = store_append_with(writer->store, buf_head(&writer->group), buf_len(&writer->group), buf_head(&writer->documents),
+		    buf_len(&writer->documents), &writer->chain) == 0;
 		if (durable) {
 			writer->durable = writer->chain;
 			writer->counts.groups++;
@@ -110,8 +120,7 @@ commit_group(struct writer *writer)
 			group_failed(writer);
 		}
 	}
-	buf_free(&writer->group);
-	writer->group_records = 0;
+	forget_group(writer);
 	return durable;
 }
 
@@ -197,6 +206,7 @@ sender_gone(struct sender *sender)
 	LIST_REMOVE(sender, entry);
 	link_destroy(sender->link);
 	intents_owner_gone(&writer->intents, sender);
+	buf_free(&sender->documents);
 	free(sender);
 	writer_close_group_later(writer);
 }
@@ -223,13 +233,35 @@ take_hello(struct sender *sender, bool again)
 	writer_close_group_later(sender->writer);
 }
 
+/* False: no sender of ours sends that. */
+static bool
+take_documents(struct sender *sender, const uint8_t *body, size_t len)
+{
+	if (body[1] == 1)
+		buf_free(&sender->documents);
+	return buf_len(&sender->documents) + len <= AUDIT_DOCUMENTS_MAX && buf_add(&sender->documents, body + 2, len - 2) == 0;
+}
+
+/* The record, and what it names, belong to one group. */
+static bool
+add_with_documents(struct sender *sender, const struct record *record)
+{
+	struct writer *writer = sender->writer;
+	const struct buf *documents = &sender->documents;
+
+	return (buf_len(documents) == 0 || buf_add(&writer->documents, buf_head(documents), buf_len(documents)) == 0) &&
+	    writer_add_to_group(writer, record);
+}
+
 static void
 take_record(struct sender *sender, const uint8_t *body, size_t len)
 {
 	struct writer *writer = sender->writer;
 	struct record record;
+	bool added;
 
-	if (!record_get(&record, body, len)) {
+	if (!record_get(&record, body, len) || !pack_are_whole(buf_head(&sender->documents), buf_len(&sender->documents))) {
+		buf_free(&sender->documents);
 		reject(sender, len);
 		return;
 	}
@@ -238,23 +270,23 @@ take_record(struct sender *sender, const uint8_t *body, size_t len)
 		close_group_soon(writer);
 	else
 		writer_close_group_later(writer);
-	if (writer->broken)
-		return;
-	if (recent_has(writer->recent, record.op, record.stage)) {
-		writer->counts.repeats++;
+	if (writer->broken || recent_has(writer->recent, record.op, record.stage)) {
+		writer->counts.repeats += !writer->broken;
+		buf_free(&sender->documents);
 		return;
 	}
-	if (!writer_add_to_group(writer, &record)) {
+	added = add_with_documents(sender, &record);
+	buf_free(&sender->documents);
+	if (!added) {
 		log_error("audit: out of memory");
 		group_failed(writer);
-		buf_free(&writer->group);
-		writer->group_records = 0;
+		forget_group(writer);
 		answer_all(writer, AUDIT_FAILED);
 		return;
 	}
 	if (record.stage == AUDIT_STAGE_INTENT)
 		intents_add_record(&writer->intents, &record, sender);
-	if (buf_len(&writer->group) >= GROUP_BYTES || writer->group_records >= GROUP_RECORDS)
+	if (buf_len(&writer->group) + buf_len(&writer->documents) >= GROUP_BYTES || writer->group_records >= GROUP_RECORDS)
 		close_group(writer);
 }
 
@@ -271,10 +303,16 @@ on_message(struct link *link, enum link_type type, const uint8_t *body, size_t l
 		sender_gone(sender);
 		return;
 	}
-	if (len == 2 && body[0] == AUDIT_WIRE_HELLO)
+	if (len == 2 && body[0] == AUDIT_WIRE_HELLO) {
 		take_hello(sender, body[1] == 1);
-	else
+	} else if (len > 2 && body[0] == AUDIT_WIRE_DOCUMENTS) {
+		if (!take_documents(sender, body, len)) {
+			log_error("audit: process kind %d sent more documents than one record has", (int)sender->kind);
+			sender_gone(sender);
+		}
+	} else {
 		take_record(sender, body, len);
+	}
 }
 
 static void
@@ -376,6 +414,7 @@ writer_destroy(struct writer *writer)
 	while ((sender = LIST_FIRST(&writer->senders)) != NULL) {
 		LIST_REMOVE(sender, entry);
 		link_destroy(sender->link);
+		buf_free(&sender->documents);
 		free(sender);
 	}
 	if (writer->flush != NULL)
@@ -391,7 +430,7 @@ writer_destroy(struct writer *writer)
 	seal_close(&writer->seal);
 	intents_clear(&writer->intents);
 	recent_destroy(writer->recent);
-	buf_free(&writer->group);
+	forget_group(writer);
 	free(writer);
 }
 

@@ -17,6 +17,7 @@ struct sender {
 	struct link *link;
 	enum process_kind kind;
 	uint64_t received, answered;	/* records on this link */
+	struct buf documents;		/* that its next record names */
 };
 
 struct writer {
@@ -25,6 +26,7 @@ struct writer {
 	struct chain chain;		/* with the group; store_append makes it true */
 	struct chain durable;		/* without it */
 	struct buf group;
+	struct buf documents;		/* that its records name */
 	size_t group_records;
 	struct recent *recent;
 	struct intents intents;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/cli/audit_document.h"
 #include "gateway/cli/audit_match.h"
 #include "gateway/cli/audit_open.h"
 #include "gateway/cli/audit_source.h"
@@ -176,15 +177,30 @@ out:
 
 /* ---- show ---- */
 
+struct showing {
+	const struct cli *cli;
+	const char *which;		/* document that is asked for; NULL: the records are */
+	int printed;			/* a document is told once, though intent and outcome name it */
+	struct audit_source source;
+	struct vg_error *error;
+};
+
 static int
 show(const char *line, size_t len, json_t *record, void *arg)
 {
-	const struct cli *cli = arg;
+	struct showing *showing = arg;
 
-	if (cli->json)
+	if (showing->which != NULL) {
+		if (showing->printed == 0)
+			showing->printed = audit_document_print(&showing->source, record, showing->which, showing->error);
+		return showing->printed < 0 ? -1 : 0;
+	}
+	if (showing->cli->json) {
 		printf("%.*s\n", (int)len, line);
-	else
+	} else {
+		audit_document_complete(&showing->source, record);
 		audit_view_record(record);
+	}
 	return 0;
 }
 
@@ -192,15 +208,20 @@ int
 verb_audit_show(const struct cli *cli)
 {
 	struct vg_error error = { "", "" };
-	struct audit_source source;
-	int found = audit_source_open(&source, cli, &error);
+	struct showing showing = { .cli = cli, .which = cli_option(cli, "document", 0), .error = &error };
+	int found = audit_source_open(&showing.source, cli, &error);
 
 	if (found == 0)
-		found = audit_source_id(&source, cli->args[0], show, (void *)(uintptr_t)cli, &error);
+		found = audit_source_id(&showing.source, cli->args[0], show, &showing, &error);
 	if (found == 0)
 		fprintf(stderr, "virtgate: no record has the operation id or number '%s'\n", cli->args[0]);
-	audit_source_close(&source);
+	audit_source_close(&showing.source);
 	if (found < 0)
 		return cli_fail(&error, CLI_USAGE);
+	if (found > 0 && showing.which != NULL && showing.printed == 0) {
+		fprintf(stderr, "virtgate: no record of '%s' names a document '%s'; one of: before asked after before_running after_running\n",
+		    cli->args[0], showing.which);
+		found = 0;
+	}
 	return found > 0 ? CLI_DONE : CLI_NO;
 }

@@ -216,7 +216,10 @@ by_index(struct audit_source *source, const char *id, audit_each_cb *each, void 
 		num = audit_query_op(source->index, id, places, sizeof(places) / sizeof(places[0]), error);
 	for (int i = 0; i < num; i++) {
 		const char *line = audit_source_line(source, &places[i], error);
-		int given = line == NULL ? 0 : give_id(id, line, places[i].len, each, arg);
+		int given;
+
+		source->segment = places[i].segment;
+		given = line == NULL ? 0 : give_id(id, line, places[i].len, each, arg);
 
 		if (given < 0 || error->what[0] != '\0')
 			return -1;
@@ -240,7 +243,10 @@ audit_source_id(struct audit_source *source, const char *id, audit_each_cb *each
 	}
 	reader = audit_source_rest(source, error);
 	while (reader != NULL && (result = audit_reader_next(reader, &line, error)) == 1) {
-		int given = line.whole ? give_id(id, line.text, line.len, each, arg) : 0;
+		int given;
+
+		source->segment = line.segment;
+		given = line.whole ? give_id(id, line.text, line.len, each, arg) : 0;
 
 		if (given < 0)
 			break;

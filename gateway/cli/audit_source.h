@@ -14,6 +14,7 @@ struct audit_source {
 	struct audit_lines *lines;
 	struct audit_index_state state;	/* how far it goes */
 	size_t no_records;		/* lines that were none */
+	unsigned segment;		/* of the record that audit_source_id() gives */
 };
 
 /* The options --dir, --index and --no-index. -1 with `error`. */

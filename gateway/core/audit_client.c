@@ -29,6 +29,7 @@ struct pending {
 	bool forgotten;
 	json_t *record;			/* of an intent, for the outcome that it may need from here */
 	struct buf body;
+	struct buf documents;		/* that it names, packed */
 };
 TAILQ_HEAD(pending_list, pending);
 
@@ -62,6 +63,7 @@ pending_free(struct pending *pending)
 {
 	json_decref(pending->record);
 	buf_free(&pending->body);
+	buf_free(&pending->documents);
 	free(pending);
 }
 
@@ -115,20 +117,45 @@ count_lost(struct audit_client *client)
 
 /* ---- sending ---- */
 
+/* Before their record. What is left of a row that was not sent whole is forgotten at the other end. */
+static int
+send_documents(struct audit_client *client, const struct buf *documents)
+{
+	const uint8_t *bytes = buf_head(documents);
+	size_t len = buf_len(documents), piece;
+	uint8_t message[LINK_MAX_BODY] = { AUDIT_WIRE_DOCUMENTS };
+
+	for (size_t at = 0; at < len; at += piece) {
+		piece = len - at < sizeof(message) - 2 ? len - at : sizeof(message) - 2;
+		message[1] = at == 0;
+		memcpy(message + 2, bytes + at, piece);
+		if (link_send(client->link, LINK_RECORD, message, piece + 2, NULL, 0) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 /* On the link, at the end of `sent`. -1: the link does not take it. */
 static int
 send_pending(struct audit_client *client, struct pending *pending)
 {
-	if (link_send(client->link, LINK_RECORD, buf_head(&pending->body), buf_len(&pending->body), NULL, 0) == -1)
+	if (send_documents(client, &pending->documents) == -1 ||
+	    link_send(client->link, LINK_RECORD, buf_head(&pending->body), buf_len(&pending->body), NULL, 0) == -1)
 		return -1;
 	pending->number = ++client->num_sent;
 	TAILQ_INSERT_TAIL(&client->sent, pending, entry);
 	return 0;
 }
 
+static size_t
+bytes_of(const struct pending *pending)
+{
+	return buf_len(&pending->body) + buf_len(&pending->documents);
+}
+
 /* Only the callback is missing; the caller has checked need and health. Takes `record`. */
 static struct pending *
-pending_create(struct audit_client *client, json_t *record, enum audit_need need)
+pending_create(struct audit_client *client, json_t *record, struct buf *documents, enum audit_need need)
 {
 	struct pending *pending = calloc(1, sizeof(*pending));
 
@@ -144,14 +171,18 @@ pending_create(struct audit_client *client, json_t *record, enum audit_need need
 		pending->record = record;
 	else
 		json_decref(record);
-	client->pending_bytes += buf_len(&pending->body);
+	if (documents != NULL) {
+		pending->documents = *documents;
+		*documents = (struct buf){ 0 };
+	}
+	client->pending_bytes += bytes_of(pending);
 	return pending;
 }
 
 static void
 discard(struct audit_client *client, struct pending *pending)
 {
-	client->pending_bytes -= buf_len(&pending->body);
+	client->pending_bytes -= bytes_of(pending);
 	pending_free(pending);
 }
 
@@ -166,8 +197,9 @@ keep_refusal(struct audit_client *client, json_t *record)
 		if (code != NULL && strlen(code) > 0)
 			(void)json_object_set_new(record, "code", json_sprintf("%.*sE", (int)strlen(code) - 1, code));
 		(void)json_object_set_new(record, "stage", json_string("event"));
+		(void)json_object_del(record, "documents");	/* which are not kept then */
 		audit_add_result(record, "error", 0, "refused: the audit trail could not be written");
-		pending = pending_create(client, record, AUDIT_KEEP);
+		pending = pending_create(client, record, NULL, AUDIT_KEEP);
 	} else {
 		json_decref(record);
 	}
@@ -177,17 +209,38 @@ keep_refusal(struct audit_client *client, json_t *record)
 		count_lost(client);
 }
 
+static size_t
+most_bytes(enum audit_need need)
+{
+	return need == AUDIT_KEEP ? AUDIT_MAX_KEPT : AUDIT_MAX_INTENTS;
+}
+
+size_t
+audit_client_room(const struct audit_client *client, enum audit_need need)
+{
+	return client->pending_bytes >= most_bytes(need) ? 0 : most_bytes(need) - client->pending_bytes;
+}
+
 uint64_t
 audit_submit(struct audit_client *client, json_t *record, enum audit_need need, audit_done_cb *done, void *arg)
 {
-	struct pending *pending;
+	return audit_submit_with(client, record, NULL, need, done, arg);
+}
 
-	if (need == AUDIT_OR_REFUSE && !audit_client_healthy(client)) {
+uint64_t
+audit_submit_with(struct audit_client *client, json_t *record, struct buf *documents, enum audit_need need, audit_done_cb *done, void *arg)
+{
+	struct pending *pending = NULL;
+
+	if (need == AUDIT_OR_REFUSE && !audit_client_healthy(client))
 		keep_refusal(client, record);
+	else
+		pending = pending_create(client, record, documents, need);
+	if (documents != NULL)
+		buf_free(documents);
+	if (need == AUDIT_OR_REFUSE && !audit_client_healthy(client))
 		return 0;
-	}
-	pending = pending_create(client, record, need);
-	if (pending == NULL || client->pending_bytes > (need == AUDIT_KEEP ? AUDIT_MAX_KEPT : AUDIT_MAX_INTENTS)) {
+	if (pending == NULL || client->pending_bytes > most_bytes(need)) {
 		if (pending != NULL)
 			discard(client, pending);
 		if (need == AUDIT_KEEP)
@@ -234,6 +287,7 @@ submit_outcome(struct audit_client *client, struct pending *intent, const char *
 	intent->record = NULL;
 	(void)json_object_set_new(record, "stage", json_string("outcome"));
 	(void)json_object_del(record, "args");
+	(void)json_object_del(record, "documents");
 	audit_add_result(record, "error", 0, why);
 	(void)audit_submit(client, record, AUDIT_KEEP, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <jansson.h>
 
+#include "gateway/core/buf.h"
 #include "virtgate/identity.h"
 
 /* Single events that are not RPC calls; one row each in audit_events.def: name, code, "event", meaning. */
@@ -75,6 +76,14 @@ size_t audit_client_pending(const struct audit_client *client);
 #define AUDIT_MAX_KEPT (8u * 1024u * 1024u)
 uint64_t audit_submit(struct audit_client *client, json_t *record, enum audit_need need, audit_done_cb *done,
     void *arg);
+/*
+ * The same with the packed documents (document.h) that the record names, which become durable before it. They are taken out of
+ * `documents`, also on failure.
+ */
+uint64_t audit_submit_with(struct audit_client *client, json_t *record, struct buf *documents, enum audit_need need, audit_done_cb *done,
+    void *arg);
+/* Bytes that would still be taken: who has documents leaves them out where they would take the room of records. */
+size_t audit_client_room(const struct audit_client *client, enum audit_need need);
 /* The asker is gone: its callback is not called any more; the record stays under way. */
 void audit_forget(struct audit_client *client, uint64_t ticket);
 

@@ -4,6 +4,7 @@
  * The body of LINK_RECORD is either
  *	'H' again			hello, first on every link; `again`: 1 when this sender had a link before
  *	'R' stage op[ID_LEN] member…	one record
+ *	'D' first bytes			documents that the next record names (document.h), in pieces; `first`: 1 begins them anew
  * and a member is: length of its key (1 byte), key, length of its value (4 bytes, little endian), value. Members come
  * sorted by key; the value is canonical JSON. So the audit process joins them with its own members (seq, time, op,
  * stage, prev, hash) and never parses what a client sent.
@@ -25,8 +26,10 @@
 
 #define AUDIT_WIRE_HELLO	'H'
 #define AUDIT_WIRE_RECORD	'R'
+#define AUDIT_WIRE_DOCUMENTS	'D'
 #define AUDIT_WIRE_HEAD		(2u + ID_LEN)	/* kind, stage, op */
 #define AUDIT_KEY_MAX		32u
+#define AUDIT_DOCUMENTS_MAX	(16u * 1024u * 1024u)	/* of one record; a sender has less room (audit_client_room) */
 
 enum audit_stage { AUDIT_STAGE_INTENT = 1, AUDIT_STAGE_OUTCOME, AUDIT_STAGE_EVENT };
 

@@ -268,6 +268,30 @@ difference_add(const struct call *call, json_t *record)
 	buf_free(&out);
 }
 
+/* What runs is what is defined: kept once. */
+static void
+put_side(struct documents *documents, const struct text texts[MAX_DOCUMENTS], const char *definition, const char *running)
+{
+	bool same = texts[0].len == texts[1].len && texts[0].bytes != NULL && texts[1].bytes != NULL &&
+	    memcmp(texts[0].bytes, texts[1].bytes, texts[0].len) == 0;
+
+	documents_put(documents, definition, texts[0].bytes, texts[0].len);
+	if (!same)
+		documents_put(documents, running, texts[1].bytes, texts[1].len);
+}
+
+void
+difference_put_documents(const struct call *call, struct documents *documents)
+{
+	const struct difference *difference = call->difference;
+
+	if (difference == NULL)
+		return;
+	put_side(documents, difference->before, "before", "before_running");
+	if (difference->second_round && !difference->awaited && !difference->given_up)
+		put_side(documents, difference->after, "after", "after_running");
+}
+
 void
 difference_destroy(struct difference *difference)
 {

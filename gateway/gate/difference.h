@@ -9,7 +9,7 @@
 #ifndef GATE_DIFFERENCE_H
 #define GATE_DIFFERENCE_H
 
-#include "gateway/gate/gate.h"
+#include "gateway/gate/documents.h"
 
 struct difference;
 
@@ -25,6 +25,8 @@ bool difference_awaited(const struct call *call);
 void difference_give_up(struct call *call);
 /* Member "diff" of an outcome, where there is a difference. */
 void difference_add(const struct call *call, json_t *record);
+/* Both sides whole, as far as they are known by now. */
+void difference_put_documents(const struct call *call, struct documents *documents);
 /* NULL is fine. Questions under way are the call's to cancel. */
 void difference_destroy(struct difference *difference);
 

@@ -300,8 +300,16 @@ record_denial(struct call *call, const struct judgement *judgement, const uint8_
 uint64_t
 record_intent(struct call *call, audit_done_cb *done)
 {
+	struct audit_client *audit = call->session->gate->audit;
+	struct documents documents = { NULL };
+	json_t *record;
+
 	id_make(call->op);
-	return audit_submit(call->session->gate->audit, stage_record(call, "intent", 'I'), AUDIT_OR_REFUSE, done, call);
+	record = stage_record(call, "intent", 'I');
+	difference_put_documents(call, &documents);
+	documents_put_asked(&documents, call);
+	documents_add(&documents, record, audit, AUDIT_OR_REFUSE);
+	return audit_submit_with(audit, record, &documents.packed, AUDIT_OR_REFUSE, done, call);
 }
 
 void
@@ -389,7 +397,9 @@ record_would_hide(struct call *call, const struct lacks *lacks)
 uint64_t
 record_outcome(struct call *call, const char *status, int code, const char *message, audit_done_cb *done)
 {
+	struct audit_client *audit = call->session->gate->audit;
 	json_t *record = stage_record(call, "outcome", strcmp(status, "ok") == 0 ? 'I' : 'E');
+	struct documents documents = { NULL };
 
 	if (record != NULL) {
 		audit_add_result(record, status, code, message);
@@ -398,7 +408,11 @@ record_outcome(struct call *call, const char *status, int code, const char *mess
 			(void)json_object_set_new(record, "stream_bytes", json_integer((json_int_t)call->stream_bytes));
 		difference_add(call, record);
 	}
-	return audit_submit(call->session->gate->audit, record, AUDIT_KEEP, done, call);
+	/* What failed left what was. */
+	if (strcmp(status, "ok") == 0)
+		difference_put_documents(call, &documents);
+	documents_add(&documents, record, audit, AUDIT_KEEP);
+	return audit_submit_with(audit, record, &documents.packed, AUDIT_KEEP, done, call);
 }
 
 /* `text` may be NULL; `by` is taken, and may be too. */

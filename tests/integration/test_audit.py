@@ -1,8 +1,11 @@
 """The audit trail tells who did what, and tells when it was touched."""
+import glob
 import hashlib
 import json
 import os
 import shutil
+import struct
+import zlib
 
 
 def change(gateway, user="alice", command="start", domain="web-1"):
@@ -111,3 +114,58 @@ def test_search_finds_who_did_what(gateway, web1_off):
         found = gateway.virtgate("audit", "search", "--json", "--object", "web-1", "--stage", "intent", "--dir", f"{gateway.dir}/audit")
     assert found.returncode == 0, found.stderr
     assert "CN=alice,O=Lab" in found.stdout and "web-1" in found.stdout
+
+
+def documents(gateway):
+    """All documents kept beside the trail, by their digests."""
+    found = {}
+    for path in sorted(glob.glob(f"{gateway.dir}/audit/*.documents")):
+        with open(path, "rb") as file:
+            packed = file.read()
+        while packed:
+            assert packed[:4] == b"VGD1"
+            length, = struct.unpack_from("<I", packed, 8)
+            text = zlib.decompress(packed[48:12 + length])
+            assert hashlib.sha256(text).digest() == packed[16:48]
+            found[packed[16:48].hex()] = text.decode()
+            packed = packed[12 + length:]
+    return found
+
+
+def test_documents_are_kept_whole(gateway, libvirtd, scratch):
+    """What was, what was asked and what is, also where the difference is too long for a record; never a password."""
+    many = "".join(f"<disk type='file' device='disk'><source file='/nowhere/{i:03}.img'/><target dev='vd{chr(97 + i // 26)}{chr(97 + i % 26)}'"
+                   " bus='virtio'/></disk>" for i in range(200))
+    xml = """<domain type='test'><name>web-doc</name><uuid>6695eb01-f6a4-8304-79aa-97f250400009</uuid><memory>8192</memory><vcpu>1</vcpu>
+<os><type>hvm</type></os><devices>%s<graphics type='vnc' port='-1' autoport='yes' passwd='planted!'/></devices></domain>"""
+    uri = "--dir", f"{gateway.dir}/audit"
+    try:
+        for devices in ("", many):
+            done = gateway.virsh("admin", "define", scratch.write("doc.xml", xml % devices))
+            assert done.returncode == 0, done.stderr
+    finally:
+        libvirtd.virsh("undefine", "web-doc", check=False)
+    record = gateway.wait_audit(2, call="domain_define_xml_flags", stage="outcome", object__name="web-doc")[-1] \
+        if gateway.audit(call="domain_define_xml_flags") else gateway.wait_audit(2, call="domain_define_xml", stage="outcome", object__name="web-doc")[-1]
+    assert "more lines)" in record["diff"]
+    intent, = gateway.audit(op=record["op"], stage="intent")
+    kept = documents(gateway)
+    assert set(intent["documents"]) == {"before", "asked"} and set(record["documents"]) == {"before", "after"}
+    assert intent["documents"]["before"] == record["documents"]["before"]
+    for which in ("before", "asked", "after"):
+        name = {**intent["documents"], **record["documents"]}[which]
+        shown = gateway.virtgate("audit", "show", record["op"], "--document", which, *uri)
+        assert shown.returncode == 0 and shown.stdout == kept[name], shown.stderr
+    assert "/nowhere/199.img" in kept[intent["documents"]["asked"]] and "/nowhere/199.img" in kept[record["documents"]["after"]]
+    assert "/nowhere/" not in kept[record["documents"]["before"]]
+    assert not any("planted!" in text for text in kept.values())
+    whole = gateway.virtgate("audit", "show", record["op"], *uri).stdout
+    assert "more lines)" not in whole and whole.count("/nowhere/") >= 200, "the difference is completed from the documents"
+    assert gateway.virtgate("audit", "show", record["op"], "--document", "other", *uri).returncode == 1
+    assert gateway.audit_verify().returncode == 0
+    copy = scratch("documents-gone")
+    shutil.copytree(uri[1], copy)
+    for path in glob.glob(f"{copy}/*.documents"):
+        os.unlink(path)
+    gone = gateway.virtgate("audit", "verify", copy)
+    assert gone.returncode == 1 and "does not hold the document" in gone.stdout, gone.stdout

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from conftest import GUEST
+from test_audit import documents
 
 PLANTED = "plantpw1"      # QEMU takes eight characters
 
@@ -119,3 +120,7 @@ def test_secrets_are_in_no_difference(qemu_gateway, libvirtd, guests, scratch):
     trail = json.dumps(gateway.audit())
     for planted in (PLANTED, "planted-value", "cGxhbnRlZC12YWx1ZQ"):
         assert planted not in trail
+    kept = documents(gateway)
+    assert any(secret_uuid in text for text in kept.values()) and any("<graphics type='vnc'" in text for text in kept.values())
+    for planted in (PLANTED, "planted-value", "cGxhbnRlZC12YWx1ZQ"):
+        assert not any(planted in text for text in kept.values())

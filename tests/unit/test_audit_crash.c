@@ -28,6 +28,7 @@
 #include "gateway/core/ids.h"
 #include "gateway/core/link.h"
 #include "gateway/core/log.h"
+#include "gateway/core/document.h"
 #include "tests/unit/audit_fixture.h"
 #include "tests/unit/lost_disk.h"
 
@@ -187,6 +188,22 @@ on_kill(evutil_socket_t fd, short what, void *arg)
 
 static void begin_change(struct change *change);
 
+/* With a document: one that is there already, or one of this change alone. */
+static uint64_t
+submit(struct change *change, const char *stage, enum audit_need need, audit_done_cb *done)
+{
+	json_t *record = fixture_record(stage, change->op);
+	char text[64], name[DOCUMENT_NAME_LEN + 1];
+	struct buf packed = { 0 };
+
+	(void)snprintf(text, sizeof(text), "<domain><name>%s</name></domain>", random() % 4 == 0 ? "web-1" : change->op);
+	assert_int_equal(document_pack(&packed, text, strlen(text), name), 0);
+	(void)json_object_set_new(record, "documents", json_pack("{s:s}", need == AUDIT_KEEP ? "after" : "asked", name));
+	if (need == AUDIT_KEEP)
+		audit_add_result(record, "ok", 0, "");
+	return audit_submit_with(change->crash->client, record, &packed, need, done, change);
+}
+
 static void
 on_outcome(bool durable, void *arg)
 {
@@ -214,7 +231,6 @@ static void
 on_intent(bool durable, void *arg)
 {
 	struct change *change = arg;
-	json_t *record;
 
 	if (!durable) {
 		try_again(change);
@@ -222,9 +238,7 @@ on_intent(bool durable, void *arg)
 	}
 	note_answer(change->crash);
 	(void)json_object_set_new(change->crash->durable_intents, change->op, json_true());
-	record = fixture_record("outcome", change->op);
-	audit_add_result(record, "ok", 0, "");
-	assert_true(audit_submit(change->crash->client, record, AUDIT_KEEP, on_outcome, change) != 0);
+	assert_true(submit(change, "outcome", AUDIT_KEEP, on_outcome) != 0);
 }
 
 static void
@@ -235,7 +249,7 @@ begin_change(struct change *change)
 		return;
 	}
 	id_make(change->op);
-	if (audit_submit(change->crash->client, fixture_record("intent", change->op), AUDIT_OR_REFUSE, on_intent, change) == 0)
+	if (submit(change, "intent", AUDIT_OR_REFUSE, on_intent) == 0)
 		try_again(change);
 }
 

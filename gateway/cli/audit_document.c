@@ -1,0 +1,90 @@
+#include "gateway/cli/audit_document.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/audit/pack.h"
+#include "gateway/cli/audit_view.h"
+#include "gateway/core/audit_client.h"
+#include "gateway/core/linediff.h"
+
+/* NULL: the record names none of that word, or it cannot be read; then `error` says why. */
+static char *
+read_document(const struct audit_source *source, json_t *record, const char *which, size_t *len, struct vg_error *error)
+{
+	const char *name = audit_member(record, "documents", which);
+
+	*len = 0;
+	return *name == '\0' ? NULL : pack_read(source->dir, source->segment, name, len, error);
+}
+
+int
+audit_document_print(const struct audit_source *source, json_t *record, const char *which, struct vg_error *error)
+{
+	size_t len;
+	char *text = read_document(source, record, which, &len, error);
+	json_t *shown = text == NULL ? NULL : audit_text(text, len);
+
+	if (text == NULL)
+		return error->what[0] == '\0' ? 0 : -1;
+	if (isatty(STDOUT_FILENO) && shown != NULL)
+		audit_view_text(json_string_value(shown), true);
+	else
+		(void)fwrite(text, 1, len, stdout);
+	json_decref(shown);
+	free(text);
+	return 1;
+}
+
+/* What runs and is what is defined is named once. */
+static const char *
+named(json_t *record, const char *running, const char *definition)
+{
+	return *audit_member(record, "documents", running) != '\0' ? running : definition;
+}
+
+/* As the gate tells it, but whole. -1: a document cannot be read, or out of memory. */
+static int
+add_side(struct buf *out, const struct audit_source *source, json_t *record, const char *head, const char *before, const char *after)
+{
+	struct vg_error error = { "", "" };
+	size_t before_len, after_len;
+	char *was = read_document(source, record, before, &before_len, &error), *is = read_document(source, record, after, &after_len, &error);
+	char *diff = error.what[0] != '\0' ? NULL : linediff(was == NULL ? "" : was, before_len, is == NULL ? "" : is, after_len, SIZE_MAX);
+	int result = diff == NULL ? -1 : 0;
+
+	if (diff != NULL && *diff != '\0' && (buf_add(out, head, strlen(head)) == -1 || buf_add(out, diff, strlen(diff)) == -1))
+		result = -1;
+	free(diff);
+	free(was);
+	free(is);
+	return result;
+}
+
+static bool
+is_cut(const char *diff)
+{
+	static const char end[] = " more lines)\n";
+	size_t len = strlen(diff);
+
+	return (len > sizeof(end) && strcmp(diff + len - sizeof(end) + 1, end) == 0) || strstr(diff, " more lines)\n--- running\n") != NULL;
+}
+
+void
+audit_document_complete(const struct audit_source *source, json_t *record)
+{
+	bool runs = *audit_member(record, "documents", "before_running") != '\0' || *audit_member(record, "documents", "after_running") != '\0';
+	json_t *diff = json_object_get(record, "diff");
+	struct buf out = { 0 };
+
+	if (diff == NULL || (json_is_string(diff) && !is_cut(json_string_value(diff))))
+		return;
+	if (add_side(&out, source, record, "--- definition\n+++ definition\n", "before", "after") == 0 &&
+	    (!runs || add_side(&out, source, record, "--- running\n+++ running\n", named(record, "before_running", "before"),
+	    named(record, "after_running", "after")) == 0) && buf_len(&out) > 0)
+		(void)json_object_set_new(record, "diff", audit_text(buf_head(&out), buf_len(&out)));
+	buf_free(&out);
+}
