@@ -191,6 +191,8 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 	if (!commit_group(writer))
 		return;
 	log_warn("audit: the trail takes records again");
+	/* What came while it did not was dropped; the group that follows must not answer for it. */
+	answer_all(writer, AUDIT_FAILED);
 	writer->broken = false;
 	answer_all(writer, AUDIT_BACK);
 	writer_close_group_later(writer);	/* outcomes that fell due meanwhile */
