@@ -110,6 +110,21 @@ put_object(uint8_t *buf, size_t size, const struct vg_object *object, int32_t id
 	return out.failed ? 0 : out.len;
 }
 
+size_t
+difference_question(const struct vg_object *object, int32_t id, bool running, uint8_t *body, size_t size, const struct rpc_proc **proc)
+{
+	const struct source *source = object->has_uuid ? source_of(object->class) : NULL;
+	struct xdr_out out;
+	size_t len;
+
+	if (source == NULL || (running && !source->two) || size < MAX_OBJECT + 4 || (len = put_object(body, MAX_OBJECT, object, id)) == 0)
+		return 0;
+	xdr_out_init(&out, body + len, 4);
+	xdr_put_u32(&out, running ? source->running : source->definition);
+	*proc = rpc_proc_by_name(source->ask);
+	return len + out.len;
+}
+
 static void on_text(const char *text, size_t len, void *arg);
 
 /* The next document of this round. False: there is none, or it cannot be asked for. */
@@ -164,14 +179,37 @@ on_text(const char *text, size_t len, void *arg)
 		call_looked_up(call);
 }
 
+/* A definition may leave the UUID out: then it is about what has the name, if anything has. */
+static struct vg_object
+with_uuid(const struct inventory *inventory, const struct vg_object *object)
+{
+	struct vg_object named = *object;
+	const struct inventory_domain *domain;
+	const uint8_t *uuid = NULL;
+
+	if (named.has_uuid || named.name == NULL)
+		return named;
+	if (named.class == VG_CLASS_domain)
+		uuid = (domain = inventory_by_name(inventory, named.name)) == NULL ? NULL : domain->uuid;
+	else
+		uuid = inventory_uuid_of(inventory, named.class, named.name);
+	if (uuid != NULL)
+		memcpy(named.uuid, uuid, VG_UUID_LEN);
+	named.has_uuid = uuid != NULL;
+	return named;
+}
+
 bool
-difference_before(struct call *call, const struct vg_object *object)
+difference_before(struct call *call, const struct vg_object *about)
 {
 	const struct inventory_domain *domain;
 	struct difference *difference;
+	struct vg_object named;
+	const struct vg_object *object = &named;
 
-	if (call->difference != NULL || !is_wanted(call, object->class))
+	if (call->difference != NULL || !is_wanted(call, about->class))
 		return false;
+	named = with_uuid(call->session->inventory, about);
 	difference = call->difference = calloc(1, sizeof(*difference));
 	if (difference == NULL)
 		return false;

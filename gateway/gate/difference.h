@@ -25,6 +25,11 @@ bool difference_awaited(const struct call *call);
 void difference_give_up(struct call *call);
 /* Member "diff" of an outcome, where there is a difference. */
 void difference_add(const struct call *call, json_t *record);
+/*
+ * The question for one of an object's documents, its definition or the one of what runs: `*proc` and how long its arguments are. 0: there is no
+ * such document.
+ */
+size_t difference_question(const struct vg_object *object, int32_t id, bool running, uint8_t *body, size_t size, const struct rpc_proc **proc);
 /* Both sides whole, as far as they are known by now. */
 void difference_put_documents(const struct call *call, struct documents *documents);
 /* NULL is fine. Questions under way are the call's to cancel. */

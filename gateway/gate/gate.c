@@ -23,6 +23,7 @@
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/outside.h"
 #include "gateway/gate/rights.h"
+#include "gateway/gate/settle.h"
 #include "gateway/gate/trail.h"
 
 /* Links to the fronts; a front that was started again brings a new one. */
@@ -336,6 +337,7 @@ on_tick(int fd, short what, void *arg)
 	rights_tick(gate, now);
 	outside_tick(gate->outside, now);
 	trail_tick(gate->trail, now);
+	settle_tick(gate->settle, now);
 }
 
 /* libvirtd's backlog was full when these dialed. */
@@ -417,7 +419,8 @@ gate_main(struct process *process)
 	gate.changes = changes_create(&gate);
 	gate.outside = outside_create(&gate);
 	gate.trail = trail_create(&gate);
-	if (gate.console_ports == NULL || gate.changes == NULL || gate.outside == NULL || gate.trail == NULL || create_inventories(&gate) < 0)
+	gate.settle = settle_create(&gate);
+	if (gate.console_ports == NULL || gate.changes == NULL || gate.outside == NULL || gate.trail == NULL || gate.settle == NULL || create_inventories(&gate) < 0)
 		fail(&gate, "out of memory");
 	for (unsigned i = 0; i < process->num_listeners; i++)
 		if (process->listeners[i].kind == LISTENER_CONTROL)
@@ -425,6 +428,7 @@ gate_main(struct process *process)
 	(void)link_send(gate.parent, LINK_READY, NULL, 0, NULL, 0);
 	event_base_dispatch(gate.base);
 
+	settle_destroy(gate.settle);
 	changes_destroy(gate.changes);
 	admission_rules_destroy(gate.rules);
 	free(gate.policy_text);

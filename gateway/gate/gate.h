@@ -88,6 +88,7 @@ struct gate {
 	struct changes *changes;
 	struct outside *outside;
 	struct trail *trail;
+	struct settle *settle;
 };
 
 /* ---- session.c: the life of a session ---- */

@@ -101,3 +101,72 @@ def test_I55_I58_I76_kills_of_every_process_under_load(own_gateway, libvirtd, sc
     for name in there:
         if name.startswith("crash-"):
             libvirtd.virsh("undefine", name, check=False)
+
+
+def signal_all(pids, number):
+    for pid in pids:
+        os.kill(pid, number)
+
+
+def interrupted(gateway, changes, done):
+    """Kills the gate between the intents and outcomes of these changes; `done`: when libvirtd has made them, None: before it is told."""
+    def new():
+        return [record for record in gateway.audit(stage="intent") if record["op"] not in before]
+
+    before = {record["op"] for record in gateway.audit(stage="intent")}
+    gate, audit = gateway.children("gate"), gateway.children("audit")
+    signal_all(audit, signal.SIGSTOP)
+    clients = [gateway.popen_virsh("admin", *change) for change in changes]
+    time.sleep(1.5)                         # the intents wait in the link
+    signal_all(gate, signal.SIGSTOP)
+    signal_all(audit, signal.SIGCONT)
+    wait_until(lambda: len(new()) == len(changes), "the intents to be durable")
+    time.sleep(0.3)
+    signal_all(audit, signal.SIGSTOP)
+    if done is not None:
+        signal_all(gate, signal.SIGCONT)
+        wait_until(done, "libvirtd to have made them")
+        time.sleep(0.3)
+    signal_all(gate, signal.SIGKILL)
+    signal_all(audit, signal.SIGKILL)       # with what the gate had sent
+    for client in clients:
+        client.communicate(timeout=30)
+    found = {}
+    for intent in new():
+        outcome = gateway.wait_audit(stage="outcome", op=intent["op"], seconds=30)[-1]
+        assert outcome["result"]["status"] == "unknown"
+        record = gateway.wait_audit(event="change.settled", of=intent["op"], seconds=30)[-1]
+        assert record["object"] == intent["object"] and record["user"]["x509"] == "CN=admin,O=Lab", record
+        found[intent["object"]["name"]] = record["result"]["status"], record["result"]["message"].rpartition(": ")[2]
+    return found
+
+
+def test_what_became_of_a_change_is_looked_at_after_a_crash(own_gateway, libvirtd, scratch):
+    def define(name, memory):
+        uuid = "<uuid>6695eb01-f6a4-8304-79aa-97f25040000b</uuid>" if name == changed else ""
+        return "define", scratch.write(f"{name}-{memory}.xml", f"<domain type='test'><name>{name}</name>{uuid}<memory>{memory}</memory>"
+                                       "<vcpu>1</vcpu><os><type>hvm</type></os></domain>")
+
+    def has(name, text):
+        return text in libvirtd.virsh("dumpxml", "--inactive", name, check=False).stdout
+
+    names = new, changed, off, running, gone = [f"web-{what}" for what in ("new", "changed", "off", "running", "gone")]
+    changes = [(define(new, 8192)), (define(changed, 16384)), ("start", off), ("destroy", running), ("undefine", gone)]
+    gateway = own_gateway()
+    try:
+        for name in names[1:]:
+            assert libvirtd.virsh(*define(name, 8192)).returncode == 0
+        libvirtd.virsh("start", running)
+        assert interrupted(gateway, changes, None) == {
+            new: ("error", "it is not there"), changed: ("error", "it is as it was before"), off: ("error", "it does not run"),
+            running: ("error", "it runs"), gone: ("error", "it is still there")}
+        made = lambda: has(new, new) and has(changed, "16384</memory>") and libvirtd.state(off) == "running" and \
+            libvirtd.state(running) != "running" and not has(gone, gone)
+        assert interrupted(gateway, changes, made) == {
+            new: ("ok", "it is there, and was not before"), changed: ("ok", "it is not as it was before"), off: ("ok", "it runs"),
+            running: ("ok", "it does not run"), gone: ("ok", "it is gone")}
+    finally:
+        for name in names:
+            libvirtd.virsh("destroy", name, check=False)
+            libvirtd.virsh("undefine", name, check=False)
+    assert gateway.audit_verify().returncode == 0
