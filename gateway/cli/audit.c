@@ -64,7 +64,7 @@ int
 verb_audit_tail(const struct cli *cli)
 {
 	struct vg_error error = { "", "" };
-	struct audit_view view = { .json = cli->json };
+	struct audit_view view = { .json = cli->json, .utc = cli_option(cli, "utc", 0) != NULL };
 	struct audit_reader *reader = NULL;
 	bool follows = cli_option(cli, "follow", 0) != NULL;
 	char *dir = audit_open_dir(cli, &error);

@@ -10,6 +10,7 @@
 #include "gateway/cli/audit_match.h"
 #include "gateway/cli/audit_open.h"
 #include "gateway/cli/audit_source.h"
+#include "gateway/cli/audit_time.h"
 #include "gateway/cli/audit_view.h"
 
 /* ---- export ---- */
@@ -78,6 +79,7 @@ enum { RECORDS, CHANGES, REFUSED, FAILED, NUM_COUNTS };
 
 struct summary {
 	const char *by;
+	bool utc;			/* days and times for people; of JSON always */
 	json_t *rows;			/* by name: {"records": N, …, "first": time, "last": time} */
 };
 
@@ -90,6 +92,15 @@ add_one(json_t *row, int count, bool yes)
 }
 
 static void
+name_day(const struct summary *summary, json_t *record, char *name, size_t size)
+{
+	char time[AUDIT_TIME_SHOWN];
+
+	audit_time_show(audit_member(record, "time", NULL), summary->utc, time);
+	(void)snprintf(name, size, "%.10s", time);
+}
+
+static void
 name_row(const struct summary *summary, json_t *record, char *name, size_t size)
 {
 	if (strcmp(summary->by, "user") == 0)
@@ -97,7 +108,7 @@ name_row(const struct summary *summary, json_t *record, char *name, size_t size)
 	else if (strcmp(summary->by, "object") == 0)
 		export_object(record, name, size);
 	else if (strcmp(summary->by, "day") == 0)
-		(void)snprintf(name, size, "%.10s", audit_member(record, "time", NULL));
+		name_day(summary, record, name, size);
 	else
 		(void)snprintf(name, size, "%s", audit_member(record, "event", NULL));
 	if (name[0] == '\0')
@@ -155,8 +166,10 @@ compare_lines(const void *a, const void *b)
 }
 
 static void
-print_line(const struct line *line, json_t *list)
+print_line(const struct line *line, json_t *list, bool utc)
 {
+	char first[AUDIT_TIME_SHOWN], last[AUDIT_TIME_SHOWN];
+
 	if (list != NULL) {
 		(void)json_object_set_new(line->row, "name", json_string(line->name));
 		(void)json_array_append(list, line->row);
@@ -164,7 +177,10 @@ print_line(const struct line *line, json_t *list)
 	}
 	for (int i = 0; i < NUM_COUNTS; i++)
 		printf("%8lld ", (long long)number(line->row, i));
-	printf(" %.16s  %.16s  ", audit_member(line->row, "first", NULL), audit_member(line->row, "last", NULL));
+	audit_time_show(audit_member(line->row, "first", NULL), utc, first);
+	audit_time_show(audit_member(line->row, "last", NULL), utc, last);
+	first[10] = last[10] = 'T';
+	printf(" %.16s  %.16s  ", first, last);
 	audit_view_text(line->name, false);
 	putchar('\n');
 }
@@ -187,7 +203,7 @@ print_summary(const struct summary *summary, json_t *list)
 		printf("%8s %8s %8s %8s  %-16s  %-16s  %s\n", counts[RECORDS], counts[CHANGES], counts[REFUSED], counts[FAILED], "first", "last",
 		    summary->by);
 	for (i = 0; i < num; i++)
-		print_line(&lines[i], list);
+		print_line(&lines[i], list, summary->utc);
 	free(lines);
 	return 0;
 }
@@ -196,7 +212,7 @@ int
 verb_audit_summary(const struct cli *cli)
 {
 	const char *by = cli_option(cli, "by", 0);
-	struct summary summary = { .by = by == NULL ? "user" : by, .rows = json_object() };
+	struct summary summary = { .by = by == NULL ? "user" : by, .utc = cli->json || cli_option(cli, "utc", 0) != NULL, .rows = json_object() };
 	json_t *list = cli->json ? json_array() : NULL;
 	struct audit_source source = { .dir = NULL };
 	struct vg_error error = { "", "" };

@@ -2,6 +2,7 @@
  * audit_match.c: filters of `virtgate audit`.
  */
 #include "gateway/cli/audit_match.h"
+#include "gateway/cli/audit_time.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,10 +13,10 @@ read_time(const struct cli *cli, const char *option, char out[AUDIT_MATCH_TIME],
 	const char *text = cli_option(cli, option, 0);
 
 	out[0] = '\0';
-	if (text == NULL || audit_match_time(text, out))
+	if (text == NULL || audit_time_read(text, cli_option(cli, "utc", 0) != NULL, strcmp(option, "until") == 0, out))
 		return 0;
 	vg_fail(error, "--%s: '%s' is no time", option, text);
-	return vg_hint(error, "times are UTC: 2026-11-23, 2026-11-23T19:50, 2026-11-23T19:50:12; or so long ago: 30m, 2h, 7d");
+	return vg_hint(error, "in your zone, or with Z or --utc in UTC: 2026-11-23, 2026-11-23T19:50, 2026-11-23T19:50:12; or so long ago: 30m, 2h, 7d");
 }
 
 static int

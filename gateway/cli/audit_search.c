@@ -147,7 +147,7 @@ int
 verb_audit_search(const struct cli *cli)
 {
 	struct vg_error error = { "", "" };
-	struct audit_view view = { .json = cli->json };
+	struct audit_view view = { .json = cli->json, .utc = cli_option(cli, "utc", 0) != NULL };
 	struct audit_source source = { .dir = NULL };
 	int status = CLI_USAGE;
 

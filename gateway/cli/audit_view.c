@@ -1,6 +1,7 @@
 /*
  * audit_view.c: records as lines and in full.
  */
+#include "gateway/cli/audit_time.h"
 #include "gateway/cli/audit_view.h"
 
 #include <stdint.h>
@@ -135,17 +136,15 @@ put_rest(FILE *out, json_t *record)
 }
 
 static void
-print_line(json_t *record)
+print_line(json_t *record, bool utc)
 {
-	char time[24], *text = NULL;
+	char time[AUDIT_TIME_SHOWN], *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
 
 	if (out == NULL)
 		return;
-	(void)snprintf(time, sizeof(time), "%s", audit_member(record, "time", NULL));	/* to milliseconds */
-	if (strlen(time) > 10 && time[10] == 'T')
-		time[10] = ' ';
+	audit_time_show(audit_member(record, "time", NULL), utc, time);
 	column(out, time, 23);
 	column(out, status_of(record), 7);
 	column(out, audit_member(record, "event", NULL), 22);
@@ -190,7 +189,7 @@ show(struct audit_view *view, json_t *shown)
 	if (json_is_string(shown))
 		puts(json_string_value(shown));
 	else
-		print_line(shown);
+		print_line(shown, view->utc);
 	json_decref(shown);
 }
 

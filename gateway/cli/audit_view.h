@@ -15,6 +15,7 @@
 struct audit_view {
 	struct audit_match match;
 	bool json;			/* lines as they stand in the trail, intent and outcome apart */
+	bool utc;			/* times for people are UTC, not of the reader's zone */
 	size_t limit;			/* only the newest so many; 0: all, as they come */
 	json_t *open;			/* intents without an outcome so far, by op */
 	json_t *waiting;		/* at most `limit`, oldest first */

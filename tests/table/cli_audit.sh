@@ -45,6 +45,7 @@ audit()
 }
 
 t="--dir $dir/trail"
+export TZ=UTC
 # shellcheck disable=SC2086 # $t is two words
 {
 audit "a change is one line, with who, what, whom and why" 0 \
@@ -56,6 +57,14 @@ audit "the newest two" 0 "=*19:56*|*19:54*|" "" search $t --limit 2
 audit "stages apart" 0 "=*19:51*intent *|*19:54*intent *|" "" search $t --stage intent
 audit "since" 0 "=*19:55*|*19:56*|" "" search $t --since 2026-11-23T19:55 --event session.*
 audit "until, with a blank" 0 "=*19:52*|" "" search $t --until "2026-11-23 19:52"
+TZ=JST-9 audit "times of the reader's zone" 0 "=2026-11-24 04:52:12.123 ok *|" "" search $t --result ok --object web-1
+TZ=JST-9 audit "or of UTC" 0 "=2026-11-23 19:52:12.123 ok *|" "" search $t --utc --result ok --object web-1
+TZ=JST-9 audit "JSON is UTC" 0 '={*"time":"2026-11-23T19:52:12.123456Z"*}|' "" search $t --json --result ok --object web-1
+TZ=JST-9 audit "since, in the reader's zone" 0 "=*04:55*|*04:56*|" "" search $t --since 2026-11-24T04:55 --event session.*
+TZ=JST-9 audit "since, in UTC by its Z" 0 "=*04:55*|*04:56*|" "" search $t --since 2026-11-23T19:55Z --event session.*
+TZ=JST-9 audit "since, in UTC by --utc" 0 "=*19:55*|*19:56*|" "" search $t --utc --since 2026-11-23T19:55 --event session.*
+TZ=JST-9 audit "until the end of a minute of the reader's zone" 0 "=*04:52*|" "" search $t --until "2026-11-24 04:52"
+TZ=JST-9 audit "until the end of a day of the reader's zone" 1 "" "*no record matches*" search $t --until 2026-11-23
 audit "code" 0 "=*19:56*|" "" search $t --code "VG1???W"
 audit "user by certificate" 0 "=*19:54*|" "" search $t --user "x509:CN=bob"
 audit "user by SASL name" 0 "=*19:52*|*19:53*|" "" search $t --user "sasl:alice@*"
