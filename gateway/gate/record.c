@@ -301,7 +301,7 @@ uint64_t
 record_intent(struct call *call, audit_done_cb *done)
 {
 	struct audit_client *audit = call->session->gate->audit;
-	struct documents documents = { NULL };
+	struct documents documents = { .packed = { 0 } };
 	json_t *record;
 
 	id_make(call->op);
@@ -399,7 +399,7 @@ record_outcome(struct call *call, const char *status, int code, const char *mess
 {
 	struct audit_client *audit = call->session->gate->audit;
 	json_t *record = stage_record(call, "outcome", strcmp(status, "ok") == 0 ? 'I' : 'E');
-	struct documents documents = { NULL };
+	struct documents documents = { .packed = { 0 } };
 
 	if (record != NULL) {
 		audit_add_result(record, status, code, message);
