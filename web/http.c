@@ -486,6 +486,7 @@ int
 http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct request *request = user;
+	unsigned *crowd;
 
 	switch (reason) {
 	case LWS_CALLBACK_HTTP:
@@ -509,6 +510,9 @@ http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, voi
 		return 0;
 	case LWS_CALLBACK_WSI_DESTROY:
 		((struct web *)lws_context_user(lws_get_context(wsi)))->num_clients--;
+		crowd = lws_get_opaque_user_data(wsi);
+		if (crowd != NULL)
+			(*crowd)--;
 		return 0;
 	default:
 		/* Not lws_callback_http_dummy: what is not handled here (redirects, files, CGI) is not wanted. */

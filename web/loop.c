@@ -168,14 +168,19 @@ web_loop_stop(struct web *web)
 }
 
 void
-web_loop_adopt(struct web *web, int fd)
+web_loop_adopt(struct web *web, int fd, unsigned *crowd)
 {
 	lws_sock_file_fd_type descriptor = { .sockfd = fd };
+	struct lws *wsi;
 	int one = 1;
 
 	/* libwebsockets sets it on sockets that it accepted itself. An answer is several writes: without it each waits for the other end's delayed ACK, 40 ms. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	/* On failure it closes the descriptor itself. */
-	(void)lws_adopt_descriptor_vhost(web->loop->vhost, LWS_ADOPT_HTTP | LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL, descriptor, NULL, NULL);
+	wsi = lws_adopt_descriptor_vhost(web->loop->vhost, LWS_ADOPT_HTTP | LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL, descriptor, NULL, NULL);
+	if (wsi != NULL && crowd != NULL) {
+		lws_set_opaque_user_data(wsi, crowd);
+		(*crowd)++;
+	}
 	web_loop_kick(web);
 }

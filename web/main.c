@@ -19,6 +19,7 @@
 #include "gateway/auth/worker.h"
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
+#include "web/crowd.h"
 #include "web/session.h"
 
 /* Failed log-ins of one address or one name, before no more are tried. */
@@ -241,14 +242,16 @@ on_accept(const struct listener *listener, void *arg)
 {
 	struct web *web = arg;
 	struct sockaddr_storage address;
+	unsigned *crowd;
 	int fd = accepting_take(web->accepting, listener, &address);
 
 	if (fd < 0)
 		return;
-	if (web->num_clients >= (unsigned)web->settings->max_clients)
+	crowd = crowd_of(&address);
+	if (web->num_clients >= (unsigned)web->settings->max_clients || *crowd >= (unsigned)web->settings->max_web_connections_per_address)
 		close(fd);
 	else
-		web_loop_adopt(web, fd);
+		web_loop_adopt(web, fd, crowd);
 }
 
 static void

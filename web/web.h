@@ -81,8 +81,8 @@ int web_loop_start(struct web *web, struct vg_error *error);
 void web_loop_stop(struct web *web);
 /* Something was asked of libwebsockets from outside of its callbacks: it must look after its descriptors. */
 void web_loop_kick(struct web *web);
-/* A connection that was accepted; takes `fd`. */
-void web_loop_adopt(struct web *web, int fd);
+/* A connection that was accepted; takes `fd`. While it lives it counts in `crowd` (NULL: nowhere). */
+void web_loop_adopt(struct web *web, int fd, unsigned *crowd);
 
 /* http.c and console.c: what libwebsockets calls. */
 int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);

@@ -234,7 +234,7 @@ dial(bool http2)
 	if (ctx == NULL)
 		ctx = SSL_CTX_new(TLS_client_method());
 	FUZZ_ASSERT(ctx != NULL && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
-	web_loop_adopt(&web, pair[0]);
+	web_loop_adopt(&web, pair[0], NULL);
 	ssl = SSL_new(ctx);
 	FUZZ_ASSERT(ssl != NULL && SSL_set_fd(ssl, pair[1]) == 1 && SSL_set_tlsext_host_name(ssl, "localhost") == 1 &&
 	    SSL_set_alpn_protos(ssl, (const uint8_t *)(http2 ? "\2h2" : "\10http/1.1"), http2 ? 3 : 9) == 0);

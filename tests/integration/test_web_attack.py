@@ -1,5 +1,6 @@
 """The browser's port under attack: requests that two readers could read differently, that are too large, too slow, too many, or deep."""
 import http.client
+import resource
 import socket
 import ssl
 import time
@@ -152,14 +153,43 @@ def test_a_handshake_that_never_comes_is_ended(gateway):
     still_serves(gateway)
 
 
-def test_idle_connections_are_in_nobodys_way(gateway):
-    idle = [socket.create_connection(("127.0.0.1", gateway.ports["web"])) for _ in range(300)]
+def test_ten_thousand_idle_connections_are_in_nobodys_way(own_gateway, users):
+    """From forty addresses, without a word; and as many as one address may have, and one more."""
+    gateway = own_gateway(sasl=users, listen_web=True, web_port="0", max_clients=12_000, max_web_connections_per_address=250)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 11_000:
+        pytest.skip("there may not be so many open files here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    alice = person(gateway)
+    _, before = cost(gateway)
+    idle = []
+
+    def connect(address):
+        idle.append(socket.create_connection(("127.0.0.1", gateway.ports["web"]), source_address=(address, 0)))
+        return idle[-1]
     try:
-        alice = person(gateway)
-        assert alice.guests()
+        for number in range(40):
+            for _ in range(250):
+                connect(f"127.0.1.{number + 1}")
+        wait_until(lambda: alice.get("/guests").status == 200, "the log-in to go on", 20)
+        one_more = connect("127.0.1.40")
+        one_more.settimeout(5)
+        try:
+            assert one_more.recv(1) == b"", "it is closed"
+        except ConnectionResetError:
+            pass
+        _, after = cost(gateway)
+        print(f"{(after - before) / len(idle):.1f} KiB for each of {len(idle)} idle connections")
+        assert person(gateway, "bob").guests() is not None
     finally:
         for one in idle:
             one.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    wait_until(lambda: cost(gateway) and alice.get("/guests").status == 200, "the log-in to be as it was", 10)
+    with socket.create_connection(("127.0.0.1", gateway.ports["web"]), source_address=("127.0.1.40", 0)) as again:
+        again.settimeout(1)
+        with pytest.raises(TimeoutError):
+            again.recv(1)    # not closed: those that left are not counted any more
 
 
 @pytest.mark.parametrize("body", [
