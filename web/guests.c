@@ -28,6 +28,7 @@ static const char *const state_names[] = { "nostate", "running", "blocked", "pau
 struct guests {
 	struct web_session *session;
 	json_t *known;			/* UUID -> guest, as last told; NULL: not yet */
+	char *text;			/* the answer that lists them; NULL: not yet */
 	json_t *fresh;			/* the same, in the making */
 	unsigned pending;		/* calls of the making */
 	bool failed, stale;
@@ -82,12 +83,34 @@ take_waiter(struct waiter *waiter)
 	return request;
 }
 
+/* All of them, as a text that is made once: pages ask again and again. */
+static void
+answer_list(struct guests *guests, struct request *request)
+{
+	json_t *list, *answer, *guest;
+	const char *key;
+	char *copy;
+
+	if (guests->text == NULL) {
+		list = json_array();
+		json_object_foreach(guests->known, key, guest)
+			(void)json_array_append(list, guest);
+		answer = json_pack("{s:o}", "guests", list);
+		guests->text = json_dumps(answer, JSON_COMPACT);
+		json_decref(answer);
+	}
+	copy = guests->text == NULL ? NULL : strdup(guests->text);
+	if (copy == NULL)
+		reply_json(request, 500, NULL);
+	else
+		reply_bytes(request, 200, "application/json", (uint8_t *)copy, strlen(copy));
+}
+
 static void
 answer_one(struct guests *guests, struct request *request)
 {
 	const char *uuid = request->segments[0];
-	json_t *list, *guest;
-	const char *key;
+	json_t *guest;
 
 	if (guests->failed) {
 		reply_rpc_error(request, &guests->error);
@@ -98,10 +121,7 @@ answer_one(struct guests *guests, struct request *request)
 		else
 			reply_json(request, 200, json_incref(guest));
 	} else {
-		list = json_array();
-		json_object_foreach(guests->known, key, guest)
-			(void)json_array_append(list, guest);
-		reply_json(request, 200, json_pack("{s:o}", "guests", list));
+		answer_list(guests, request);
 	}
 }
 
@@ -154,6 +174,8 @@ done_one(struct guests *guests, const struct rpc_error *error)
 	before = guests->known;
 	if (!guests->failed) {
 		guests->known = guests->fresh;
+		free(guests->text);
+		guests->text = NULL;
 		guests->made = web_now();
 	} else {
 		json_decref(guests->fresh);
@@ -495,6 +517,7 @@ guests_free(struct guests *guests)
 		return;
 	json_decref(guests->known);
 	json_decref(guests->fresh);
+	free(guests->text);
 	event_free(guests->reload);
 	free(guests);
 }
