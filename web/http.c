@@ -482,6 +482,18 @@ on_body_complete(struct request *request)
 	return 0;
 }
 
+/*
+ * To nothing else: HTTP/2 is agreed on in the handshake of TLS, or not at all. The header is asked for, not what the callback has of it: a request for what
+ * libwebsockets does not know was answered, and its headers are freed; who lets it go on goes on with them (CVE-2025-11677).
+ */
+static bool
+asks_for_websocket(struct lws *wsi)
+{
+	char to[16];
+
+	return lws_hdr_copy(wsi, to, sizeof(to), WSI_TOKEN_UPGRADE) > 0 && strcasecmp(to, "websocket") == 0;
+}
+
 int
 http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
@@ -498,8 +510,7 @@ http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, voi
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return on_writeable(request);
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		/* Not to HTTP/2: that is agreed on in the handshake of TLS, or not at all. */
-		return strcasecmp(in, "websocket") == 0 ? 0 : -1;
+		return asks_for_websocket(wsi) ? 0 : -1;
 	case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
 	case LWS_CALLBACK_CLOSED_HTTP:
 		if (request != NULL && request->web != NULL)

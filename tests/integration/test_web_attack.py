@@ -279,6 +279,14 @@ def test_what_comes_behind_a_request_that_waits_is_not_taken_up(gateway, behind,
     stream.close()
 
 
+@pytest.mark.parametrize("to", ["h2c", "TLS/1.0", "x" * 3000, "websocket, h2c"])
+def test_CVE_2025_11677_an_upgrade_to_something_else_is_refused(gateway, to):
+    """libwebsockets frees the headers of such a request, and goes on with them."""
+    answers, closed = raw(gateway, request(gateway, f"Upgrade: {to}", "Connection: Upgrade", method="GET", path="/api/v1/me"))
+    assert closed and b" 101 " not in answers and b" 200 " not in answers, answers
+    still_serves(gateway)
+
+
 def test_a_post_without_a_body_is_one_request(gateway):
     alice = person(gateway)
     assert alice.ask("POST", "/logout", headers={"Content-Length": "0"}).status == 200
