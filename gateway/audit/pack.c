@@ -176,26 +176,13 @@ int
 pack_open(struct pack *pack, int dir_fd, unsigned segment)
 {
 	char name[AUDIT_NAME_MAX];
-	uint8_t *packed = NULL;
-	uint64_t offset = 0;
-	size_t room = 0;
-	ssize_t got;
 	struct stat st;
 
 	pack_file_name(name, segment);
 	pack->fd = openat(dir_fd, name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
 	if (pack->fd == -1)
 		return errno == ENOENT ? 0 : -1;
-	while ((got = read_next(pack->fd, &offset, &packed, &room)) > 0) {
-		if (digests_add(&pack->digests, document_digest(packed)) == -1) {
-			got = -1;
-			break;
-		}
-		offset += (uint64_t)got;
-	}
-	free(packed);
-	/* A process that was killed between write and sync left documents that are only now made durable. */
-	if (got == -1 || fstat(pack->fd, &st) == -1 || fsync(pack->fd) == -1)
+	if (fstat(pack->fd, &st) == -1)
 		return -1;
 	pack->len = (uint64_t)st.st_size;
 	return 0;

@@ -2,7 +2,7 @@
  * pack.h: the documents that records name, beside the trail: audit-000007.documents holds those of audit-000007.jsonl, packed
  * (core/document.h), in the order in which they were first named there.
  *
- * A document is in the file of every segment that names it, once: so it goes when the last record that names it goes, files are few, and
+ * A document is in the file of every segment that names it, once of each writer: so it goes when the last record that names it goes, files are few, and
  * a look-up reads one. It is durable before the record is written. Files are only appended to; what a crash tore stays where it is, and who reads
  * goes on with the next document behind it.
  */
@@ -40,7 +40,10 @@ struct pack {
 };
 
 void pack_init(struct pack *pack);
-/* Of a segment that is gone on with. -1 with errno. */
+/*
+ * Of a segment that is gone on with. -1 with errno. What is there is not counted on: of the last documents nobody knows whether they are
+ * durable, so that those that are named again are written again.
+ */
 int pack_open(struct pack *pack, int dir_fd, unsigned segment);
 /* Packed documents, each checked by pack_take(); those that are there are left out. Durable when it returns 0; -1 with errno. */
 int pack_add(struct pack *pack, int dir_fd, unsigned segment, const struct store_calls *calls, const uint8_t *packed, size_t len);

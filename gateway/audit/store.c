@@ -245,6 +245,7 @@ struct tail {
 	unsigned segment;		/* that the last line was in */
 	bool linked;			/* the next line must follow `chain` */
 	uint64_t good_end;		/* in the last segment: behind its last good line */
+	uint64_t durable_end;		/* … and behind the last that was noted as durable */
 };
 
 /* Is it a good record that follows the last one? In the segments before the last only the form is looked at. */
@@ -279,7 +280,7 @@ take_line(struct tail *tail, const struct audit_line *line, store_record_cb *rec
 	if (line->segment != tail->segment) {
 		tail->segment = line->segment;
 		tail->linked = false;
-		tail->good_end = 0;
+		tail->good_end = tail->durable_end = 0;
 	}
 	if (!follows(tail, line, &facts)) {
 		if (line->segment != tail->last)
@@ -296,6 +297,8 @@ take_line(struct tail *tail, const struct audit_line *line, store_record_cb *rec
 	memcpy(tail->chain.time, facts.time, sizeof(tail->chain.time));
 	tail->linked = true;
 	tail->good_end = line->offset + line->len + 1;
+	if (facts.seq <= tail->durable.seq)
+		tail->durable_end = tail->good_end;
 	record(&facts, line->text, line->len, arg);
 	return true;
 }
@@ -364,6 +367,35 @@ put_aside(struct store *store, uint64_t size, struct store_found *found)
 	return 0;
 }
 
+/*
+ * A process that was killed between write and sync left records of which nobody knows whether they are durable: a sync that fails makes the
+ * kernel forget that they are not, so that the next one says nothing. Writing them again makes it know. What is appended to cannot be
+ * written over: a descriptor of its own.
+ */
+static int
+write_again(struct store *store, const char *name, uint64_t from)
+{
+	char chunk[65536];
+	int fd = openat(store->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW), result = -1;
+
+	if (fd == -1)
+		return -1;
+	while (from < store->len) {
+		size_t want = store->len - from < sizeof(chunk) ? (size_t)(store->len - from) : sizeof(chunk);
+		ssize_t got = pread(fd, chunk, want, (off_t)from);
+
+		if (got <= 0 || pwrite(fd, chunk, (size_t)got, (off_t)from) != got)
+			goto out;
+		from += (uint64_t)got;
+	}
+	/* Its name, too, may be one that was never synced. */
+	if (fsync(fd) == 0 && fsync(store->dir_fd) == 0)
+		result = 0;
+out:
+	close(fd);
+	return result;
+}
+
 /* Opens the last segment to go on with it. When that is not safe (a full disk), the next append begins a new one. */
 static int
 open_last(struct store *store, const struct tail *tail, struct store_found *found, struct vg_error *error)
@@ -379,9 +411,13 @@ open_last(struct store *store, const struct tail *tail, struct store_found *foun
 	store->fd = openat(store->dir_fd, name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
 	if (store->fd == -1 || fstat(store->fd, &st) == -1)
 		return vg_fail(error, "audit trail %s: %s", name, strerror(errno));
-	/* A process that was killed between write and sync left records that are only now made durable. */
+	/* What follows in the chain must not be more durable than they are. */
+	if (write_again(store, name, tail->segment == tail->last ? tail->durable_end : 0) == -1) {
+		vg_fail(error, "audit trail %s: its last records cannot be made durable: %s", name, strerror(errno));
+		return vg_hint(error, "the kernel's log says what is wrong with the disk");
+	}
 	if (((uint64_t)st.st_size > store->len && put_aside(store, (uint64_t)st.st_size, found) == -1) ||
-	    fsync(store->fd) == -1 || pack_open(&store->pack, store->dir_fd, store->segment) == -1) {
+	    pack_open(&store->pack, store->dir_fd, store->segment) == -1) {
 		found->failed = true;
 		retire(store, "open", errno);
 	}
