@@ -141,5 +141,5 @@ path_check_directory(const struct settings_list *dirs, const char *path, const c
 		return r;
 	}
 	(void)vg_fail(error, "'%.200s' is not the directory of the pool's name in one of those for pools (pool_dirs)", path);
-	return dirs->num == 0 ? -1 : vg_hint(error, "'%.200s/%.100s'", dirs->items[0], name);
+	return dirs->num == 0 ? -1 : vg_hint(error, "'%.150s/%.100s'", dirs->items[0], name);
 }

@@ -1,4 +1,5 @@
 """What every integration test stands on: one private libvirtd, one PKI, and gateways for each way in."""
+import copy
 import os
 import signal
 import socket
@@ -116,8 +117,8 @@ def stranger(scratch, authority):
 
 
 def policy_with_realms():
-    """SASL names come with a realm from some mechanisms: the same person by each of the names."""
-    policy = {**POLICY, "groups": dict(POLICY["groups"])}
+    """SASL names come with a realm from some mechanisms: the same person by each of the names. The caller's own, to be changed."""
+    policy = copy.deepcopy(POLICY)
     for group, user in (("admins", "admin"), ("webops", "alice"), ("readers", "bob")):
         policy["groups"][group] = policy["groups"][group] + [f"sasl:{user}@{socket.gethostname()}", f"sasl:{user}@LAB.TEST"]
     policy["groups"]["webops"] = policy["groups"]["webops"] + ["unix:nobody"]
