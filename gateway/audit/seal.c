@@ -11,38 +11,61 @@
 #include <unistd.h>
 
 #include "gateway/audit/reader.h"
+#include "gateway/audit/store.h"
 #include "gateway/core/log.h"
 
 /* ---- the list of keys ---- */
 
-/*
- * Ends the epoch of one that is not listed yet? Then it is added; the trail has it too, until its segment is removed. What
- * fails is tried again before there is another checkpoint, on a line of its own.
- */
+/* On a line of its own. */
 static bool
-list_key(struct seal *seal, const struct checkpoint *checkpoint)
+add_to_list(struct seal *seal, const struct checkpoint *checkpoint)
 {
 	char line[CHECKPOINT_TEXT_MAX + 2];
 	size_t len;
 
-	if (checkpoint->next[0] == '\0' || checkpoint->seq <= seal->listed.seq)
-		return true;
 	line[0] = '\n';		/* an empty line is no harm, half a line before this one would be */
 	len = 1 + checkpoint_print(checkpoint, line + 1);
 	line[len++] = '\n';
-	if (write(seal->keys_fd, line, len) != (ssize_t)len || fdatasync(seal->keys_fd) == -1) {
-		if (!seal->has_unlisted)
-			log_error("audit: %s cannot be written: %s; there are no checkpoints until it can", AUDIT_KEYS_FILE, strerror(errno));
-		seal->unlisted = *checkpoint;
-		seal->has_unlisted = true;
+	if (write(seal->keys_fd, line, len) != (ssize_t)len || fdatasync(seal->keys_fd) == -1)
 		return false;
-	}
 	seal->listed = *checkpoint;
-	seal->has_unlisted = false;
 	return true;
 }
 
-/* Finds the last one. */
+/* In their order. What fails is tried again before there is another checkpoint. */
+static bool
+add_unlisted(struct seal *seal)
+{
+	while (seal->num_unlisted > 0) {
+		if (!add_to_list(seal, &seal->unlisted[0])) {
+			if (!seal->told)
+				log_error("audit: %s cannot be written: %s; there are no checkpoints until it can", AUDIT_KEYS_FILE, strerror(errno));
+			seal->told = true;
+			return false;
+		}
+		memmove(&seal->unlisted[0], &seal->unlisted[1], --seal->num_unlisted * sizeof(seal->unlisted[0]));
+	}
+	seal->told = false;
+	return true;
+}
+
+/* Ends the epoch of one that is not listed yet? Then it is added; the trail has it too, until its segment is removed. */
+static void
+list_key(struct seal *seal, const struct checkpoint *checkpoint)
+{
+	uint64_t last = seal->num_unlisted > 0 ? seal->unlisted[seal->num_unlisted - 1].seq : seal->listed.seq;
+
+	if (checkpoint->next[0] == '\0' || checkpoint->seq <= last)
+		return;
+	if (seal->num_unlisted == UNLISTED_MAX) {
+		seal->forgot = true;
+		return;
+	}
+	seal->unlisted[seal->num_unlisted++] = *checkpoint;
+	(void)add_unlisted(seal);
+}
+
+/* Finds the last one. What an earlier writer added last may not be durable. */
 static int
 open_list(struct seal *seal, const char *dir, struct vg_error *error)
 {
@@ -66,6 +89,10 @@ open_list(struct seal *seal, const char *dir, struct vg_error *error)
 	while ((line = strsep(&rest, "\n")) != NULL)
 		if (checkpoint_parse(line, strlen(line), &checkpoint) && checkpoint.seq > seal->listed.seq)
 			seal->listed = checkpoint;
+	if (store_write_again(AT_FDCWD, path, (uint64_t)from, (uint64_t)st.st_size) == -1) {
+		vg_fail(error, "%s: cannot be made durable: %s", path, strerror(errno));
+		return vg_hint(error, "the kernel's log says what is wrong with the disk");
+	}
 	return 0;
 }
 
@@ -103,10 +130,16 @@ seal_take_line(struct seal *seal, const struct scan_line *facts, const char *lin
 
 	if (seal->signer == NULL || strcmp(facts->code, CHECKPOINT_CODE) != 0 || !checkpoint_in_line(line, len, &checkpoint))
 		return;
-	(void)list_key(seal, &checkpoint);
+	list_key(seal, &checkpoint);
 	seal->last = checkpoint;
 	seal->has_last = true;
 	seal->covered = facts->seq;
+}
+
+bool
+seal_all_listed(const struct seal *seal)
+{
+	return !seal->forgot;
 }
 
 bool
@@ -131,7 +164,7 @@ seal_wanted(struct seal *seal, const struct chain *chain)
 		return false;
 	if (!seal->due && chain->seq - seal->covered < CHECKPOINT_RECORDS && seal->bytes < CHECKPOINT_BYTES)
 		return false;
-	return (!seal->has_unlisted || list_key(seal, &seal->unlisted)) && signer_ready(seal->signer);
+	return add_unlisted(seal) && signer_ready(seal->signer);
 }
 
 int
@@ -161,7 +194,7 @@ seal_group_done(struct seal *seal, const struct chain *chain, size_t bytes, bool
 	if (seal->signer == NULL)
 		return;
 	if (seal->pending && durable) {
-		(void)list_key(seal, &seal->last);
+		list_key(seal, &seal->last);
 		signer_done(seal->signer);
 		seal->covered = chain->seq;
 		seal->bytes = 0;

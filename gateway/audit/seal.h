@@ -13,6 +13,8 @@
 #include "gateway/audit/chain.h"
 #include "gateway/audit/signer.h"
 
+#define UNLISTED_MAX	32u	/* one a start; more only where every start for as long failed to write the list */
+
 struct seal {
 	int keys_fd;			/* AUDIT_KEYS_FILE */
 	struct signer *signer;		/* NULL: the trail is not signed */
@@ -23,8 +25,9 @@ struct seal {
 	bool has_last;
 	struct checkpoint last;		/* that was read from the trail at the start, or is being written */
 	struct checkpoint listed;	/* the last of AUDIT_KEYS_FILE */
-	struct checkpoint unlisted;	/* could not be added to it */
-	bool has_unlisted;
+	struct checkpoint unlisted[UNLISTED_MAX];	/* could not be added to it yet, in their order */
+	size_t num_unlisted;
+	bool told, forgot;		/* told: that it fails; forgot: even here was no room */
 };
 
 /* Takes `key_fd`; -1: the trail is not signed. Checkpoints that end an epoch are listed in `dir` too. `due` is called when a minute is over. */
@@ -33,6 +36,8 @@ int seal_open(struct seal *seal, struct event_base *base, int key_fd, unsigned e
 void seal_close(struct seal *seal);
 /* A line of the trail as it is read at the start. */
 void seal_take_line(struct seal *seal, const struct scan_line *facts, const char *line, size_t len);
+/* False: more keys than can be kept in mind wait to be listed. Going on, they would be forgotten. */
+bool seal_all_listed(const struct seal *seal);
 /* All lines were read. False with `what`: key and trail do not belong together. */
 bool seal_settle(struct seal *seal, const struct chain *chain, char *what, size_t size);
 

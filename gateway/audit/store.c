@@ -136,6 +136,29 @@ store_write_all(const struct store_calls *calls, int fd, const void *data, size_
 	return 0;
 }
 
+/* What is appended to cannot be written over: a descriptor of its own. */
+int
+store_write_again(int dir_fd, const char *name, uint64_t from, uint64_t to)
+{
+	char chunk[65536];
+	int fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW), result = -1;
+
+	if (fd == -1)
+		return -1;
+	while (from < to) {
+		size_t want = to - from < sizeof(chunk) ? (size_t)(to - from) : sizeof(chunk);
+		ssize_t got = pread(fd, chunk, want, (off_t)from);
+
+		if (got <= 0 || pwrite(fd, chunk, (size_t)got, (off_t)from) != got)
+			goto out;
+		from += (uint64_t)got;
+	}
+	result = fsync(fd);
+out:
+	close(fd);
+	return result;
+}
+
 /* Beside the trail, without a sync of its own but the first: it is only ever behind. What was cut from the end shows by it. */
 static void
 note_head(struct store *store, const struct chain *chain)
@@ -367,35 +390,6 @@ put_aside(struct store *store, uint64_t size, struct store_found *found)
 	return 0;
 }
 
-/*
- * A process that was killed between write and sync left records of which nobody knows whether they are durable: a sync that fails makes the
- * kernel forget that they are not, so that the next one says nothing. Writing them again makes it know. What is appended to cannot be
- * written over: a descriptor of its own.
- */
-static int
-write_again(struct store *store, const char *name, uint64_t from)
-{
-	char chunk[65536];
-	int fd = openat(store->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW), result = -1;
-
-	if (fd == -1)
-		return -1;
-	while (from < store->len) {
-		size_t want = store->len - from < sizeof(chunk) ? (size_t)(store->len - from) : sizeof(chunk);
-		ssize_t got = pread(fd, chunk, want, (off_t)from);
-
-		if (got <= 0 || pwrite(fd, chunk, (size_t)got, (off_t)from) != got)
-			goto out;
-		from += (uint64_t)got;
-	}
-	/* Its name, too, may be one that was never synced. */
-	if (fsync(fd) == 0 && fsync(store->dir_fd) == 0)
-		result = 0;
-out:
-	close(fd);
-	return result;
-}
-
 /* Opens the last segment to go on with it. When that is not safe (a full disk), the next append begins a new one. */
 static int
 open_last(struct store *store, const struct tail *tail, struct store_found *found, struct vg_error *error)
@@ -412,7 +406,8 @@ open_last(struct store *store, const struct tail *tail, struct store_found *foun
 	if (store->fd == -1 || fstat(store->fd, &st) == -1)
 		return vg_fail(error, "audit trail %s: %s", name, strerror(errno));
 	/* What follows in the chain must not be more durable than they are. */
-	if (write_again(store, name, tail->segment == tail->last ? tail->durable_end : 0) == -1) {
+	if (store_write_again(store->dir_fd, name, tail->segment == tail->last ? tail->durable_end : 0, store->len) == -1 ||
+	    fsync(store->dir_fd) == -1) {	/* its name, too, may be one that was never synced */
 		vg_fail(error, "audit trail %s: its last records cannot be made durable: %s", name, strerror(errno));
 		return vg_hint(error, "the kernel's log says what is wrong with the disk");
 	}

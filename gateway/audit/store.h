@@ -54,6 +54,12 @@ int store_append(struct store *store, const void *lines, size_t len, const struc
 int store_append_with(struct store *store, const void *lines, size_t len, const void *documents, size_t documents_len, const struct chain *chain);
 /* All of it; -1 with errno. */
 int store_write_all(const struct store_calls *calls, int fd, const void *data, size_t len);
+/*
+ * Makes what stands at [from, to) of a file durable, whoever wrote it. A process that was killed between write and sync left bytes of which
+ * nobody knows whether they are: a sync that fails makes the kernel forget that they are not, so that the next one says nothing. Writing
+ * them again makes it know. -1 with errno.
+ */
+int store_write_again(int dir_fd, const char *name, uint64_t from, uint64_t to);
 
 /* The segment that was begun last, 0 when there is none yet. */
 unsigned store_segment(const struct store *store);

@@ -394,6 +394,11 @@ writer_create(struct event_base *base, const struct writer_options *options, str
 	if (writer->store == NULL)
 		goto fail;
 	writer->durable = writer->chain;
+	if (!seal_all_listed(&writer->seal)) {
+		vg_fail(error, "audit_dir %s: %s cannot be written, where keys of the trail are missing", options->dir, AUDIT_KEYS_FILE);
+		vg_hint(error, "make room on the disk; the log says what failed");
+		goto fail;
+	}
 	own_add_found(writer, &found);
 	close_group(writer);
 	return writer;
