@@ -116,21 +116,36 @@ export function show(main, route, me) {
 		refreshing = false;
 	}
 
+	// What an event tells may overtake the list that is under way and does not have it yet: then the list is read once more.
+	let loading = false;
+	let overtaken = false;
 	async function load() {
-		try {
-			guests = apply(guests, 'all', (await get('/guests')).guests);
-			loaded = true;
-			fill(notice);
-		} catch (error) {
-			fill(notice, h('p', { class: 'note bad' }, describe(error)));
+		overtaken = true;
+		if (loading)
+			return;
+		loading = true;
+		while (overtaken && !ended) {
+			overtaken = false;
+			try {
+				guests = apply(guests, 'all', (await get('/guests')).guests);
+				loaded = true;
+				fill(notice);
+			} catch (error) {
+				fill(notice, h('p', { class: 'note bad' }, describe(error)));
+			}
 		}
+		loading = false;
 		if (!ended)
 			draw();
 	}
 
 	const events = new EventSource('/api/v1/events');
 	for (const name of ['guest', 'gone'])
-		events.addEventListener(name, (event) => { guests = apply(guests, name, JSON.parse(event.data)); draw(); });
+		events.addEventListener(name, (event) => {
+			overtaken = loading;
+			guests = apply(guests, name, JSON.parse(event.data));
+			draw();
+		});
 	events.addEventListener('rights', () => dispatchEvent(new Event('virtgate-rights')));
 	events.addEventListener('end', (event) => {
 		fill(notice, h('p', { class: 'note warn' }, `Live updates have ended: ${JSON.parse(event.data).reason}`));
