@@ -17,19 +17,13 @@
 void
 pack_file_name(char name[AUDIT_NAME_MAX], unsigned segment)
 {
-	(void)snprintf(name, AUDIT_NAME_MAX, "audit-%06u.documents", segment);
+	audit_file_name(name, segment, "documents");
 }
 
 unsigned
 pack_file_number(const char *name)
 {
-	char again[AUDIT_NAME_MAX];
-	unsigned segment;
-
-	if (sscanf(name, "audit-%9u", &segment) != 1)
-		return 0;
-	pack_file_name(again, segment);
-	return strcmp(name, again) == 0 ? segment : 0;
+	return audit_file_number(name, "documents");
 }
 
 /* ---- digests ---- */

@@ -27,21 +27,33 @@ struct audit_reader {
 };
 
 void
-audit_segment_name(char name[AUDIT_NAME_MAX], unsigned segment)
+audit_file_name(char name[AUDIT_NAME_MAX], unsigned segment, const char *suffix)
 {
-	(void)snprintf(name, AUDIT_NAME_MAX, "audit-%06u.jsonl", segment);
+	(void)snprintf(name, AUDIT_NAME_MAX, "audit-%06u.%s", segment, suffix);
 }
 
 unsigned
-audit_segment_number(const char *name)
+audit_file_number(const char *name, const char *suffix)
 {
 	char again[AUDIT_NAME_MAX];
 	unsigned segment;
 
 	if (sscanf(name, "audit-%9u", &segment) != 1)
 		return 0;
-	audit_segment_name(again, segment);
+	audit_file_name(again, segment, suffix);
 	return strcmp(name, again) == 0 ? segment : 0;
+}
+
+void
+audit_segment_name(char name[AUDIT_NAME_MAX], unsigned segment)
+{
+	audit_file_name(name, segment, "jsonl");
+}
+
+unsigned
+audit_segment_number(const char *name)
+{
+	return audit_file_number(name, "jsonl");
 }
 
 int

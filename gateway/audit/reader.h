@@ -20,6 +20,9 @@
 #define AUDIT_LOCK_FILE "audit-lock"
 #define AUDIT_KEYS_FILE "audit-keys"		/* checkpoints that ended an epoch, one a line: also those of removed segments */
 
+/* A file beside the trail that belongs to a segment: "audit-000007.SUFFIX", and back; 0 when the name is none. */
+void audit_file_name(char name[AUDIT_NAME_MAX], unsigned segment, const char *suffix);
+unsigned audit_file_number(const char *name, const char *suffix);
 /* "audit-000007.jsonl" and back; 0 when the name is no segment's. */
 void audit_segment_name(char name[AUDIT_NAME_MAX], unsigned segment);
 unsigned audit_segment_number(const char *name);

@@ -49,7 +49,18 @@ test_by_hand(void **state)
 	free(text);
 }
 
-/* Applies a diff to `before`, believing only its heads and marks. Both buffers have room for MAX. */
+/* `len` bytes of `more` behind `text`, which has room for `size`. */
+static void
+append(char *text, size_t size, const char *more, size_t len)
+{
+	size_t at = strlen(text);
+
+	assert_true(at < size && len < size - at);
+	memcpy(text + at, more, len);
+	text[at + len] = '\0';
+}
+
+/* Applies a diff to `before`, believing only its heads and marks. `after` has room for twice MAX. */
 static void
 apply(const char *before, const char *diff, char *after)
 {
@@ -79,13 +90,13 @@ apply(const char *before, const char *diff, char *after)
 				taken--;
 			}
 			if (mark != '-') {
-				strncat(after, diff, (size_t)(end - diff));
+				append(after, 2 * MAX, diff, (size_t)(end - diff));
 				put--;
 			}
 			diff = end;
 		}
 	}
-	strcat(after, before + at);
+	append(after, 2 * MAX, before + at, strlen(before + at));
 }
 
 static uint32_t
@@ -113,9 +124,9 @@ test_it_applies(void **state)
 
 			(void)snprintf(line, sizeof(line), "%*s%u\n", (int)(next_random(&seed) % 3), "", next_random(&seed) % 6);
 			if (next_random(&seed) % 5 != 0)
-				strcat(before, line);
+				append(before, MAX, line, strlen(line));
 			if (next_random(&seed) % 5 != 0)
-				strcat(after, line);
+				append(after, MAX, line, strlen(line));
 		}
 		diff = linediff(before, strlen(before), after, strlen(after), MAX);
 		assert_non_null(diff);
