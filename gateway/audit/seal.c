@@ -137,6 +137,12 @@ seal_take_line(struct seal *seal, const struct scan_line *facts, const char *lin
 }
 
 bool
+seal_list(struct seal *seal)
+{
+	return seal->signer == NULL || add_unlisted(seal);
+}
+
+bool
 seal_all_listed(const struct seal *seal)
 {
 	return !seal->forgot;

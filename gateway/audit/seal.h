@@ -36,6 +36,8 @@ int seal_open(struct seal *seal, struct event_base *base, int key_fd, unsigned e
 void seal_close(struct seal *seal);
 /* A line of the trail as it is read at the start. */
 void seal_take_line(struct seal *seal, const struct scan_line *facts, const char *line, size_t len);
+/* Tries again to list what could not be. False: there is still such a key, and no segment may go. */
+bool seal_list(struct seal *seal);
 /* False: more keys than can be kept in mind wait to be listed. Going on, they would be forgotten. */
 bool seal_all_listed(const struct seal *seal);
 /* All lines were read. False with `what`: key and trail do not belong together. */

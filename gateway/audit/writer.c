@@ -133,7 +133,9 @@ close_group(struct writer *writer)
 	(void)event_del(writer->event_wait);
 	if (!writer->broken) {
 		own_add_due_outcomes(writer);
-		own_add_removal(writer);
+		/* A start looks for keys that are not listed in the last two segments: not later than with the next group. */
+		if (seal_list(&writer->seal))
+			own_add_removal(writer);
 		own_add_checkpoint(writer);
 		bytes = buf_len(&writer->group);
 		durable = commit_group(writer);
