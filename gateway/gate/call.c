@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "gateway/core/log.h"
 #include "gateway/gate/argument.h"
 #include "gateway/gate/difference.h"
@@ -88,6 +90,7 @@ call_destroy(struct call *call)
 	difference_destroy(call->difference);
 	free(call->granted);
 	free(call->stream_error);
+	EVP_MD_CTX_free(call->stream_digest);
 	json_decref(call->record);
 	free(call->domain_name);
 	free(call->pool_name);
@@ -377,7 +380,8 @@ call_judge(struct call *call, const uint8_t *message, size_t len)
 	}
 	call->policy = session->gate->num_policies;
 	if (remember_object(call, &judgement.about.object) < 0 ||
-	    (call->proc->kind == RPC_KIND_CHANGE && outside_begin(call, &judgement.about.object) < 0) || rights_remember(call, &judgement) < 0 || apply_patches(&judgement, message, len, &patched, &patched_len) < 0) {
+	    (call->proc->kind == RPC_KIND_CHANGE && outside_begin(call, &judgement.about.object) < 0) || rights_remember(call, &judgement) < 0 || stream_begin_digest(call) < 0 ||
+	    apply_patches(&judgement, message, len, &patched, &patched_len) < 0) {
 		session_close(session, CLOSE_NO_MEMORY);
 		return;
 	}

@@ -125,6 +125,8 @@ struct end {
 	struct buf in;			/* begin of a message whose rest has not come */
 	struct buf out;			/* what the peer has not taken yet */
 	size_t pass;			/* bytes of the message at hand that go straight to the other end */
+	uint32_t pass_serial;		/* of them: whose stream they are, */
+	size_t pass_header;		/* and how many are no content of it */
 	size_t skip;			/* bytes of the message at hand that are dropped */
 	bool amid;			/* the other end's message that goes here has not wholly come */
 	struct buf later;		/* own messages that wait for its end */
@@ -260,6 +262,8 @@ struct call {
 	time_t held_since;
 	uint64_t stream_bytes;		/* of a stream: in both directions */
 	uint64_t stream_from_client;	/* of them */
+	struct evp_md_ctx_st *stream_digest;	/* owned: of its content so far (stream.c); NULL: none is made */
+	bool stream_aborted;		/* its client gave it up */
 	bool stream_over;		/* libvirtd said that it is, with `stream_error` or without */
 	struct rpc_error *stream_error;	/* owned; NULL: none */
 	struct reservation *reservation;	/* owned: what it will have of quotas, from its decision to its end (quota.c) */
@@ -301,6 +305,20 @@ __attribute__((format(printf, 4, 5))) void reply_denied(struct call *call, int32
 void reply_outcome(struct call *call);
 /* Answers and records every call that libvirtd will not answer any more. */
 void reply_abandon_all(struct session *session, const char *why, bool answer);
+
+/* ---- stream.c: what a stream had in it ---- */
+
+/*
+ * Content that goes one way only has its SHA-256 in the record of its end, a hole as the 12 bytes that tell of it. What is typed at a console
+ * has none: passwords could be guessed by it. -1: out of memory.
+ */
+int stream_begin_digest(struct call *call);
+/* A message of this stream begins, `len` bytes with its header: counted, and passed on as it comes. */
+void stream_pass(struct end *from, struct call *call, size_t len);
+/* The next `len` bytes, at most from->pass, of that message. */
+void stream_passed(struct end *from, const uint8_t *data, size_t len);
+/* Members "stream_bytes" and, where there is a digest, "stream_sha256"; once. */
+void stream_add(struct call *call, json_t *record);
 
 /* ---- decide.c: may he ---- */
 

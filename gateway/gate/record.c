@@ -341,6 +341,8 @@ stream_reason(const struct call *call)
 		return call->stream_error->message;
 	if (call->was_cut)
 		return "the right ended while the stream was open: it was cut";
+	if (call->stream_aborted)
+		return "aborted by the client";
 	if (call->stream_over)
 		return call->state == CALL_STREAM_ENDING ? "closed" : "closed by the other side";
 	return close_reason_name(call->session->reason);
@@ -357,6 +359,7 @@ record_stream_end(struct call *call)
 	if (call->record != NULL)
 		(void)json_object_update_missing(record, call->record);
 	(void)json_object_set_new(record, "opened", json_string(call->op));
+	stream_add(call, record);
 	(void)json_object_set_new(record, "bytes_to_client", json_integer((json_int_t)(call->stream_bytes - call->stream_from_client)));
 	(void)json_object_set_new(record, "bytes_to_guest", json_integer((json_int_t)call->stream_from_client));
 	(void)json_object_set_new(record, "duration_us", json_integer((json_int_t)microseconds_since(&call->started)));
@@ -405,7 +408,7 @@ record_outcome(struct call *call, const char *status, int code, const char *mess
 		audit_add_result(record, status, code, message);
 		(void)json_object_set_new(record, "duration_us", json_integer((json_int_t)microseconds_since(&call->started)));
 		if (call->proc->stream != RPC_STREAM_NONE)
-			(void)json_object_set_new(record, "stream_bytes", json_integer((json_int_t)call->stream_bytes));
+			stream_add(call, record);
 		difference_add(call, record);
 	}
 	/* What failed left what was. */

@@ -73,8 +73,15 @@ hold(struct call *call, const char *status, const struct rpc_error *error, const
 static void
 finish(struct call *call, bool failed, const struct rpc_error *error, const uint8_t *message, size_t len)
 {
+	static const struct rpc_error aborted = { .code = RPC_ERR_OPERATION_ABORTED, .message = "aborted by the client" };
+
 	if (call->proc->kind == RPC_KIND_CHANGE) {
-		hold(call, failed ? "error" : "ok", failed ? error : NULL, message, len);
+		/* libvirtd confirms an abort as it does a good end. */
+		if (!failed && call->stream_aborted)
+			error = &aborted;
+		else if (!failed)
+			error = NULL;
+		hold(call, error != NULL ? "error" : "ok", error, message, len);
 		return;
 	}
 	call->stream_over = call->proc->stream != RPC_STREAM_NONE;
@@ -263,8 +270,7 @@ take_stream_data(struct session *session, const struct rpc_header *header)
 		session->backend.skip = header->length;
 		return 0;
 	}
-	call->stream_bytes += header->length - RPC_HEADER_LEN;
-	session->backend.pass = header->length;
+	stream_pass(&session->backend, call, header->length);
 	return 0;
 }
 
@@ -315,7 +321,7 @@ reply_consume(struct session *session, const uint8_t *data, size_t len)
 
 		if (backend->pass > 0) {
 			n = backend->pass < len - at ? backend->pass : len - at;
-			backend->pass -= n;
+			stream_passed(backend, data + at, n);
 			at += n;
 			continue;
 		}

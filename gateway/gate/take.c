@@ -296,6 +296,7 @@ take_stream_packet(struct session *session, const struct rpc_header *header, con
 		if (hole || header->length != RPC_HEADER_LEN)
 			return -1;
 		call->state = CALL_STREAM_ENDING;
+		call->stream_aborted = header->status == RPC_STATUS_ERROR;
 	} else {
 		if (call->proc->stream == RPC_STREAM_READ || (hole && !call->sparse))
 			return -1;
@@ -305,10 +306,8 @@ take_stream_packet(struct session *session, const struct rpc_header *header, con
 			return 1;
 		if (hole && !hole_is_sane(message + RPC_HEADER_LEN))
 			return -1;
-		call->stream_bytes += header->length - RPC_HEADER_LEN;
-		call->stream_from_client += header->length - RPC_HEADER_LEN;
 	}
-	session->client.pass = header->length;
+	stream_pass(&session->client, call, header->length);
 	return 0;
 }
 
@@ -382,7 +381,7 @@ take_consume(struct session *session, const uint8_t *data, size_t len)
 
 		if (client->pass > 0) {
 			n = client->pass < len - at ? client->pass : len - at;
-			client->pass -= n;
+			stream_passed(client, data + at, n);
 			at += n;
 			continue;
 		}

@@ -68,6 +68,7 @@ def test_console_is_on_record_from_opening_to_end(gateway, running):
     assert closed["code"] == "VG1404I" and closed["object"] == opened["object"] and closed["object"]["name"] == GUEST
     assert closed["user"]["name"] == opened["user"]["name"] == "CN=alice,O=Lab"
     assert closed["result"] == {"status": "ok", "code": 0, "message": "closed"}
+    assert "stream_sha256" not in closed, "what was typed could be guessed by it"
     assert closed["bytes_to_guest"] == 60 and closed["bytes_to_client"] >= 60 and closed["duration_us"] > 0
 
 

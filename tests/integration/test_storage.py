@@ -1,6 +1,7 @@
 """Volumes up and down: streams with back-pressure, also sparse ones."""
 import hashlib
 import os
+import struct
 
 import pytest
 
@@ -81,11 +82,47 @@ def test_viewer_and_operator_may_not_touch_volumes(gateway, libvirtd, volume, no
     assert digest(f"{pool}/{volume}") == before
 
 
-def test_I63_upload_is_on_record_with_its_end(gateway, libvirtd, volume, noise):
+def test_I63_streams_are_on_record_with_what_was_in_them(gateway, libvirtd, volume, noise, scratch):
     must(gateway.virsh("admin", "vol-upload", volume, noise, "images", uri=libvirtd.qemu_uri))
     intent = gateway.wait_audit(call="storage_vol_upload", stage="intent", object__name=volume)[-1]
     outcome = gateway.wait_audit(op=intent["op"], stage="outcome")[0]
     assert outcome["result"]["status"] == "ok"
+    assert outcome["stream_bytes"] == 48 * MIB and outcome["stream_sha256"] == digest(noise)
+    back = scratch("I63-back.bin")
+    must(gateway.virsh("admin", "vol-download", volume, back, "images", uri=libvirtd.qemu_uri))
+    opened = gateway.wait_audit(call="storage_vol_download", stage="event", object__name=volume, result__status="ok")[0]
+    closed = gateway.wait_audit(event="stream.close", opened=opened["op"])[0]
+    assert closed["stream_bytes"] == 48 * MIB and closed["stream_sha256"] == digest(noise)
+    os.unlink(back)
+
+
+@pytest.mark.parametrize("end", ("s.abort()", "os._exit(0)"), ids=("abort", "gone"))
+def test_I63_stream_that_is_not_finished_is_no_success(gateway, libvirtd, volume, end):
+    """What came of it by then is in the record; that it was all is not."""
+    gateway.python("admin", f"""
+        c = connect()
+        s = c.newStream(0)
+        c.storagePoolLookupByName("images").storageVolLookupByName(sys.argv[2]).upload(s, 0, 0, 0)
+        s.send(b"half" * 1000)
+        answer("sent")
+        sys.stdout.flush()
+        {end}
+        """, volume, uri=libvirtd.qemu_uri)
+    outcome = gateway.wait_audit(call="storage_vol_upload", stage="outcome", object__name=volume)[-1]
+    assert outcome["result"]["status"] in ("error", "unknown"), outcome["result"]
+    assert outcome["stream_bytes"] == 4000 and outcome["stream_sha256"] == hashlib.sha256(b"half" * 1000).hexdigest()
+
+
+def test_I63_holes_count_in_the_digest(gateway, libvirtd, volume, scratch):
+    source = scratch("I63-holes.bin")
+    with open(source, "wb") as file:
+        file.write(bytes(range(256)) * 4096)
+        file.truncate(3 * MIB)
+    must(gateway.virsh("admin", "vol-upload", "--sparse", volume, source, "images", uri=libvirtd.qemu_uri))
+    outcome = gateway.wait_audit(call="storage_vol_upload", stage="outcome", object__name=volume)[-1]
+    hole = struct.pack(">qI", 2 * MIB, 0)
+    assert outcome["stream_bytes"] == MIB + len(hole)
+    assert outcome["stream_sha256"] == hashlib.sha256(bytes(range(256)) * 4096 + hole).hexdigest()
 
 
 def test_several_streams_on_one_connection(gateway, libvirtd, volume, noise, pool):
