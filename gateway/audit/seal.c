@@ -11,13 +11,12 @@
 #include <unistd.h>
 
 #include "gateway/audit/reader.h"
-#include "gateway/audit/store.h"
 #include "gateway/core/log.h"
 
 /* ---- the list of keys ---- */
 
 /* On a line of its own. */
-static bool
+static int
 add_to_list(struct seal *seal, const struct checkpoint *checkpoint)
 {
 	char line[CHECKPOINT_TEXT_MAX + 2];
@@ -26,43 +25,44 @@ add_to_list(struct seal *seal, const struct checkpoint *checkpoint)
 	line[0] = '\n';		/* an empty line is no harm, half a line before this one would be */
 	len = 1 + checkpoint_print(checkpoint, line + 1);
 	line[len++] = '\n';
-	if (write(seal->keys_fd, line, len) != (ssize_t)len || fdatasync(seal->keys_fd) == -1)
-		return false;
+	if (store_write_all(seal->calls, seal->keys_fd, line, len) == -1 || seal->calls->fdatasync(seal->keys_fd) == -1)
+		return -1;
 	seal->listed = *checkpoint;
-	return true;
+	return 0;
 }
 
-/* In their order. What fails is tried again before there is another checkpoint. */
-static bool
-add_unlisted(struct seal *seal)
+int
+seal_list(struct seal *seal)
 {
-	while (seal->num_unlisted > 0) {
-		if (!add_to_list(seal, &seal->unlisted[0])) {
-			if (!seal->told)
-				log_error("audit: %s cannot be written: %s; there are no checkpoints until it can", AUDIT_KEYS_FILE, strerror(errno));
-			seal->told = true;
-			return false;
-		}
-		memmove(&seal->unlisted[0], &seal->unlisted[1], --seal->num_unlisted * sizeof(seal->unlisted[0]));
+	int error;
+
+	if (!seal->waits)
+		return 0;
+	if (add_to_list(seal, &seal->unlisted) == -1) {
+		error = errno;
+		if (!seal->told)
+			log_error("audit: %s cannot be written: %s; until it can there are no checkpoints, and no new segment", AUDIT_KEYS_FILE, strerror(error));
+		seal->told = true;
+		errno = error;
+		return -1;
 	}
-	seal->told = false;
-	return true;
+	seal->waits = seal->told = false;
+	return 0;
 }
 
-/* Ends the epoch of one that is not listed yet? Then it is added; the trail has it too, until its segment is removed. */
+/*
+ * Ends this one an epoch, and is it not listed? Then it waits to be. Another that waits already is met only by a start whose list lacks several; it is
+ * listed first, and is durable, since it was when this one was signed.
+ */
 static void
-list_key(struct seal *seal, const struct checkpoint *checkpoint)
+wait_for_list(struct seal *seal, const struct checkpoint *checkpoint)
 {
-	uint64_t last = seal->num_unlisted > 0 ? seal->unlisted[seal->num_unlisted - 1].seq : seal->listed.seq;
-
-	if (checkpoint->next[0] == '\0' || checkpoint->seq <= last)
+	if (checkpoint->next[0] == '\0' || checkpoint->seq <= seal->listed.seq || (seal->waits && checkpoint->seq <= seal->unlisted.seq))
 		return;
-	if (seal->num_unlisted == UNLISTED_MAX) {
+	if (seal_list(seal) == -1)
 		seal->forgot = true;
-		return;
-	}
-	seal->unlisted[seal->num_unlisted++] = *checkpoint;
-	(void)add_unlisted(seal);
+	seal->unlisted = *checkpoint;
+	seal->waits = true;
 }
 
 /* Finds the last one. What an earlier writer added last may not be durable. */
@@ -100,9 +100,10 @@ open_list(struct seal *seal, const char *dir, struct vg_error *error)
 
 int
 seal_open(struct seal *seal, struct event_base *base, int key_fd, unsigned epoch_seconds, const char *dir,
-    event_callback_fn due, void *arg, struct vg_error *error)
+    const struct store_calls *calls, event_callback_fn due, void *arg, struct vg_error *error)
 {
 	seal->keys_fd = -1;
+	seal->calls = calls;
 	if (key_fd == -1)
 		return 0;
 	seal->signer = signer_open(key_fd, epoch_seconds, error);
@@ -130,16 +131,10 @@ seal_take_line(struct seal *seal, const struct scan_line *facts, const char *lin
 
 	if (seal->signer == NULL || strcmp(facts->code, CHECKPOINT_CODE) != 0 || !checkpoint_in_line(line, len, &checkpoint))
 		return;
-	list_key(seal, &checkpoint);
+	wait_for_list(seal, &checkpoint);
 	seal->last = checkpoint;
 	seal->has_last = true;
 	seal->covered = facts->seq;
-}
-
-bool
-seal_list(struct seal *seal)
-{
-	return seal->signer == NULL || add_unlisted(seal);
 }
 
 bool
@@ -151,10 +146,17 @@ seal_all_listed(const struct seal *seal)
 bool
 seal_settle(struct seal *seal, const struct chain *chain, char *what, size_t size)
 {
+	const struct checkpoint *last = NULL;
+
 	if (seal->signer == NULL)
 		return true;
+	(void)seal_list(seal);
 	seal->due = chain->seq > seal->covered;
-	return signer_settle(seal->signer, seal->has_last ? &seal->last : NULL, chain->seq == 0, what, size);
+	if (seal->has_last)
+		last = &seal->last;
+	else if (chain->seq > 0 && seal->listed.seq > 0)
+		last = &seal->listed;		/* the segments that were read have none */
+	return signer_settle(seal->signer, last, chain->seq == 0, what, size);
 }
 
 bool
@@ -170,7 +172,7 @@ seal_wanted(struct seal *seal, const struct chain *chain)
 		return false;
 	if (!seal->due && chain->seq - seal->covered < CHECKPOINT_RECORDS && seal->bytes < CHECKPOINT_BYTES)
 		return false;
-	return add_unlisted(seal) && signer_ready(seal->signer);
+	return seal_list(seal) == 0 && signer_ready(seal->signer);
 }
 
 int
@@ -200,7 +202,8 @@ seal_group_done(struct seal *seal, const struct chain *chain, size_t bytes, bool
 	if (seal->signer == NULL)
 		return;
 	if (seal->pending && durable) {
-		list_key(seal, &seal->last);
+		wait_for_list(seal, &seal->last);
+		(void)seal_list(seal);
 		signer_done(seal->signer);
 		seal->covered = chain->seq;
 		seal->bytes = 0;

@@ -35,6 +35,8 @@ struct store {
 	uint64_t allocated;		/* bytes that the disk has put aside for it */
 	struct pack pack;		/* its documents */
 	struct store_failure failure;
+	store_begin_cb *begin;		/* NULL: nobody is asked */
+	void *begin_arg;
 };
 
 /* ---- segments ---- */
@@ -182,12 +184,15 @@ store_append(struct store *store, const void *lines, size_t len, const struct ch
 int
 store_append_with(struct store *store, const void *lines, size_t len, const void *documents, size_t documents_len, const struct chain *chain)
 {
-	const char *call = "open";
+	const char *call = "list the keys of";
 	int error;
 
 	if (store->fd != -1 && store->len > 0 && (store->len + len > store->segment_bytes ||
 	    (store->pack.len > 0 && store->pack.len + documents_len > store->segment_bytes)))
 		finish_segment(store);
+	if (store->fd == -1 && store->begin != NULL && store->begin(store->begin_arg) == -1)
+		goto fail;
+	call = "open";
 	if (store->fd == -1 && new_segment(store) == -1)
 		goto fail;
 	allocate(store, len);
@@ -208,6 +213,13 @@ fail:
 	retire(store, call, error);
 	errno = error;
 	return -1;
+}
+
+void
+store_before_segment(struct store *store, store_begin_cb *begin, void *arg)
+{
+	store->begin = begin;
+	store->begin_arg = arg;
 }
 
 unsigned

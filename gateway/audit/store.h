@@ -61,6 +61,10 @@ int store_write_all(const struct store_calls *calls, int fd, const void *data, s
  */
 int store_write_again(int dir_fd, const char *name, uint64_t from, uint64_t to);
 
+/* Is asked before a segment is begun. -1 with errno: not now, and the append fails as if it could not be. */
+typedef int store_begin_cb(void *arg);
+void store_before_segment(struct store *store, store_begin_cb *begin, void *arg);
+
 /* The segment that was begun last, 0 when there is none yet. */
 unsigned store_segment(const struct store *store);
 
@@ -69,7 +73,7 @@ struct store_failure {
 	char segment[AUDIT_NAME_MAX];
 	uint64_t durable_bytes;
 	int error;
-	const char *call;		/* "write", "fdatasync" or "open" */
+	const char *call;		/* "write", "fdatasync", "open", … */
 };
 const struct store_failure *store_failure(const struct store *store);
 

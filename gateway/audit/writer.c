@@ -133,9 +133,7 @@ close_group(struct writer *writer)
 	(void)event_del(writer->event_wait);
 	if (!writer->broken) {
 		own_add_due_outcomes(writer);
-		/* A start looks for keys that are not listed in the last two segments: not later than with the next group. */
-		if (seal_list(&writer->seal))
-			own_add_removal(writer);
+		own_add_removal(writer);
 		own_add_checkpoint(writer);
 		bytes = buf_len(&writer->group);
 		durable = commit_group(writer);
@@ -361,6 +359,14 @@ take_old_record(const struct scan_line *facts, const char *line, size_t len, voi
 	}
 }
 
+static int
+before_segment(void *arg)
+{
+	struct writer *writer = arg;
+
+	return seal_list(&writer->seal);
+}
+
 struct writer *
 writer_create(struct event_base *base, const struct writer_options *options, struct vg_error *error)
 {
@@ -388,13 +394,14 @@ writer_create(struct event_base *base, const struct writer_options *options, str
 		vg_fail(error, "the event loop does not take the audit writer's events");
 		goto fail;
 	}
-	if (seal_open(&writer->seal, base, options->key_fd, options->epoch_seconds, options->dir, on_checkpoint_due, writer,
-	    error) == -1)
+	if (seal_open(&writer->seal, base, options->key_fd, options->epoch_seconds, options->dir, options->calls, on_checkpoint_due,
+	    writer, error) == -1)
 		goto fail;
 	writer->store = store_open(options->dir, options->calls, options->segment_bytes, &writer->chain, take_old_record,
 	    writer, &found, error);
 	if (writer->store == NULL)
 		goto fail;
+	store_before_segment(writer->store, before_segment, writer);
 	writer->durable = writer->chain;
 	if (!seal_all_listed(&writer->seal)) {
 		vg_fail(error, "audit_dir %s: %s cannot be written, where keys of the trail are missing", options->dir, AUDIT_KEYS_FILE);

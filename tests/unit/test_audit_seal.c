@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ struct gateway {
 	struct writer *writer;
 	struct audit_client *client;
 	struct writer_options options;
-	unsigned done, sent;
+	unsigned done, sent, refused;
 };
 
 static int
@@ -561,6 +562,99 @@ test_old_segments_go_and_the_rest_stays_whole(void **state)
 	assert_int_equal(rename("/tmp/virtgate-audit-keys-aside", fixture_path(gateway->dir, AUDIT_KEYS_FILE)), 0);
 }
 
+static bool list_fails;
+
+static bool
+is_list(int fd)
+{
+	char link[64], path[512];
+	ssize_t len;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	path[len > 0 ? len : 0] = '\0';
+	return strstr(path, AUDIT_KEYS_FILE) != NULL;
+}
+
+static ssize_t
+write_but_list(int fd, const void *data, size_t len)
+{
+	if (!list_fails || !is_list(fd))
+		return write(fd, data, len);
+	errno = ENOSPC;
+	return -1;
+}
+
+static const struct store_calls list_calls = { write_but_list, fdatasync };
+
+static void
+on_answer(bool durable, void *arg)
+{
+	struct gateway *gateway = arg;
+
+	gateway->done++;
+	gateway->refused += !durable;
+}
+
+/* Records until one is refused, or the trail has `segments` more. */
+static void
+write_until_refused(struct gateway *gateway, unsigned segments)
+{
+	unsigned first, last, end;
+
+	(void)trail_bytes(gateway, &first, &end);
+	end += segments;
+	gateway->refused = 0;
+	do {
+		char op[27];
+
+		fixture_op(op, 'R', gateway->sent++);
+		assert_true(audit_submit(gateway->client, fixture_record("event", op), AUDIT_OR_REFUSE, on_answer, gateway) != 0);
+		assert_true(fixture_until(gateway->base, &gateway->done, gateway->sent));
+		(void)trail_bytes(gateway, &first, &last);
+	} while (gateway->refused == 0 && last < end);
+}
+
+/*
+ * A key ends its time, and the list of keys cannot be written from then to the end of the process, nor in the life of the next one. No segment is
+ * begun, so that the checkpoint stays where a start finds it, and changes are refused; a third process lists it, and the keys still lead to the
+ * root when the segments are removed that had it.
+ */
+static void
+test_a_list_of_keys_that_cannot_be_written_gets_no_hole(void **state)
+{
+	struct gateway *gateway = *state;
+	struct audit_verdict verdict;
+	unsigned first, last;
+
+	stop(gateway);
+	gateway->options.calls = &list_calls;
+	gateway->options.epoch_seconds = 0;
+	gateway->options.segment_bytes = 4000;
+	gateway->options.retry_ms = 5;
+	start(gateway);
+	write_records(gateway, 20);
+	list_fails = true;		/* from the last moments of this one */
+	for (int life = 0; life < 2; life++) {
+		stop(gateway);		/* with a checkpoint */
+		start(gateway);
+		write_until_refused(gateway, 8);
+		assert_int_equal(gateway->refused, 1);
+	}
+	list_fails = false;
+	stop(gateway);
+	gateway->options.retention.bytes = 20000;
+	start(gateway);
+	write_records(gateway, 200);
+	assert_true(fixture_until_true(gateway->base, below_the_limit, gateway));
+	stop(gateway);
+	(void)trail_bytes(gateway, &first, &last);
+	assert_true(first > 10);
+	verdict = fixture_verify(gateway->dir);
+	if (!verdict.whole)
+		fail_msg("%s:%llu: %s", verdict.file, (unsigned long long)verdict.line, verdict.what);
+}
+
 /* By hand, one more than the records say. */
 static void
 test_I62_a_removal_that_is_not_told_shows(void **state)
@@ -656,6 +750,7 @@ main(void)
 		TEST(test_I62_a_cut_shows_at_the_next_start),
 		TEST(test_texts_of_checkpoints),
 		TEST(test_old_segments_go_and_the_rest_stays_whole),
+		TEST(test_a_list_of_keys_that_cannot_be_written_gets_no_hole),
 		TEST(test_I62_a_removal_that_is_not_told_shows),
 		TEST(test_a_stop_before_the_removal),
 		TEST(test_retention_by_age),
