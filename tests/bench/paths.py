@@ -19,22 +19,14 @@ import run
 CALLS, LISTS, OPENS, VOLUME_MIB = 4000, 100, 400, 256
 
 
-def threads(pid):
-    return [f"/proc/{pid}/task/{thread}" for thread in os.listdir(f"/proc/{pid}/task")]
-
-
 def first_line(path):
     with open(path, encoding="utf-8") as text:
         return text.readline().strip()
 
 
-def cpu_us(pid):
-    return sum(int(first_line(f"{thread}/schedstat").split()[0]) for thread in threads(pid)) / 1000
-
-
 def wake_ups(pid):
     total = 0
-    for thread in threads(pid):
+    for thread in peers.threads(pid):
         with open(f"{thread}/status", encoding="ascii") as status:
             total += sum(int(line.split()[1]) for line in status if line.startswith("voluntary_ctxt_switches"))
     return total
@@ -67,11 +59,11 @@ WORKS = [
 
 def count_time(client, peer, work, pids):
     """CPU us and wake-ups per unit of work, by process; the client's CPU beside them."""
-    before = {pid: (cpu_us(pid), wake_ups(pid)) for pid in pids}
+    before = {pid: (peers.cpu_us(pid), wake_ups(pid)) for pid in pids}
     client_before = children_cpu_us()
     client.run(work.client_args[0], peer, *work.client_args[1:])
     client_cpu = (children_cpu_us() - client_before) / work.amount
-    return client_cpu, {pid: ((cpu_us(pid) - before[pid][0]) / work.amount,
+    return client_cpu, {pid: ((peers.cpu_us(pid) - before[pid][0]) / work.amount,
                               (wake_ups(pid) - before[pid][1]) / work.amount) for pid in pids}
 
 

@@ -66,6 +66,28 @@ def private_kib(pids):
     return total
 
 
+def anonymous_kib(pids):
+    """Memory that is no file's, in KiB; what forked processes still share counts once."""
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+            total += sum(int(line.split()[1]) for line in rollup if line.startswith("Pss_Anon:"))
+    return total
+
+
+def threads(pid):
+    return [f"/proc/{pid}/task/{thread}" for thread in os.listdir(f"/proc/{pid}/task")]
+
+
+def cpu_us(pid):
+    """CPU that all threads of a process have had."""
+    total = 0
+    for thread in threads(pid):
+        with open(f"{thread}/schedstat", encoding="ascii") as text:
+            total += int(text.read().split()[0])
+    return total / 1000
+
+
 class CountedCalls:
     """System calls that processes make inside the `with`, counted by strace: by_pid[pid][name]. Slows them down."""
 
@@ -275,7 +297,8 @@ def tls_uri(port, pki):
 
 
 class Peer:
-    """One way to libvirtd: a URI, and the processes whose memory it costs."""
+    """One way to libvirtd, or to a screen: a URI or an address, and the processes whose memory it costs."""
+    many = 200	# idle consoles to measure
 
     def __init__(self, directory, libvirtd):
         self.directory = os.path.join(directory, self.name)
@@ -400,7 +423,8 @@ group = "nogroup"
         self.servers = [Server("virtgated", [self.program, "--config", config, "--foreground"], self.directory)]
         self.servers[0].wait_until(self.says_ready)
         with open(ports, encoding="ascii") as listing:
-            self.uri = tls_uri(find_port(json.load(listing)), self.pki)
+            self.ports = {name: int(port[0] if isinstance(port, list) else port) for name, port in json.load(listing).items()}
+        self.uri = tls_uri(self.ports["tls"], self.pki)
 
     def says_ready(self):
         with open(self.servers[0].log, encoding="utf-8", errors="replace") as log:
@@ -446,6 +470,9 @@ class Guest:
 class BareScreen(Peer):
     name, way = "unix", "unix"
 
+    def pids(self):
+        return []
+
     def start(self):
         self.address = self.libvirtd.screen
 
@@ -476,27 +503,40 @@ backend screen
         self.address = f"{port}:{self.pki.directory}"
 
 
+class Websockify(Peer):
+    """A WebSocket in TLS in front of the same socket; a process for each console."""
+    name, way = "websockify", "wss"
+    many = 40	# 7 MiB each
+
+    def start(self):
+        port = free_port()
+        self.servers = [Server("websockify", ["websockify", "--ssl-only", "--cert", self.pki.cert, "--key", self.pki.key,
+                                              "--unix-target", self.libvirtd.screen, f"127.0.0.1:{port}"], self.directory)]
+        self.servers[0].wait_until(port_accepts(port))
+        self.address = f"{port}:{self.pki.directory}"
+
+
 class VirtgateScreen(Virtgate):
-    way = "vencrypt"
+    way, listener = "vencrypt", "vnc"
     SETTINGS = 'listen_vnc = 1\nvnc_port = "0"\nvnc_ports = "0"\nlisten_tls = 1\nallowed_uris = [ "test:///default" ]\nmax_console_viewers = 1000\n'
 
     def start(self):
         super().start()
-        with open(os.path.join(self.directory, "run", "ports.json"), encoding="ascii") as listing:
-            self.address = f"{int(json.load(listing)['vnc'])}:{self.pki.directory}"
+        self.address = f"{self.ports[self.listener]}:{self.pki.directory}"
 
 
-SCREENS = (VirtgateScreen, HaproxyScreen, BareScreen)
+class VirtgateBrowser(VirtgateScreen):
+    """The same guest by a browser's way, through the process of browsers."""
+    name, way, listener = "virtgate-web", "browser", "web"
+    SETTINGS = 'listen_web = 1\nweb_port = "0"\nauth_web = "none"\nallowed_uris = [ "test:///default" ]\nmax_console_viewers = 1000\n'
 
 
-def find_port(listing):
-    """The TLS port in ports.json, which names it `tls`."""
-    port = listing["tls"]
-    return int(port[0] if isinstance(port, list) else port)
+SCREENS = (VirtgateScreen, VirtgateBrowser, Websockify, HaproxyScreen, BareScreen)
 
 
 PEERS = {peer.name: peer for peer in (Virtgate, Unix, LibvirtdTls, Haproxy, Stunnel)}
-OPTIONAL = {"haproxy": "haproxy", "stunnel": "stunnel4"}	# peer -> its program
+NAMES = [*PEERS, Websockify.name]
+OPTIONAL = {"haproxy": "haproxy", "stunnel": "stunnel4", "websockify": "websockify"}	# peer -> its program
 NEEDED = {"libvirtd": "libvirt-daemon-system", "qemu-system-x86_64": "qemu-system-x86", "openssl": "openssl",
           "unshare": "util-linux"}	# program -> package
 

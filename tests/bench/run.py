@@ -20,6 +20,7 @@ import time
 import peers
 
 REFERENCE = "libvirtd-tls"
+OURS = {"websockify": "virtgate-web"}	# the way through virtgate that a peer is compared with, where it is not the usual one
 
 
 class Metric:
@@ -36,7 +37,7 @@ class Metric:
         return statistics.median(self.values[peer]) if peer in self.values else None
 
     def ratio(self, peer):
-        ours, theirs = self.median("virtgate"), self.median(peer)
+        ours, theirs = self.median(OURS.get(peer, "virtgate")), self.median(peer)
         return ours / theirs if ours is not None and theirs else None
 
     def missed(self):
@@ -68,14 +69,20 @@ METRICS = {
     "admission_us": Metric("admission", "us", False, [(None, 300)]),
     "admission_restricted_us": Metric("admission", "us", False),
     "admission_1000_rules_us": Metric("admission", "us", False),
-    "console_mib_s": Metric("console", "MiB/s", True, [("haproxy", 0.9)]),
+    "console_mib_s": Metric("console", "MiB/s", True, [("haproxy", 0.9), ("websockify", 5)]),
+    "console_64_mib_s": Metric("console", "MiB/s", True),
+    "console_cpu_s_per_gib": Metric("console", "s", False),			# of the server alone
+    "console_updates_s": Metric("console", "/s", True, [("websockify", 5)]),	# of 4 KiB, eight screens at once
+    "console_update_cpu_us": Metric("console", "us", False),			# of the server alone
     "console_key_p50_us": Metric("console", "us", False),
     "console_key_p99_us": Metric("console", "us", False),
-    "console_key_added_us": Metric("console", "us", False, [(None, 200)]),	# to the p99 of the bare socket
-    "console_idle_kib": Metric("console", "KiB", False),
+    "console_key_added_p50_us": Metric("console", "us", False),			# to the bare socket
+    "console_key_added_us": Metric("console", "us", False, [(None, 200)]),	# to its p99
+    "console_idle_kib": Metric("console", "KiB", False, [("websockify", 1 / 20)]),
     "audit_changes_s": Metric("audit", "/s", True),
     "audit_fdatasync_per_change": Metric("audit", "", False),
 }
+COLUMNS = ["virtgate", *OURS.values(), *peers.NAMES]	# of the table, from the left
 GROUPS = sorted({metric.group for metric in METRICS.values()})
 
 
@@ -103,16 +110,27 @@ class Client:
         return json.loads(done.stdout)
 
     @contextlib.contextmanager
-    def idle(self, name, count, *address):
-        with subprocess.Popen([self.program, "idle", *address, str(count)], text=True, stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    def opened(self, name, mode, *args):
+        """The process, once it says that its connections are open; it keeps them until the end of this."""
+        with subprocess.Popen([self.program, mode, *map(str, args)], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, preexec_fn=peers.die_with_parent) as process:
             try:
                 if not process.stdout.readline():
-                    raise peers.BenchError(f"{name}: idle: {process.stderr.read().strip()}")
-                yield
+                    raise peers.BenchError(f"{name}: {mode}: {process.stderr.read().strip()}")
+                yield process
             finally:
                 process.stdin.close()
                 process.wait()
+
+    @staticmethod
+    def answer(name, process):
+        line = process.stdout.readline()
+        if not line:
+            raise peers.BenchError(f"{name}: {process.stderr.read().strip()}")
+        return json.loads(line)
+
+    def idle(self, name, count, *address):
+        return self.opened(name, "idle", *address, count)
 
 
 def measure_rpc(peer, client, effort):
@@ -154,11 +172,11 @@ MEASURES = {"rpc": measure_rpc, "list": measure_list, "stream": measure_stream, 
             "audit": measure_audit}
 
 
-def settled_kib(peer):
-    """Private memory once it has stopped moving."""
+def settled_kib(peer, measure=peers.private_kib):
+    """Memory once it has stopped moving."""
     last = None
     while True:
-        now = peers.private_kib(peer.pids())
+        now = measure(peer.pids())
         if now == last:
             return now
         last = now
@@ -225,7 +243,7 @@ def screens(options, directory):
     try:
         guest.start()
         for kind in peers.SCREENS:
-            if kind.name in options.peers:
+            if kind.name in [*options.peers, *OURS.values()]:
                 started.append(kind(directory, guest))
                 started[-1].start()
         yield started
@@ -235,31 +253,55 @@ def screens(options, directory):
         guest.stop()
 
 
-def measure_idle_screens(viewer, peer, few=10, many=200):
+def measure_idle_screens(viewer, peer, few=10):
     with viewer.idle(peer.name, few, peer.way, peer.address):
-        before = settled_kib(peer)
-    with viewer.idle(peer.name, many, peer.way, peer.address):
-        METRICS["console_idle_kib"].add(peer.name, (settled_kib(peer) - before) / (many - few))
+        before = settled_kib(peer, peers.anonymous_kib)
+    with viewer.idle(peer.name, peer.many, peer.way, peer.address):
+        METRICS["console_idle_kib"].add(peer.name, (settled_kib(peer, peers.anonymous_kib) - before) / (peer.many - few))
+
+
+def pump(viewer, peer, consoles, seconds, width, height, ahead):
+    """What the viewers had, and `cpu_us` of the servers between their first request and their last update."""
+    with viewer.opened(peer.name, "pump", peer.way, peer.address, consoles, seconds, width, height, ahead) as process:
+        pids = peer.pids()
+        before = sum(map(peers.cpu_us, pids))
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        done = viewer.answer(peer.name, process)
+        done["cpu_us"] = sum(map(peers.cpu_us, pids)) - before
+    return done
+
+
+def measure_screens(viewer, peer, effort):
+    done = pump(viewer, peer, 1, 2, 1920, 1080, 2)
+    METRICS["console_mib_s"].add(peer.name, done["mib_s"])
+    if peer.name != "unix":
+        METRICS["console_cpu_s_per_gib"].add(peer.name, done["cpu_us"] / done["mib"] * 1024 / 1e6)
+    done = pump(viewer, peer, 8, 1, 32, 32, 1)
+    METRICS["console_updates_s"].add(peer.name, done["updates_s"])
+    if peer.name != "unix":
+        METRICS["console_update_cpu_us"].add(peer.name, done["cpu_us"] / done["updates"])
+    METRICS["console_64_mib_s"].add(peer.name, pump(viewer, peer, 64, 1, 640, 480, 2)["mib_s"])
+    done = viewer.call(peer.name, "keys", peer.way, peer.address, int(5000 * effort))
+    METRICS["console_key_p50_us"].add(peer.name, done["p50_us"])
+    METRICS["console_key_p99_us"].add(peer.name, done["p99_us"])
+    return done
 
 
 def measure_console(options, _client, directory):
-    """Whole screens of 8 MiB back to back, and a key with the pixel that the guest draws for it."""
+    """Whole screens of 8 MiB and small updates back to back, and a key with the pixel that the guest draws for it."""
     viewer = Client(os.path.join(options.build, "tests", "bench", "screen"))
     with screens(options, directory) as chosen:
         for peer in chosen:
             if peer.name != "unix":
                 measure_idle_screens(viewer, peer)
         for number in range(options.rounds):
-            p99 = {}
-            for peer in chosen[number % len(chosen):] + chosen[:number % len(chosen)]:
-                METRICS["console_mib_s"].add(peer.name, viewer.call(peer.name, "pump", peer.way, peer.address, 3)["mib_s"])
-                done = viewer.call(peer.name, "keys", peer.way, peer.address, int(5000 * options.effort))
-                METRICS["console_key_p50_us"].add(peer.name, done["p50_us"])
-                METRICS["console_key_p99_us"].add(peer.name, done["p99_us"])
-                p99[peer.name] = done["p99_us"]
-            for name, value in p99.items():
-                if name != "unix" and "unix" in p99:
-                    METRICS["console_key_added_us"].add(name, value - p99["unix"])
+            keys = {peer.name: measure_screens(viewer, peer, options.effort)
+                    for peer in chosen[number % len(chosen):] + chosen[:number % len(chosen)]}
+            bare = keys.pop("unix", None)
+            for name, done in keys.items() if bare else ():
+                METRICS["console_key_added_p50_us"].add(name, done["p50_us"] - bare["p50_us"])
+                METRICS["console_key_added_us"].add(name, done["p99_us"] - bare["p99_us"])
 
 
 # Groups that bring a libvirtd of their own.
@@ -324,16 +366,21 @@ def text(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def print_table(names):
-    others = [name for name in names if name != "virtgate"]
+def print_table():
+    measured = {name: metric for name, metric in METRICS.items() if metric.values}
+    names = sorted({peer for metric in measured.values() for peer in metric.values}, key=lambda peer: (COLUMNS + [peer]).index(peer))
+    others = [name for name in names if name not in ("virtgate", *OURS.values())]
     heads = ["metric", "unit", *names, *(f"/ {name}" for name in others)]
     rows = [[name, metric.unit, *(text(metric.median(peer)) for peer in names),
-             *(text(metric.ratio(peer)) for peer in others)] for name, metric in METRICS.items() if metric.values]
+             *(text(metric.ratio(peer)) for peer in others)] for name, metric in measured.items()]
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
     for row in [heads, *rows]:
         print("  ".join(cell.ljust(width) if i < 2 else cell.rjust(width)
                         for i, (cell, width) in enumerate(zip(row, widths))))
     print("'/ PEER': virtgate's median divided by that peer's")
+    for peer in others:
+        if peer in OURS:
+            print(f"'/ {peer}': {OURS[peer]}'s median divided by it")
 
 
 def print_bars():
@@ -354,7 +401,7 @@ def as_json():
             "unit": metric.unit,
             "virtgate": metric.median("virtgate"),
             "peers": {peer: metric.median(peer) for peer in others},
-            "ratio": {peer: metric.ratio(peer) for peer in others if metric.ratio(peer) is not None},
+            "ratio": {peer: metric.ratio(peer) for peer in others if peer not in OURS.values() and metric.ratio(peer) is not None},
             "runs": max(len(values) for values in metric.values.values()),
             "spread": {peer: [min(values), max(values)] for peer, values in metric.values.items()},
         }
@@ -368,7 +415,7 @@ def parse_options():
     parser.add_argument("--idle-rounds", type=int, default=1, help="rounds of the memory measurement (default 1)")
     parser.add_argument("--effort", type=float, default=1.0, help="factor on the number of operations")
     parser.add_argument("--only", dest="groups", action="append", choices=GROUPS, help="this group (repeatable)")
-    parser.add_argument("--peers", default=",".join(peers.PEERS), help="comma-separated (default: %(default)s)")
+    parser.add_argument("--peers", default=",".join(peers.NAMES), help="comma-separated (default: %(default)s)")
     parser.add_argument("--guests", type=int, default=1000, help="defined guests (default 1000)")
     parser.add_argument("--volume-mib", type=int, default=1024, help="size of the volume (default 1024)")
     parser.add_argument("--output", default="bench.json", help="where the figures go (default bench.json)")
@@ -377,9 +424,9 @@ def parse_options():
     options = parser.parse_args()
     options.groups = options.groups or GROUPS
     options.peers = options.peers.split(",")
-    unknown = [name for name in options.peers if name not in peers.PEERS]
+    unknown = [name for name in options.peers if name not in peers.NAMES]
     if unknown:
-        parser.error(f"no peer '{unknown[0]}'; there are: {', '.join(peers.PEERS)}")
+        parser.error(f"no peer '{unknown[0]}'; there are: {', '.join(peers.NAMES)}")
     return options
 
 
@@ -404,7 +451,7 @@ def prepare(stack, directory, names, guests, volume_mib):
     libvirtd = peers.Libvirtd(os.path.join(directory, "libvirtd"), peers.Pki(os.path.join(directory, "pki")),
                               guests, volume_mib)
     stack.callback(libvirtd.close)
-    chosen = [peers.PEERS[name](directory, libvirtd) for name in names]
+    chosen = [peers.PEERS[name](directory, libvirtd) for name in names if name in peers.PEERS]
     for peer in chosen:
         stack.callback(peer.stop)
     return libvirtd, chosen
@@ -418,8 +465,7 @@ def run(options):
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="virtgate-bench-", dir=options.dir))
         libvirtd, chosen = prepare(stack, directory, options.peers, options.guests, options.volume_mib)
         failures = measure_all(options, client, chosen, libvirtd, directory)
-    extra = ["disk"] if METRICS["audit_changes_s"].median("disk") else []
-    print_table(options.peers + extra)
+    print_table()
     reached = print_bars()
     with open(options.output, "w", encoding="utf-8") as out:
         json.dump(as_json(), out, indent=2)
