@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "gateway/auth/tls_context.h"
@@ -94,13 +92,7 @@ request_identity(struct request *request, struct vg_identity *identity, struct v
 	error->what[0] = '\0';
 	if (fd < 0 || getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
 		return vg_fail(error, "the connection is gone");
-	if (peer.ss_family == AF_INET) {
-		(void)inet_ntop(AF_INET, &((struct sockaddr_in *)&peer)->sin_addr, identity->address, sizeof(identity->address));
-		identity->port = ntohs(((struct sockaddr_in *)&peer)->sin_port);
-	} else {
-		(void)inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&peer)->sin6_addr, identity->address, sizeof(identity->address));
-		identity->port = ntohs(((struct sockaddr_in6 *)&peer)->sin6_port);
-	}
+	identity_set_address(identity, (struct sockaddr *)&peer);
 	if (SSL_get0_peer_certificate(ssl) == NULL) {
 		identity->via = VG_VIA_WEB;
 		return 0;

@@ -1,5 +1,7 @@
 #include "gateway/core/handover.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,6 +257,24 @@ identity_name(const struct vg_identity *identity)
 		return "(not authenticated)";
 	(void)snprintf(local, sizeof(local), "unix:%s", identity->unix_user);
 	return local;
+}
+
+void
+identity_set_address(struct vg_identity *identity, const struct sockaddr *address)
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
+
+	if (address->sa_family == AF_INET) {
+		inet_ntop(AF_INET, &in->sin_addr, identity->address, sizeof(identity->address));
+		identity->port = ntohs(in->sin_port);
+	} else if (address->sa_family == AF_INET6) {
+		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+			inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], identity->address, sizeof(identity->address));
+		else
+			inet_ntop(AF_INET6, &in6->sin6_addr, identity->address, sizeof(identity->address));
+		identity->port = ntohs(in6->sin6_port);
+	}
 }
 
 const char *

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "virtgate/identity.h"
 
@@ -18,6 +19,8 @@ size_t handover_put(uint8_t *buf, size_t size, const struct vg_identity *identit
 int handover_get(const uint8_t *buf, size_t len, struct vg_identity *identity);
 
 void identity_clear(struct vg_identity *identity);
+/* Where he comes from: address and port. An IPv4 address in IPv6's clothes is the IPv4 address; a local socket has none. */
+void identity_set_address(struct vg_identity *identity, const struct sockaddr *address);
 /* "alice@EXAMPLE.COM (CN=alice,O=Lab) from 10.0.0.7:41022": for log lines. Returns buf. */
 const char *identity_text(const struct vg_identity *identity, char *buf, size_t size);
 /* The one name a person would call this client by: SASL name, else DN, else "unix:USER", else "(not authenticated)". Borrowed, until the next call. */

@@ -1,9 +1,7 @@
 /* client.c: the states of a connection, and the one way in and the one way out of it. */
 #include "gateway/front/client.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -272,24 +270,6 @@ on_gate_writable(evutil_socket_t fd, short what, void *arg)
 	pump_gate_writable(arg);
 }
 
-static void
-set_address(struct vg_identity *identity, const struct sockaddr *address)
-{
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
-	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-
-	if (address->sa_family == AF_INET) {
-		inet_ntop(AF_INET, &in->sin_addr, identity->address, sizeof(identity->address));
-		identity->port = ntohs(in->sin_port);
-	} else if (address->sa_family == AF_INET6) {
-		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-			inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], identity->address, sizeof(identity->address));
-		else
-			inet_ntop(AF_INET6, &in6->sin6_addr, identity->address, sizeof(identity->address));
-		identity->port = ntohs(in6->sin6_port);
-	}
-}
-
 static enum vg_via
 via_of(enum listener_kind listener)
 {
@@ -347,7 +327,7 @@ client_create(struct front *front, enum listener_kind listener, int fd, const st
 	client->gate_fd = -1;
 	client->identity = identity;
 	identity->via = via_of(listener);
-	set_address(identity, address);
+	identity_set_address(identity, address);
 	clock_gettime(CLOCK_MONOTONIC, &client->accepted);
 	if (listener == LISTENER_TLS)
 		SSL_set_app_data(client->transport.ssl, identity);
