@@ -87,7 +87,6 @@ admin_draft_replay(struct request *request)
 
 /* ---- the trail ---- */
 
-/* The conditions of a search, as they stand in the query. NULL: out of memory. */
 /* A filter that cannot be read is not left out: more would be shown than was asked for. */
 static json_t *
 refuse_question(struct request *request, json_t *question, const char *key, const char *why)
@@ -97,7 +96,7 @@ refuse_question(struct request *request, json_t *question, const char *key, cons
 	return NULL;
 }
 
-/* NULL: it is refused, and answered. */
+/* The conditions of a search, as they stand in the query. NULL: it is refused, and answered. */
 static json_t *
 search_question(struct request *request, const char *verb)
 {

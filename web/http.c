@@ -23,19 +23,20 @@
 const size_t http_user_size = sizeof(struct request);
 
 /*
- * Nothing of the page may come from elsewhere, nobody may put it into a frame, and what it keeps is kept by nobody else. `wss:` beside
- * 'self' is for browsers that do not take a WebSocket for the same origin.
+ * Nothing of the page may come from elsewhere, nobody may put it into a frame, and what it keeps is kept by nobody else. A chain as libwebsockets wants
+ * it, which puts these into its own refusals too.
  */
-static const struct { const char *name, *value; } fixed_headers[] = {
-	{ "content-security-policy:", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-	    "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" },
-	{ "strict-transport-security:", "max-age=31536000" },
-	{ "x-content-type-options:", "nosniff" },
-	{ "x-frame-options:", "DENY" },
-	{ "referrer-policy:", "no-referrer" },
-	{ "cross-origin-opener-policy:", "same-origin" },
-	{ "cross-origin-resource-policy:", "same-origin" },
-	{ "permissions-policy:", "camera=(), microphone=(), geolocation=(), payment=()" },
+#define HEADER(number, name_, value_) { .next = &http_fixed_headers[(number) + 1], .name = name_ ":", .value = value_ }
+const struct lws_protocol_vhost_options http_fixed_headers[] = {
+	HEADER(0, "content-security-policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+	    "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+	HEADER(1, "strict-transport-security", "max-age=31536000"),
+	HEADER(2, "x-content-type-options", "nosniff"),
+	HEADER(3, "x-frame-options", "DENY"),
+	HEADER(4, "referrer-policy", "no-referrer"),
+	HEADER(5, "cross-origin-opener-policy", "same-origin"),
+	HEADER(6, "cross-origin-resource-policy", "same-origin"),
+	{ .next = NULL, .name = "permissions-policy:", .value = "camera=(), microphone=(), geolocation=(), payment=()" },
 };
 
 /* ---- what a browser said ---- */
@@ -268,12 +269,8 @@ send_head(struct request *request)
 	struct lws *wsi = request->wsi;
 	lws_filepos_t length = request->streams ? LWS_ILLEGAL_HTTP_CONTENT_LEN : request->len;
 
-	if (lws_add_http_common_headers(wsi, request->status, request->type, length, &at, end) != 0)
-		return -1;
-	for (size_t i = 0; i < sizeof(fixed_headers) / sizeof(fixed_headers[0]); i++)
-		if (add_header(wsi, fixed_headers[i].name, fixed_headers[i].value, &at, end) != 0)
-			return -1;
-	if (add_header(wsi, "cache-control:", request->forever ? "public, max-age=31536000, immutable" : "no-store", &at, end) != 0 ||
+	if (lws_add_http_common_headers(wsi, request->status, request->type, length, &at, end) != 0 ||
+	    add_header(wsi, "cache-control:", request->forever ? "public, max-age=31536000, immutable" : "no-store", &at, end) != 0 ||
 	    (request->etag != NULL && add_header(wsi, "etag:", request->etag, &at, end) != 0) ||
 	    (request->gzip && (add_header(wsi, "content-encoding:", "gzip", &at, end) != 0 || add_header(wsi, "vary:", "accept-encoding", &at, end) != 0)) ||
 	    (request->cookie[0] != '\0' && add_header(wsi, "set-cookie:", request->cookie, &at, end) != 0) ||
@@ -424,6 +421,8 @@ on_request(struct request *request, struct lws *wsi, const char *path)
 	request->web = lws_context_user(lws_get_context(wsi));
 	request->wsi = wsi;
 	request->method = method_of(wsi);
+	/* Behind the answer to a HEAD stands no body: what we send there would be the next answer to somebody in between. */
+	request->closes = request->method == WEB_OTHER_METHOD;
 	clock_gettime(CLOCK_MONOTONIC, &request->began);
 	wrong = wrong_body(request, &comes);
 	if (wrong != NULL || strlen(path) >= sizeof(request->path)) {

@@ -132,7 +132,7 @@ web_loop_start(struct web *web, struct vg_error *error)
 		    LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
 		.max_http_header_data = HEADERS_MAX, .pt_serv_buf_size = BUFFER_SIZE, .timeout_secs = TIMEOUT_SECONDS,
 		.keepalive_timeout = KEEP_SECONDS, .retry_and_idle_policy = &watch, .vhost_name = "web", .count_threads = 1,
-		.pvo = &options, .server_string = "virtgate", .alpn = "h2,http/1.1",
+		.pvo = &options, .headers = http_fixed_headers, .server_string = "virtgate", .alpn = "h2,http/1.1",
 	};
 
 	if (loop == NULL || uv_loop_init(&loop->uv) != 0)

@@ -10,9 +10,9 @@ import struct
 from .process import LabError
 
 
-def cost(gateway):
-    """CPU seconds and resident KiB of the web process."""
-    pid, = gateway.children("web")
+def cost(gateway, room="web"):
+    """CPU seconds and resident KiB of one of its processes."""
+    pid, = gateway.children(room)
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     with open(f"/proc/{pid}/statm", encoding="ascii") as file:
@@ -35,11 +35,11 @@ class Answer:
 class Browser:
     """
     One person's: browser = Browser(gateway).login("alice", "word"); browser.get("/guests"). With `pki` it shows the certificate in that
-    directory. What a page of the server itself would send (Origin, token) is sent; headers=... puts others in their place, None none.
+    directory, and it comes from `address`. What a page of the server itself would send (Origin, token) is sent; headers=... puts others in their place, None none.
     """
 
-    def __init__(self, gateway, pki=None, host="localhost"):
-        self.gateway, self.host, self.port = gateway, host, gateway.ports["web"]
+    def __init__(self, gateway, pki=None, host="localhost", address="127.0.0.1"):
+        self.gateway, self.host, self.port, self.address = gateway, host, gateway.ports["web"], address
         self.context = ssl.create_default_context(cafile=gateway.authority.ca_cert)
         if pki:
             self.context.load_cert_chain(f"{pki}/clientcert.pem", f"{pki}/clientkey.pem")
@@ -59,7 +59,8 @@ class Browser:
         return {name: value for name, value in headers.items() if value is not None}
 
     def connect(self):
-        return self.context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), timeout=20), server_hostname=self.host)
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=20, source_address=(self.address, 0))
+        return self.context.wrap_socket(plain, server_hostname=self.host)
 
     def ask(self, method, path, body=None, headers=None):
         """`path` below /api/v1, unless it begins with two slashes: then one of them."""
