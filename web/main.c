@@ -237,6 +237,30 @@ on_parent_closed(struct link *link, void *arg)
 
 /* ---- listeners and time ---- */
 
+/* Once a minute for each address: who opens thousands does not fill log and trail as well. */
+static void
+tell_crowd(struct web *web, const struct sockaddr_storage *address, const char *full, unsigned num)
+{
+	struct vg_identity identity = { .via = VG_VIA_WEB };
+	char origin[FAILURES_ORIGIN_LEN], text[256], more[48] = "", who[128];
+	unsigned untold;
+	json_t *record;
+
+	identity_set_address(&identity, (const struct sockaddr *)address);
+	if (!failures_count(web->crowds, "crowd", failures_origin(identity.address, origin), false, web_now(), &untold))
+		return;
+	if (untold > 0)
+		(void)snprintf(more, sizeof(more), " (and %u more since the last time)", untold);
+	(void)snprintf(text, sizeof(text), "a connection was closed%s: there are %u, the most that %s lets there be", more, num, full);
+	log_warn("%s: %s", identity_text(&identity, who, sizeof(who)), text);
+	record = audit_record_event(AUDIT_CROWD);
+	if (record == NULL)
+		return;
+	audit_add_identity(record, &identity, NULL);
+	audit_add_result(record, "denied", RPC_ERR_SYSTEM, text);
+	(void)audit_submit(web->audit, record, AUDIT_KEEP, NULL, NULL);
+}
+
 static void
 on_accept(const struct listener *listener, void *arg)
 {
@@ -248,10 +272,15 @@ on_accept(const struct listener *listener, void *arg)
 	if (fd < 0)
 		return;
 	crowd = crowd_of(&address);
-	if (web->num_clients >= (unsigned)web->settings->max_clients || *crowd >= (unsigned)web->settings->max_web_connections_per_address)
-		close(fd);
-	else
+	if (web->num_clients >= (unsigned)web->settings->max_clients)
+		tell_crowd(web, &address, "max_clients", web->num_clients);
+	else if (*crowd >= (unsigned)web->settings->max_web_connections_per_address)
+		tell_crowd(web, &address, "max_web_connections_per_address", *crowd);
+	else {
 		web_loop_adopt(web, fd, crowd);
+		return;
+	}
+	close(fd);
 }
 
 static void
@@ -294,9 +323,10 @@ web_main(struct process *process)
 	web.worker = worker_create(web.base);
 	web.throttled = failures_create(THROTTLE_WINDOW, THROTTLE_MOST);
 	web.recorded = failures_create(FAILURES_WINDOW, FAILURES_MOST);
+	web.crowds = failures_create(FAILURES_WINDOW, 1);
 	web.tick = event_new(web.base, -1, EV_PERSIST, on_tick, &web);
-	if (web.audit == NULL || web.worker == NULL || web.throttled == NULL || web.recorded == NULL || web.tick == NULL ||
-	    event_add(web.tick, &second) < 0 || web_loop_start(&web, &error) < 0 ||
+	if (web.audit == NULL || web.worker == NULL || web.throttled == NULL || web.recorded == NULL || web.crowds == NULL ||
+	    web.tick == NULL || event_add(web.tick, &second) < 0 || web_loop_start(&web, &error) < 0 ||
 	    (web.accepting = accepting_create(web.base, process, on_accept, &web)) == NULL)
 		fail(&web, &error);
 	if (link_send(web.parent, LINK_READY, NULL, 0, NULL, 0) < 0)

@@ -47,6 +47,7 @@ struct web {
 	struct audit_client *audit;
 	struct worker *worker;
 	struct failures *throttled, *recorded;	/* log-ins: who is slowed down; what is in the trail already */
+	struct failures *crowds;		/* connections that were too many, as far as they are told already */
 	struct web_loop *loop;
 	struct accepting *accepting;
 	struct event *tick;			/* once a second */
