@@ -1,6 +1,9 @@
 """The browser's port: who gets in, what he sees and does, and how it ends. The browser here is a few lines of Python; a real one is in tests/browser."""
+import gzip
 import json
+import os
 import re
+import signal
 import socket
 import ssl
 import struct
@@ -11,7 +14,7 @@ import pytest
 from conftest import PASSWORDS, policy_with_realms
 from lab.gateway import SaslUsers
 from lab.process import LabError, run, wait_until
-from lab.web import Browser, Closed, WebSocket
+from lab.web import Browser, Closed, WebSocket, cost
 from screens import GUEST, GUEST_UUID, said, with_consoles
 
 WORDS = {**PASSWORDS, "carol": "carol's word"}
@@ -85,10 +88,13 @@ def test_who_may_nothing_is_not_let_in(gateway, authority):
 
 def test_many_failures_slow_down_only_their_name_and_address(make_gateway, users):
     gateway = make_gateway("web-throttled", sasl=users, listen_web=True, web_port="0")
-    for _ in range(10):
-        assert Browser(gateway).try_login("bob", "wrong").status == 401
-    assert Browser(gateway).try_login("bob", WORDS["bob"]).status == 401, "not even tried"
-    assert gateway.wait_audit(11, code="VG1102W")[-1]["result"]["message"].endswith("not tried")
+
+    def log_in(name, word, number):
+        return Browser(gateway, address=f"127.0.0.{number}").try_login(name, word).status
+    assert {log_in("bob", "wrong", 1) for _ in range(10)} == {401}
+    assert log_in("bob", WORDS["bob"], 2) == log_in("alice", WORDS["alice"], 1) == 401, "not even tried: the name, the address"
+    assert all("not tried" in record["result"]["message"] for record in gateway.wait_audit(12, code="VG1102W")[-2:])
+    assert log_in("alice", WORDS["alice"], 2) == 200
 
 
 # ---- what is left behind ----
@@ -109,12 +115,21 @@ def test_cookie_token_and_logout(gateway):
 
 
 def test_every_answer_keeps_the_page_in_its_place(gateway):
-    alice = person(gateway, "alice")
-    for answer in (alice.get("/me"), alice.get("/nothing"), alice.get("//nothing"), Browser(gateway).get("/guests")):
-        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"] and "unsafe" not in answer.headers["content-security-policy"]
-        assert answer.headers["strict-transport-security"].startswith("max-age=") and answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["cache-control"] == "no-store" and answer.headers["referrer-policy"] == "no-referrer"
-        assert "location" not in answer.headers
+    """Also refusals, files, and what libwebsockets answers by itself."""
+    alice, nobody = person(gateway, "alice"), Browser(gateway)
+    answers = [alice.get("/me"), alice.get("/nothing"), alice.get("//nothing"), nobody.get("/guests"), nobody.try_login("alice", "wrong"),
+               alice.post("/logout", headers={"X-Auth-Token": None}), alice.get("/me", headers={"Host": "evil.example"}), alice.ask("PUT", "/me"),
+               alice.post("/login", body=b"x" * 100_000), alice.ask("TRACE", "//"), alice.get("//")]
+    page = Browser(gateway).get("//", headers={"Accept-Encoding": "gzip", "If-None-Match": "*", "Range": "bytes=0-1"})
+    files = [alice.get("/" + path, headers={"Accept-Encoding": "gzip"}) for path in re.findall(r'(?:src|href)="(/[^"]+)"', gzip.decompress(page.body).decode())]
+    assert [answer.status for answer in answers] == [200, 404, 404, 401, 401, 403, 421, 405, 413, 403, 406] and {file.status for file in [page, *files]} == {200}
+    for answer in [*answers, page, *files]:
+        headers = answer.headers
+        assert "frame-ancestors 'none'" in headers["content-security-policy"] and "unsafe" not in headers["content-security-policy"], answer
+        assert headers["strict-transport-security"].startswith("max-age=") and headers["x-content-type-options"] == "nosniff", answer
+        assert headers["x-frame-options"] == "DENY" and headers["referrer-policy"] == "no-referrer" and "location" not in headers, answer
+    assert all(answer.headers["cache-control"] == "no-store" for answer in [*answers, page] if "html" not in answer.headers["content-type"] or answer is page)
+    assert len(files) == 3 and all("immutable" in file.headers["cache-control"] and file.headers["content-encoding"] == "gzip" for file in files)
 
 
 # ---- guests ----
@@ -206,13 +221,25 @@ def test_I67_changes_come_from_ones_own_page(gateway, libvirtd, headers, status)
 
 
 def test_I67_plain_http_is_no_language_here(gateway):
-    import socket
     with socket.create_connection(("127.0.0.1", gateway.ports["web"]), timeout=10) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         try:
             assert not plain.recv(100).startswith(b"HTTP")
         except ConnectionResetError:
             pass
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("version, works", [("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)])
+def test_old_tls_is_refused(gateway, version, works):
+    browser = Browser(gateway)
+    browser.context.set_ciphers("DEFAULT@SECLEVEL=0")
+    browser.context.minimum_version, browser.context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion[version]
+    if works:
+        assert browser.get("/me").status == 401
+    else:
+        with pytest.raises(ssl.SSLError, match="(?i)protocol.version"):
+            browser.connect()
 
 
 @pytest.mark.parametrize("path", ["//../etc/passwd", "//assets/../../etc/passwd", "//%2e%2e/%2e%2e/etc/passwd", "//api/v1/../../etc/passwd", "//\\..\\", "////evil.example/"])
@@ -296,6 +323,68 @@ def test_screen_and_keys(screens_gateway, serial):
     alice.post("/logout")
     assert screen.closed() == (4410, "logged out")
     assert screens_gateway.wait_audit(event="console.close", source__via="web")
+
+
+def memory(gateway):
+    """KiB of the two rooms that a screen passes."""
+    return cost(gateway)[1] + cost(gateway, "gate")[1]
+
+
+MOST_KIB = 4 * 1024     # that a console may cost both of them together: what they may keep of it, and what an allocator does with that
+
+
+def test_a_viewer_who_reads_nothing_is_waited_for(screens_gateway, serial):
+    """No more of a screen is kept than fits its buffers, however much he asks for; what was kept back comes when he reads."""
+    alice = person(screens_gateway, "alice")
+    screen = alice.console(GUEST_UUID)
+    width, height, _ = screen.open()
+    screen.send(struct.pack("!BxHi", 2, 1, 0))
+    before, updates = memory(screens_gateway), 0
+    for _ in range(40):
+        screen.send(struct.pack("!BBHHHH", 3, 0, 0, 0, width, height))
+        time.sleep(0.05)    # QEMU answers requests that come together once
+    assert memory(screens_gateway) - before < MOST_KIB
+    screen.socket.settimeout(3)
+    try:
+        while True:
+            kind, rectangles = struct.unpack("!BxH", screen.read(4))
+            assert kind == 0
+            for _ in range(rectangles):
+                _, _, w, h, encoding = struct.unpack("!HHHHi", screen.read(12))
+                assert encoding == 0 and len(screen.read(w * h * 4)) == w * h * 4
+            updates += 1
+    except TimeoutError:
+        assert screen.data == b"", "an update is whole"
+    assert updates > 1
+    screen.close()
+
+
+def test_a_guest_that_reads_nothing_is_waited_for(screens_gateway, libvirtd, serial):
+    """Keys for a QEMU that stands still: he who types them waits, nothing of it is lost, and nobody keeps it meanwhile."""
+    alice = person(screens_gateway, "alice")
+    screen = alice.console(GUEST_UUID)
+    width, height, _ = screen.open()
+    key = struct.pack("!BBxxI", 4, 0, ord("b"))
+    pid, before = libvirtd.qemu_pid(GUEST), memory(screens_gateway)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        screen.socket.settimeout(2)
+        with pytest.raises(TimeoutError):
+            for _ in range(4000):
+                screen.send(key * 1000)
+        assert memory(screens_gateway) - before < MOST_KIB
+        assert alice.get("/me").status == 200, "others do not wait"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    screen.close()
+    assert alice.console(GUEST_UUID).open()[0] == width
+
+
+def test_nothing_is_compressed(screens_gateway, serial):
+    alice = person(screens_gateway, "alice")
+    ticket = alice.post(f"/guests/{GUEST_UUID}/console", {"mode": "input"}).json["ticket"]
+    screen = WebSocket(alice, "/console", ["binary", "ticket." + ticket], headers={"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"})
+    assert "extensions" not in screen.head.lower() and screen.open()[0] == 720
 
 
 def test_a_withdrawn_right_is_told_at_once(own_gateway, users):

@@ -3,6 +3,7 @@ import http.client
 import resource
 import socket
 import ssl
+import threading
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from conftest import PASSWORDS, policy_with_realms
 from lab.gateway import SaslUsers
 from lab.process import LabError, wait_until
 from lab.web import Browser, Closed, WebSocket, cost
-from screens import with_consoles
+from screens import GUEST_UUID, with_consoles
 
 SILENCE = 1.5    # seconds without a byte after which no further answer is expected
 INNER = b"GET /api/v1/inner HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -64,6 +65,24 @@ def raw(gateway, request):
         stream.close()
 
 
+@pytest.fixture(scope="module")
+def lasting(make_gateway, users, libvirtd, serial):
+    """From the first test that takes long on: somebody with two screens, of which one answers no ping; (when, gateway, browser, screen, silent)."""
+    gateway = make_gateway("web-lasting", policy=with_consoles(policy_with_realms()), sasl=users, listen_web=True, web_port="0", web_max_seconds=60,
+                           allowed_uris=[libvirtd.qemu_uri])
+    begun = time.monotonic()
+    alice = person(gateway)
+    screen, silent = alice.console(GUEST_UUID), alice.console(GUEST_UUID, "view")
+    screen.open()
+    silent.open()
+    screen.socket.settimeout(90)
+    ends = []
+    reader = threading.Thread(target=lambda: ends.append((screen.closed(), time.monotonic() - begun)))
+    reader.start()
+    yield gateway, alice, silent, reader, ends
+    silent.close()
+
+
 def request(gateway, *headers, method="POST", path="/api/v1/login", body=b""):
     port = gateway.ports["web"]
     lines = [f"{method} {path} HTTP/1.1", f"Host: localhost:{port}", f"Origin: https://localhost:{port}", *headers]
@@ -96,6 +115,12 @@ def test_I72_what_has_no_body_hides_no_request(gateway, method):
     assert answers.count(b"HTTP/1.1 ") <= 1 and b" 404 " not in answers, answers
 
 
+def test_I72_nothing_stands_behind_the_answer_to_a_head(gateway):
+    """Somebody in between takes what comes there for the answer to somebody else's request."""
+    answers, closed = raw(gateway, request(gateway, method="HEAD", path="/api/v1/me") + request(gateway, method="GET", path="/api/v1/me"))
+    assert closed and answers.count(b"HTTP/1.1 ") == 1, answers
+
+
 @pytest.mark.parametrize("text", [
     b"GET /api/v1/me HTTP/1.1\nHost: evil.example\n\n", b"GET /api/v1/me HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n\r\n",
     b"GET https://evil.example/api/v1/me HTTP/1.1\r\nHost: evil.example\r\n\r\n", b"GET /api/v1/me HTTP/1.1\r\n\r\n", b"GET /api/v1/me HTTP/1.0\r\n\r\n",
@@ -123,7 +148,7 @@ def test_headers_are_bounded(gateway, headers, path):
 
 @pytest.mark.parametrize("begin", [b"", b"GET /api/v1/me HT", b"POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n{"],
                          ids=["nothing", "header", "body"])
-def test_slow_requests_are_ended(gateway, begin):
+def test_slow_requests_are_ended(gateway, lasting, begin):
     """One byte a second is no request; others do not wait for it."""
     stream = Browser(gateway).connect()
     stream.sendall(begin)
@@ -172,12 +197,16 @@ def test_ten_thousand_idle_connections_are_in_nobodys_way(own_gateway, users):
             for _ in range(250):
                 connect(f"127.0.1.{number + 1}")
         wait_until(lambda: alice.get("/guests").status == 200, "the log-in to go on", 20)
-        one_more = connect("127.0.1.40")
-        one_more.settimeout(5)
-        try:
-            assert one_more.recv(1) == b"", "it is closed"
-        except ConnectionResetError:
-            pass
+        for _ in range(3):
+            one_more = connect("127.0.1.40")
+            one_more.settimeout(5)
+            try:
+                assert one_more.recv(1) == b"", "it is closed"
+            except ConnectionResetError:
+                pass
+        told, = gateway.wait_audit(event="session.crowd")
+        assert told["code"] == "VG1107W" and told["source"]["address"] == "127.0.1.40" and told["source"]["via"] == "web", told
+        assert "250, the most that max_web_connections_per_address" in told["result"]["message"] and told["result"]["message"] in gateway.log(), told
         _, after = cost(gateway)
         print(f"{(after - before) / len(idle):.1f} KiB for each of {len(idle)} idle connections")
         assert person(gateway, "bob").guests() is not None
@@ -240,6 +269,18 @@ def test_I66_a_cookie_is_worth_nothing_afterwards(own_gateway, users, end):
     for path in ("/guests", "/me", "/sessions", "/audit", "/events"):
         assert alice.get(path).status == 401, path
     assert alice.post("/policy/can", {"permission": "domain:start", "object": "*"}).status == 401
+
+
+def test_a_login_ends_in_the_end_and_so_does_who_answers_no_ping(lasting):
+    """The socket that is silent after 50 seconds (web/loop.c), the other one with the log-in."""
+    gateway, alice, silent, reader, ends = lasting
+    reader.join(90)
+    (code, reason), seconds = ends[0]
+    assert code == 4410 and "as long as one may" in reason and 59 <= seconds < 70, ends
+    assert alice.get("/me").status == 401
+    frames, closed = everything(silent.socket)
+    assert closed and frames.startswith(b"\x89") and b"\x11\x3a" not in frames, "a ping, and no close code 4410: it ended before"
+    assert len(gateway.wait_audit(2, event="console.close")) == 2
 
 
 def test_one_persons_token_does_not_fit_anothers_cookie(gateway):

@@ -73,6 +73,18 @@ def test_every_answer_fits(gateway, serial, method, path, name):
         assert answer.status == 200, answer
 
 
+@pytest.mark.parametrize("method, path", [one for one in OPERATIONS if one[0] != "GET"], ids=lambda text: text)
+def test_I67_every_change_comes_from_ones_own_page(gateway, method, path):
+    admin = Browser(gateway).login("admin", PASSWORDS["admin"])
+    real = path.format(uuid=GUEST_UUID, action="destroy", id=admin.me["session"])
+    wrong = [{"Origin": None}, {"Origin": "https://evil.example"}, {"Origin": admin.origin.replace("https", "http")}]
+    if path != "/login":
+        wrong += [{"X-Auth-Token": None}, {"X-Auth-Token": ""}, {"X-Auth-Token": "A" * 43}, {"X-Auth-Token": admin.token[:-1]}]
+    for headers in wrong:
+        assert admin.ask(method, real, body=BODIES.get(path, {}), headers=headers).status in (403, 400), headers
+    assert admin.get("/me").status == 200
+
+
 def test_log_in_and_out_fit(gateway):
     browser = Browser(gateway)
     fits("POST", "/login", browser.try_login("alice", PASSWORDS["alice"]))

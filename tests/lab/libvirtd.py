@@ -218,6 +218,18 @@ class Libvirtd:
         self.virsh("define", path, uri=self.qemu_uri)
         return path
 
+    def qemu_pid(self, name):
+        """The process of a guest that runs."""
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    words = file.read().split(b"\0")
+            except OSError:
+                continue    # it ended meanwhile
+            if f"guest={name},debug-threads=on".encode() in words and any(self.dir.encode() in word for word in words):
+                return int(pid)
+        raise LabError(f"no QEMU runs {name}")
+
     def storage_pool(self, name):
         """A directory pool, started. Returns its directory."""
         directory = self.scratch.directory(self.name, f"pool-{name}")
