@@ -7,39 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "gateway/audit/export.h"
 #include "gateway/core/log.h"
 
 #define CATCH_UP_MS	2000	/* a question waits so long at most for the index */
 #define RETRY_MS	10000	/* the index could not be written: tried again */
-#define MAX_SEARCH	500u
-#define MAX_BYTES	(512u * 1024u)	/* of records, or of an export as it stands in JSON, in an answer */
-#define CHECK_STEP	(512u * 1024u)
-#define CHECK_PAUSE_MS	10000	/* the trail is verified again at the earliest after so long, */
-#define CHECK_SHARE	20	/* and after so many times what it took */
-
-struct answers {
-	char *dir, *index_file;
-	struct audit_index *index;	/* NULL: it cannot be opened */
-	struct audit_lines *lines;
-	bool serves;			/* the last update was one; else `trouble` says why not */
-	struct vg_error trouble;
-	int64_t retry_at;		/* ms; 0: now */
-	bool behind;			/* there may be more of the trail than is in the index */
-	TAILQ_HEAD(, question) questions;
-	unsigned num_questions;
-	/* verifying */
-	struct audit_check *check;	/* NULL: not now */
-	struct audit_verdict found;	/* of the one that runs */
-	struct audit_verdict verdict;	/* of the last that came to an end */
-	bool checked;			/* there was one */
-	bool check_wanted;
-	struct vg_error check_trouble;
-	int64_t check_began, check_ended;
-	time_t checked_at;
-};
 
 int64_t
 answers_now_ms(void)
@@ -73,8 +45,8 @@ answers_reply(struct question *question, json_t *json)
 }
 
 /* What the answers say of the index. */
-static json_t *
-index_json(struct answers *answers)
+json_t *
+answers_index_json(struct answers *answers)
 {
 	struct audit_index_state state;
 
@@ -83,17 +55,6 @@ index_json(struct answers *answers)
 	audit_index_state(answers->index, &state);
 	return json_pack("{s:I, s:I, s:b, s:s*}", "last_seq", (json_int_t)state.last_seq, "lag_bytes", (json_int_t)state.lag_bytes, "rebuilt",
 	    (int)state.rebuilt, "why", state.rebuilt ? state.why : NULL);
-}
-
-/* ---- reading a request ---- */
-
-static int
-read_string(const json_t *request, const char *key, const char **value, struct vg_error *error)
-{
-	const json_t *member = json_object_get(request, key);
-
-	*value = json_string_value(member);
-	return member == NULL || json_is_null(member) || *value != NULL ? 0 : vg_fail(error, "\"%s\" must be a string", key);
 }
 
 int
@@ -109,54 +70,11 @@ answers_number(const json_t *request, const char *key, uint64_t most, uint64_t *
 	return 0;
 }
 
-static int
-read_time(const json_t *request, const char *key, char out[AUDIT_MATCH_TIME], struct vg_error *error)
-{
-	const char *text;
-
-	if (read_string(request, key, &text, error) < 0)
-		return -1;
-	return text == NULL || text[0] == '\0' || audit_match_time(text, out) ? 0 :
-	    vg_fail(error, "\"%s\": '%.60s' is no time: 2026-11-23T19:50 (UTC), or 2h, 7d ago", key, text);
-}
-
-static int
-one_of(const char *key, const char *value, const char *const *known, struct vg_error *error)
-{
-	for (size_t i = 0; known[i] != NULL; i++)
-		if (value == NULL || strcmp(known[i], value) == 0)
-			return 0;
-	return vg_fail(error, "\"%s\": '%.60s' is none that there is", key, value);
-}
-
-/* The keys that search and export share. */
-static int
-read_match(struct question *question, struct vg_error *error)
-{
-	struct audit_match *match = &question->match;
-	const json_t *request = question->request;
-	const struct { const char *key, **value; } strings[] = { { "user", &match->user }, { "object", &match->object }, { "code", &match->code },
-		{ "event", &match->event }, { "call", &match->call }, { "result", &match->result }, { "stage", &match->stage } };
-
-	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
-		if (read_string(request, strings[i].key, strings[i].value, error) < 0)
-			return -1;
-		if (*strings[i].value != NULL && **strings[i].value == '\0')	/* an empty field of a form */
-			*strings[i].value = NULL;
-	}
-	if (one_of("result", match->result, audit_match_results, error) < 0 || one_of("stage", match->stage, audit_match_stages, error) < 0 ||
-	    read_time(request, "since", match->since, error) < 0 || read_time(request, "until", match->until, error) < 0 ||
-	    answers_number(request, "before", INT64_MAX, &question->query.before, error) < 0)
-		return -1;
-	question->query.match = match;
-	return answers_number(request, "after", INT64_MAX, &question->query.after, error);
-}
-
 /* ---- finding ---- */
 
 /* May the question go on? Otherwise it waits for the index, or was refused. */
-static bool
-index_serves(struct question *question, enum step *step)
+bool
+answers_index_serves(struct question *question, enum step *step)
 {
 	struct answers *answers = question->answers;
 
@@ -172,8 +90,8 @@ index_serves(struct question *question, enum step *step)
 }
 
 /* The line at a place, or NULL: it is not there any more, or the index is wrong, which is begun anew then. */
-static const char *
-line_at(struct answers *answers, const struct audit_place *place, bool *wrong)
+const char *
+answers_line_at(struct answers *answers, const struct audit_place *place, bool *wrong)
 {
 	const char *text = NULL;
 	int found = answers->lines == NULL ? 0 : audit_lines_get(answers->lines, place, &text);
@@ -196,7 +114,7 @@ answers_go_on(struct question *question, answers_take_cb *take, answers_end_cb *
 	struct vg_error error;
 	enum step step;
 
-	if (!index_serves(question, &step))
+	if (!answers_index_serves(question, &step))
 		return step;
 	if (question->cursor == NULL && (question->cursor = audit_query_open(answers->index, &question->query, &error)) == NULL)
 		return answers_refuse(question, error.what);
@@ -215,7 +133,7 @@ answers_go_on(struct question *question, answers_take_cb *take, answers_end_cb *
 			return end(question, false);
 		if (result == 2)
 			continue;
-		line = line_at(answers, &place, &wrong);
+		line = answers_line_at(answers, &place, &wrong);
 		if (wrong)
 			return answers_refuse(question, "the index was wrong and is made anew: ask again");
 		record = line == NULL ? NULL : json_loadb(line, place.len, JSON_REJECT_DUPLICATES, NULL);
@@ -227,263 +145,16 @@ answers_go_on(struct question *question, answers_take_cb *take, answers_end_cb *
 	return STEP_AGAIN;
 }
 
-/* ---- audit.search ---- */
-
-static enum step
-end_search(struct question *question, bool more)
-{
-	static const char head[] = "{\"records\":[";
-	struct buf out = { .data = NULL };
-	json_t *index = index_json(question->answers);
-	char *tail = json_dumps(index, JSON_COMPACT);
-	bool made = tail != NULL && buf_add(&out, head, sizeof(head) - 1) == 0 &&
-	    (buf_len(&question->out) == 0 || buf_add(&out, buf_head(&question->out), buf_len(&question->out)) == 0) &&
-	    export_plain(&out, more ? "],\"more\":true,\"index\":" : "],\"more\":false,\"index\":") == 0 && export_plain(&out, tail) == 0 &&
-	    export_plain(&out, "}") == 0;
-
-	if (made)
-		question->send(question->ticket, true, (const char *)buf_head(&out), buf_len(&out), question->arg);
-	buf_free(&out);
-	free(tail);
-	json_decref(index);
-	return made ? STEP_DONE : answers_refuse(question, "out of memory");
-}
-
-/* Records are put in as they stand in the trail: canonical JSON. */
-static enum step
-take_record(struct question *question, const struct audit_place *place, const char *line, json_t *record)
-{
-	(void)record;
-	if (question->num == question->limit || (question->num > 0 && buf_len(&question->out) + place->len > MAX_BYTES))
-		return end_search(question, true);
-	if ((question->num > 0 && buf_add(&question->out, ",", 1) < 0) || buf_add(&question->out, line, place->len) < 0)
-		return answers_refuse(question, "out of memory");
-	question->num++;
-	return STEP_AGAIN;
-}
-
-/*
- * {"since", "until", "user", "object", "code", "event", "call", "result", "stage": as of `virtgate audit search`, "limit": 1 to 500, else 100,
- * "before": seq, "after": seq} -> {"records": [newest first], "more": bool, "index": {"last_seq", "lag_bytes", "rebuilt", "why"?}}. The next page
- * is asked for with the last seq as "before".
- */
-static enum step
-search(struct question *question)
-{
-	struct vg_error error;
-	uint64_t limit = 100;
-
-	if (!question->begun && (read_match(question, &error) < 0 || answers_number(question->request, "limit", MAX_SEARCH, &limit, &error) < 0))
-		return answers_refuse(question, error.what);
-	if (!question->begun)
-		question->limit = limit;
-	question->begun = true;
-	question->query.newest_first = true;
-	return answers_go_on(question, take_record, end_search);
-}
-
-/* ---- audit.show ---- */
-
-/* {"id": an op, or a seq} -> {"records": [oldest first]}; none where there is none. */
-static enum step
-show(struct question *question)
-{
-	struct answers *answers = question->answers;
-	const char *id = json_string_value(json_object_get(question->request, "id"));
-	struct audit_place places[32];
-	struct vg_error error;
-	json_t *records;
-	enum step step;
-	char *end = NULL;
-	int num;
-
-	if (id == NULL || id[0] == '\0')
-		return answers_refuse(question, "audit.show needs \"id\"");
-	if (!index_serves(question, &step))
-		return step;
-	if (strlen(id) < 20 && strspn(id, "0123456789") == strlen(id))
-		num = audit_query_seq(answers->index, strtoull(id, &end, 10), places, &error);
-	else
-		num = audit_query_op(answers->index, id, places, sizeof(places) / sizeof(places[0]), &error);
-	if (num < 0)
-		return answers_refuse(question, error.what);
-	records = json_array();
-	for (int i = 0; i < num; i++) {
-		bool wrong;
-		const char *line = line_at(answers, &places[i], &wrong);
-		json_t *record = line == NULL ? NULL : json_loadb(line, places[i].len, JSON_REJECT_DUPLICATES, NULL);
-
-		if (record != NULL && audit_has_id(record, id))
-			(void)json_array_append(records, record);
-		json_decref(record);
-		if (wrong) {
-			json_decref(records);
-			return answers_refuse(question, "the index was wrong and is made anew: ask again");
-		}
-	}
-	return answers_reply(question, json_pack("{s:o}", "records", records));
-}
-
-/* ---- audit.export ---- */
-
-static enum step
-end_export(struct question *question, bool more)
-{
-	const char *text = buf_len(&question->out) == 0 ? "" : (const char *)buf_head(&question->out);
-
-	return answers_reply(question, json_pack("{s:s%, s:o}", "text", text, buf_len(&question->out), "next",
-	    more ? json_integer((json_int_t)question->last_seq) : json_null()));
-}
-
-/* How long bytes become as a JSON string: '"' and '\' take two, controls six. */
-static size_t
-weight_of(const uint8_t *text, size_t len)
-{
-	size_t weight = len;
-
-	for (size_t i = 0; i < len; i++)
-		weight += text[i] == '"' || text[i] == '\\' || text[i] == '\n' ? 1 : text[i] < 0x20 ? 5 : 0;
-	return weight;
-}
-
-static enum step
-take_export(struct question *question, const struct audit_place *place, const char *line, json_t *record)
-{
-	size_t before = buf_len(&question->out);
-
-	if (question->format->put(&question->out, record, line, place->len) < 0)
-		return answers_refuse(question, "out of memory");
-	question->weight += weight_of(buf_head(&question->out) + before, buf_len(&question->out) - before);
-	question->last_seq = place->seq;
-	return question->weight >= MAX_BYTES ? end_export(question, true) : STEP_AGAIN;
-}
-
-/*
- * The keys of audit.search but limit, and {"format": jsonl, cef, ocsf or rfc5424} -> {"text", "next": seq or null}: oldest first, a page at a time; the
- * next page is asked for with "next" as "after".
- */
-static enum step
-export(struct question *question)
-{
-	struct vg_error error;
-	const char *format = NULL;
-
-	if (!question->begun) {
-		if (read_match(question, &error) < 0 || read_string(question->request, "format", &format, &error) < 0)
-			return answers_refuse(question, error.what);
-		question->format = format == NULL ? NULL : audit_format_find(format);
-		if (question->format == NULL)
-			return answers_refuse(question, "\"format\" must be one of jsonl, cef, ocsf, rfc5424");
-	}
-	question->begun = true;
-	return answers_go_on(question, take_export, end_export);
-}
-
-/* ---- audit.state ---- */
-
-static void
-want_check(struct answers *answers)
-{
-	int64_t took = answers->check_ended - answers->check_began, pause = took * CHECK_SHARE;
-
-	if (answers->check == NULL && (!answers->checked || answers_now_ms() - answers->check_ended > (pause > CHECK_PAUSE_MS ? pause : CHECK_PAUSE_MS)))
-		answers->check_wanted = true;
-}
-
-static json_t *
-time_json(time_t when)
-{
-	char text[32];
-	struct tm tm;
-
-	return gmtime_r(&when, &tm) != NULL && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0 ? json_string(text) : json_null();
-}
-
-/*
- * {} -> {"state": "whole", "broken" or "checking" (for the first time), "checking": bool, "progress": percent, "records", "first_bad": seq or null,
- * "file", "line", "why", "note", "signed_seq": the last that a signed checkpoint vouches for, or null, "last_hash", "checked_at", "trouble"?,
- * "index"}: what the last verification found. Asking begins another one, when the last is some time ago.
- */
-static enum step
-state(struct question *question)
-{
-	struct answers *answers = question->answers;
-	const struct audit_verdict *verdict = &answers->verdict;
-	uint64_t done = 0, all = 0;
-	json_t *json = json_object();
-	bool bad = answers->checked && !verdict->whole;
-
-	want_check(answers);
-	if (answers->check != NULL)
-		audit_check_progress(answers->check, &done, &all);
-	(void)json_object_set_new(json, "state", json_string(!answers->checked ? "checking" : verdict->whole ? "whole" : "broken"));
-	(void)json_object_set_new(json, "checking", json_boolean(answers->check != NULL || answers->check_wanted));
-	(void)json_object_set_new(json, "progress", json_integer(all == 0 ? 0 : done >= all ? 100 : (json_int_t)(done * 100 / all)));
-	(void)json_object_set_new(json, "records", json_integer((json_int_t)verdict->records));
-	(void)json_object_set_new(json, "first_bad", bad ? json_integer((json_int_t)verdict->seq) : json_null());
-	(void)json_object_set_new(json, "file", bad ? json_string(verdict->file) : json_null());
-	(void)json_object_set_new(json, "line", bad ? json_integer((json_int_t)verdict->line) : json_null());
-	(void)json_object_set_new(json, "why", bad ? json_string(verdict->what) : json_null());
-	(void)json_object_set_new(json, "note", verdict->num_notes > 0 ? json_string(verdict->note) : json_null());
-	(void)json_object_set_new(json, "signed_seq", verdict->checkpoints > 0 ? json_integer((json_int_t)verdict->signed_seq) : json_null());
-	(void)json_object_set_new(json, "last_hash", answers->checked ? json_string(verdict->last_hash) : json_null());
-	(void)json_object_set_new(json, "checked_at", answers->checked ? time_json(answers->checked_at) : json_null());
-	if (answers->check_trouble.what[0] != '\0')
-		(void)json_object_set_new(json, "trouble", json_string(answers->check_trouble.what));
-	(void)json_object_set_new(json, "index", index_json(answers));
-	return answers_reply(question, json);
-}
-
-static void
-end_check(struct answers *answers, int result)
-{
-	audit_check_end(answers->check);
-	answers->check = NULL;
-	answers->check_ended = answers_now_ms();
-	if (result < 0) {
-		log_error("the trail cannot be verified: %s", answers->check_trouble.what);
-		return;
-	}
-	if (!answers->found.whole)
-		log_error("the trail is broken at record %llu (%s:%llu): %s", (unsigned long long)answers->found.seq, answers->found.file,
-		    (unsigned long long)answers->found.line, answers->found.what);
-	answers->check_trouble.what[0] = '\0';
-	answers->verdict = answers->found;
-	answers->checked = true;
-	answers->checked_at = time(NULL);
-}
-
-/* One step of verifying. True: it goes on. */
-static bool
-check(struct answers *answers)
-{
-	int result;
-
-	if (answers->check_wanted) {
-		answers->check_wanted = false;
-		answers->check_began = answers_now_ms();
-		answers->check = audit_check_begin(answers->dir, &answers->found, &answers->check_trouble);
-		if (answers->check == NULL)
-			end_check(answers, -1);
-	}
-	if (answers->check == NULL)
-		return false;
-	result = audit_check_step(answers->check, CHECK_STEP, &answers->check_trouble);
-	if (result <= 0)
-		end_check(answers, result);
-	return result > 0;
-}
-
 /* ---- the questions ---- */
 
 static const struct verb {
 	const char *name;
 	enum step (*run)(struct question *question);
 } verbs[] = {
-	{ "audit.search", search },
-	{ "audit.show", show },
-	{ "audit.export", export },
-	{ "audit.state", state },
+	{ "audit.search", answers_search },
+	{ "audit.show", answers_show },
+	{ "audit.export", answers_export },
+	{ "audit.state", answers_state },
 	{ "policy.check", answers_policy_check },
 	{ "policy.diff", answers_policy_diff },
 	{ "policy.replay", answers_policy_replay },
@@ -669,7 +340,7 @@ answers_work(struct answers *answers, unsigned budget_ms)
 	do {
 		update(answers, ANSWERS_SLICE_MS);
 		more = run_questions(answers);
-		more = check(answers) || more || (answers->behind && answers_now_ms() >= answers->retry_at);
+		more = answers_check(answers) || more || (answers->behind && answers_now_ms() >= answers->retry_at);
 	} while (more && answers_now_ms() < until);
 	return more;
 }

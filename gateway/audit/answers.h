@@ -1,6 +1,6 @@
 /*
  * answers.h: questions about the trail and their answers, JSON to JSON, in slices: searching goes on while the trail is verified and while others
- * search. What a verb takes and answers stands at its function in answers.c; web_verbs.h says who may ask.
+ * search. What a verb takes and answers stands at its function (answers_private.h); web_verbs.h says who may ask.
  */
 #ifndef AUDIT_ANSWERS_H
 #define AUDIT_ANSWERS_H

@@ -17,6 +17,27 @@
 
 enum step { STEP_AGAIN, STEP_WAIT, STEP_DONE };
 
+struct answers {
+	char *dir, *index_file;
+	struct audit_index *index;	/* NULL: it cannot be opened */
+	struct audit_lines *lines;
+	bool serves;			/* the last update was one; else `trouble` says why not */
+	struct vg_error trouble;
+	int64_t retry_at;		/* ms; 0: now */
+	bool behind;			/* there may be more of the trail than is in the index */
+	TAILQ_HEAD(, question) questions;
+	unsigned num_questions;
+	/* verifying */
+	struct audit_check *check;	/* NULL: not now */
+	struct audit_verdict found;	/* of the one that runs */
+	struct audit_verdict verdict;	/* of the last that came to an end */
+	bool checked;			/* there was one */
+	bool check_wanted;
+	struct vg_error check_trouble;
+	int64_t check_began, check_ended;
+	time_t checked_at;
+};
+
 struct verb;
 
 struct question {
@@ -43,6 +64,8 @@ struct question {
 };
 
 int64_t answers_now_ms(void);		/* monotonic */
+/* What the answers say of the index. */
+json_t *answers_index_json(struct answers *answers);
 
 /* ---- the end of a question: both are STEP_DONE ---- */
 
@@ -57,8 +80,22 @@ typedef enum step answers_take_cb(struct question *question, const struct audit_
 typedef enum step answers_end_cb(struct question *question, bool more);
 /* What question->query finds, for a slice: `take` each record that matches, until it has enough; `end` when there is no more. */
 enum step answers_go_on(struct question *question, answers_take_cb *take, answers_end_cb *end);
+/* May the question go on? Otherwise it waits for the index, or was refused. */
+bool answers_index_serves(struct question *question, enum step *step);
+/* The line at a place, or NULL: it is not there any more, or the index is wrong, which is begun anew then. */
+const char *answers_line_at(struct answers *answers, const struct audit_place *place, bool *wrong);
 /* A number from 1 to `most` under `key`; where there is none *value stays. -1 with `error`. */
 int answers_number(const json_t *request, const char *key, uint64_t most, uint64_t *value, struct vg_error *error);
+
+/* ---- answers_search.c: what is in the trail ---- */
+enum step answers_search(struct question *question);
+enum step answers_show(struct question *question);
+enum step answers_export(struct question *question);
+
+/* ---- answers_state.c: is it whole? ---- */
+enum step answers_state(struct question *question);
+/* One step of verifying. True: it goes on. */
+bool answers_check(struct answers *answers);
 
 /* ---- answers_policy.c: drafts of a policy ---- */
 enum step answers_policy_check(struct question *question);

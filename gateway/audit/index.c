@@ -1,7 +1,7 @@
 /*
- * index.c: making the index.
+ * index.c: making the index: the database, and what of the trail is in it.
  */
-#include "gateway/audit/index.h"
+#include "gateway/audit/index_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,12 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gateway/core/audit_wire.h"
-#include "gateway/core/ids.h"
-
 #define VERSION_OF_LAYOUT 1
-#define MAX_WORD	4096u		/* bytes; a longer one is INDEX_LONG_WORD */
-#define NUM_CACHED	4096u		/* words; a power of two */
 #define COMMIT_SECONDS	2		/* at the latest, and whenever the end is reached */
 #define LOOK_EVERY	64u		/* records between looks at the clock */
 /* How long to wait for the other: who writes can come back later, who reads cannot. */
@@ -34,38 +29,12 @@ static const char layout[] =
     "CREATE INDEX by_what ON record (what);"
     "CREATE INDEX by_op ON record (op);";
 
-enum statement { PUT_RECORD, GET_WORD, PUT_WORD, COUNT_WORD, PUT_META, NUM_STATEMENTS };
-
 static const char *const statements[NUM_STATEMENTS] = {
 	[PUT_RECORD] = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[GET_WORD] = "SELECT id FROM word WHERE kind = ? AND text = ?",
 	[PUT_WORD] = "INSERT INTO word (kind, text) VALUES (?, ?)",
 	[COUNT_WORD] = "UPDATE word SET num = num + ? WHERE id = ?",
 	[PUT_META] = "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-};
-
-/* A word that came lately; what was counted since is written when it leaves, or at the commit. */
-struct cached {
-	char *text;
-	size_t len;
-	int kind;
-	int64_t id, added;
-};
-
-struct audit_index {
-	char *file, *dir;
-	bool writes;
-	sqlite3 *db;
-	sqlite3_stmt *statements[NUM_STATEMENTS];
-	struct audit_reader *reader;	/* NULL: to be opened where `next` says */
-	bool open;			/* a transaction is */
-	time_t opened;			/* it, monotonic */
-	bool spoiled;
-	struct audit_place first, last;	/* records; seq 0: none */
-	char first_hash[AUDIT_HASH_LEN + 1], last_hash[AUDIT_HASH_LEN + 1];
-	struct audit_place next;	/* where the next line begins */
-	struct audit_index_state state;
-	struct cached cache[NUM_CACHED];
 };
 
 int64_t
@@ -81,34 +50,6 @@ audit_place_unpack(int64_t packed, struct audit_place *place)
 	place->offset = (uint64_t)packed & ((UINT64_C(1) << 40) - 1);
 }
 
-int64_t
-audit_index_op(const char *op)
-{
-	static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-	int64_t value = 0;
-
-	/* 48 bits of time and ten at random: ops of one time are neighbours, and few are taken for each other. */
-	for (size_t i = 0; i < 12 && op[i] != '\0'; i++) {
-		const char *at = strchr(digits, op[i]);
-
-		value = value << 5 | (at == NULL ? 0 : at - digits);
-	}
-	return value;
-}
-
-unsigned
-audit_index_status(const char *status, size_t len)
-{
-	static const char *const known[] = { "ok", "error", "denied", "unknown" };
-
-	if (len == 0)
-		return 0;
-	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strlen(known[i]) == len && memcmp(known[i], status, len) == 0)
-			return i + 1;
-	return 7;
-}
-
 /* ---- the database ---- */
 
 static int
@@ -117,9 +58,8 @@ fail(struct audit_index *index, struct vg_error *error)
 	return vg_fail(error, "%s: %s", index->file, index->db == NULL ? "out of memory" : sqlite3_errmsg(index->db));
 }
 
-/* A word's text is borrowed until the statement is reset. */
-static sqlite3_stmt *
-prepared(struct audit_index *index, enum statement which)
+sqlite3_stmt *
+audit_index_prepared(struct audit_index *index, enum index_statement which)
 {
 	sqlite3_stmt **statement = &index->statements[which];
 
@@ -130,8 +70,8 @@ prepared(struct audit_index *index, enum statement which)
 	return *statement;
 }
 
-static bool
-done(sqlite3_stmt *statement)
+bool
+audit_index_done(sqlite3_stmt *statement)
 {
 	int result = sqlite3_step(statement);
 
@@ -149,15 +89,6 @@ close_database(struct audit_index *index)
 	(void)sqlite3_close(index->db);
 	index->db = NULL;
 	index->open = false;
-}
-
-static void
-forget_words(struct audit_index *index)
-{
-	for (size_t i = 0; i < NUM_CACHED; i++) {
-		free(index->cache[i].text);
-		index->cache[i] = (struct cached){ .text = NULL };
-	}
 }
 
 static int
@@ -275,7 +206,7 @@ begin_anew(struct audit_index *index, const char *why, struct vg_error *error)
 	char journal[4096];
 
 	close_database(index);
-	forget_words(index);
+	audit_index_forget_words(index);
 	audit_reader_close(index->reader);
 	index->reader = NULL;
 	index->spoiled = false;
@@ -326,7 +257,7 @@ audit_index_close(struct audit_index *index)
 		return;
 	if (index->open)
 		(void)sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);
-	forget_words(index);
+	audit_index_forget_words(index);
 	close_database(index);
 	audit_reader_close(index->reader);
 	free(index->file);
@@ -353,185 +284,6 @@ audit_index_db(struct audit_index *index)
 	return index->db;
 }
 
-/* ---- words ---- */
-
-static bool
-write_count(struct audit_index *index, struct cached *cached)
-{
-	sqlite3_stmt *statement = prepared(index, COUNT_WORD);
-	bool written = cached->added == 0 || (statement != NULL && sqlite3_bind_int64(statement, 1, cached->added) == SQLITE_OK &&
-	    sqlite3_bind_int64(statement, 2, cached->id) == SQLITE_OK && done(statement));
-
-	cached->added = 0;
-	return written;
-}
-
-static uint32_t
-hash_of(int kind, const char *text, size_t len)
-{
-	uint32_t hash = 2166136261u + (uint32_t)kind;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ (uint8_t)text[i]) * 16777619u;
-	return hash;
-}
-
-static bool
-bind_word(sqlite3_stmt *statement, int kind, const char *text, size_t len)
-{
-	return statement != NULL && sqlite3_bind_int(statement, 1, kind) == SQLITE_OK &&
-	    sqlite3_bind_text(statement, 2, text, (int)len, SQLITE_STATIC) == SQLITE_OK;
-}
-
-/* Its id, which is made where there is none; counts it. 0: the database failed. */
-static int64_t
-word_id(struct audit_index *index, int kind, const char *text, size_t len)
-{
-	struct cached *cached = &index->cache[hash_of(kind, text, len) & (NUM_CACHED - 1)];
-	sqlite3_stmt *statement;
-	int64_t id = 0;
-
-	if (cached->text != NULL && cached->kind == kind && cached->len == len && memcmp(cached->text, text, len) == 0) {
-		cached->added++;
-		return cached->id;
-	}
-	if (cached->text != NULL && !write_count(index, cached))
-		return 0;
-	free(cached->text);
-	*cached = (struct cached){ .text = NULL };
-	statement = prepared(index, GET_WORD);
-	if (!bind_word(statement, kind, text, len))
-		return 0;
-	if (sqlite3_step(statement) == SQLITE_ROW)
-		id = sqlite3_column_int64(statement, 0);
-	(void)sqlite3_reset(statement);
-	if (id == 0) {
-		statement = prepared(index, PUT_WORD);
-		if (!bind_word(statement, kind, text, len) || !done(statement))
-			return 0;
-		id = sqlite3_last_insert_rowid(index->db);
-	}
-	cached->text = malloc(len);
-	if (cached->text != NULL) {
-		memcpy(cached->text, text, len);
-		*cached = (struct cached){ .text = cached->text, .len = len, .kind = kind, .id = id, .added = 1 };
-	}
-	return id;
-}
-
-/* ---- records ---- */
-
-/* What of a record is a word: these members of it, as an object of its own. Sorted, as in the record. */
-static const char *const members[INDEX_NUM_KINDS][4] = {
-	[INDEX_USER] = { "by", "user" }, [INDEX_OBJECT] = { "object" }, [INDEX_WHAT] = { "call", "code", "event" },
-};
-
-/* Words of a record under way. */
-struct words {
-	char text[INDEX_NUM_KINDS][MAX_WORD];
-	size_t len[INDEX_NUM_KINDS];	/* MAX_WORD: too long */
-};
-
-static void
-add_member(struct words *words, const struct scan_member *member)
-{
-	for (int kind = 0; kind < INDEX_NUM_KINDS; kind++) {
-		for (size_t i = 0; i < 4 && members[kind][i] != NULL; i++) {
-			size_t *len = &words->len[kind], more = member->key_len + member->value_len + 4;
-
-			if (strlen(members[kind][i]) != member->key_len || memcmp(members[kind][i], member->key, member->key_len) != 0)
-				continue;
-			if (*len + more + 2 > MAX_WORD) {
-				*len = MAX_WORD;
-				return;
-			}
-			*len += (size_t)snprintf(words->text[kind] + *len, MAX_WORD - *len, "%c\"%.*s\":%.*s", *len == 0 ? '{' : ',',
-			    (int)member->key_len, member->key, (int)member->value_len, member->value);
-			return;
-		}
-	}
-}
-
-/* The string member `key` of an object, without its quotes; an empty one where there is none. */
-static struct scan_member
-string_in(const struct scan_member *object, const char *key)
-{
-	struct scan_member member;
-	struct scan scan;
-
-	scan_begin(&scan, object->value, object->value_len);
-	while (scan_next(&scan, &member)) {
-		if (member.key_len == strlen(key) && memcmp(member.key, key, member.key_len) == 0 && member.value_len >= 2 && member.value[0] == '"') {
-			member.value++;
-			member.value_len -= 2;
-			return member;
-		}
-	}
-	return (struct scan_member){ .value = "", .value_len = 0 };
-}
-
-static bool
-is(const struct scan_member *member, const char *key)
-{
-	return member->key_len == strlen(key) && memcmp(member->key, key, member->key_len) == 0;
-}
-
-static int64_t
-second_of(const char *time)
-{
-	struct tm tm = { .tm_isdst = 0 };
-
-	if (sscanf(time, "%4d-%2d-%2dT%2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
-		return 0;
-	tm.tm_year -= 1900;
-	tm.tm_mon--;
-	return (int64_t)timegm(&tm);
-}
-
-/* False: the database failed. */
-static bool
-put_record(struct audit_index *index, const struct audit_line *line, const struct scan_line *facts)
-{
-	static struct words words;
-	int64_t values[9] = { (int64_t)facts->seq, audit_place_pack(line->segment, line->offset), (int64_t)line->len, second_of(facts->time),
-		[8] = audit_index_op(facts->op) };
-	struct scan_member member, text;
-	sqlite3_stmt *statement;
-	struct scan scan;
-	int64_t mark = (int64_t)(facts->stage & MARK_STAGE);
-
-	memset(words.len, 0, sizeof(words.len));
-	scan_begin(&scan, line->text, line->len);
-	while (scan_next(&scan, &member)) {
-		add_member(&words, &member);
-		if (is(&member, "result")) {
-			text = string_in(&member, "status");
-			mark |= (int64_t)audit_index_status(text.value, text.value_len) << MARK_STATUS_SHIFT;
-		} else if (is(&member, "decision")) {
-			text = string_in(&member, "verdict");
-			if (text.value_len == 10 && memcmp(text.value, "would-deny", 10) == 0)
-				mark |= MARK_WOULD_DENY;
-		}
-	}
-	for (int kind = 0; kind < INDEX_NUM_KINDS; kind++) {
-		size_t *len = &words.len[kind];
-
-		if (*len == 0)
-			words.text[kind][(*len)++] = '{';
-		if (*len < MAX_WORD)
-			words.text[kind][(*len)++] = '}';
-		values[4 + kind] = *len >= MAX_WORD ? INDEX_LONG_WORD : word_id(index, kind, words.text[kind], *len);
-		if (values[4 + kind] == 0)
-			return false;
-	}
-	values[7] = mark;
-	statement = prepared(index, PUT_RECORD);
-	for (int i = 0; statement != NULL && i < 9; i++)
-		if (sqlite3_bind_int64(statement, i + 1, values[i]) != SQLITE_OK)
-			return false;
-	return statement != NULL && done(statement);
-}
-
 /* ---- bringing it up to date ---- */
 
 static int64_t
@@ -546,19 +298,19 @@ now_ms(void)
 static bool
 put_number(struct audit_index *index, const char *key, int64_t value)
 {
-	sqlite3_stmt *statement = prepared(index, PUT_META);
+	sqlite3_stmt *statement = audit_index_prepared(index, PUT_META);
 
 	return statement != NULL && sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC) == SQLITE_OK &&
-	    sqlite3_bind_int64(statement, 2, value) == SQLITE_OK && done(statement);
+	    sqlite3_bind_int64(statement, 2, value) == SQLITE_OK && audit_index_done(statement);
 }
 
 static bool
 put_hash(struct audit_index *index, const char *key, const char *hash)
 {
-	sqlite3_stmt *statement = prepared(index, PUT_META);
+	sqlite3_stmt *statement = audit_index_prepared(index, PUT_META);
 
 	return statement != NULL && sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC) == SQLITE_OK &&
-	    sqlite3_bind_text(statement, 2, hash, -1, SQLITE_STATIC) == SQLITE_OK && done(statement);
+	    sqlite3_bind_text(statement, 2, hash, -1, SQLITE_STATIC) == SQLITE_OK && audit_index_done(statement);
 }
 
 /* 0, also when somebody reads just now and it has to wait; -1. */
@@ -567,10 +319,7 @@ commit(struct audit_index *index, struct vg_error *error)
 {
 	if (!index->open)
 		return 0;
-	for (size_t i = 0; i < NUM_CACHED; i++)
-		if (index->cache[i].text != NULL && !write_count(index, &index->cache[i]))
-			return fail(index, error);
-	if (!put_number(index, "version", VERSION_OF_LAYOUT) || !put_number(index, "first", (int64_t)index->first.seq) ||
+	if (!audit_index_write_counts(index) || !put_number(index, "version", VERSION_OF_LAYOUT) || !put_number(index, "first", (int64_t)index->first.seq) ||
 	    !put_number(index, "last", (int64_t)index->last.seq) || !put_number(index, "next", audit_place_pack(index->next.segment, index->next.offset)) ||
 	    !put_hash(index, "first_hash", index->first_hash) || !put_hash(index, "last_hash", index->last_hash))
 		return fail(index, error);
@@ -608,7 +357,7 @@ take_line(struct audit_index *index, const struct audit_line *line, struct vg_er
 		return 0;		/* not a record: verify tells */
 	if (begin(index, error) < 0)
 		return -1;
-	if (!put_record(index, line, &facts))
+	if (!audit_index_put(index, line, &facts))
 		return fail(index, error);
 	index->last = (struct audit_place){ facts.seq, line->segment, line->offset, line->len };
 	memcpy(index->last_hash, facts.hash, sizeof(index->last_hash));

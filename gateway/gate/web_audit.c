@@ -1,6 +1,6 @@
 /*
- * web_audit.c: the verbs about the audit trail: audit.search, audit.show, audit.state, audit.export. The audit reader answers them (audit/answers.c
- * says what they take and give); here it is asked whether he may, before and again when the answer is there, and the call waits.
+ * web_audit.c: the verbs about the audit trail: audit.search, audit.show, audit.state, audit.export. The audit reader answers them (answers_search.c and
+ * answers_state.c say what they take and give); here it is asked whether he may, before and again when the answer is there, and the call waits.
  */
 #include <string.h>
 
