@@ -18,64 +18,136 @@ printable(char c)
 	return c >= 0x20 && c < 0x7f;
 }
 
-/* Length of the string literal at `text`, with its quotes; 0 when it does not end. */
+/* The four hex digits at `text`; -1: they are none. */
+static int
+hex4(const char *text, size_t len)
+{
+	int value = 0;
+
+	for (size_t i = 0; i < 4; i++) {
+		char c = i < len ? text[i] : '\0';
+
+		if (c >= '0' && c <= '9')
+			value = value << 4 | (c - '0');
+		else if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
+			value = value << 4 | ((c | 0x20) - 'a' + 10);
+		else
+			return -1;
+	}
+	return value;
+}
+
+/* Length of the escape at `text`, which begins with its backslash; 0: it stands for no character, or for one that no text of C can have. */
+static size_t
+escape_len(const char *text, size_t len)
+{
+	int unit;
+
+	if (len < 2)
+		return 0;
+	if (text[1] != 'u')
+		return strchr("\"\\/bfnrt", text[1]) != NULL ? 2 : 0;
+	unit = hex4(text + 2, len - 2);
+	if (unit < 0xd800 || unit > 0xdfff)
+		return unit > 0 ? 6 : 0;
+	if (unit > 0xdbff || len < 12 || text[6] != '\\' || text[7] != 'u')
+		return 0;
+	unit = hex4(text + 8, len - 8);
+	return unit >= 0xdc00 && unit <= 0xdfff ? 12 : 0;
+}
+
+/* Length of the string literal at `text`, with its quotes; 0 when it does not end, or is none. */
 static size_t
 string_len(const char *text, size_t len)
 {
+	size_t i = 1, step;
+
 	if (len == 0 || text[0] != '"')
 		return 0;
-	for (size_t i = 1; i < len && printable(text[i]); i++) {
-		if (text[i] == '"')
-			return i + 1;
-		if (text[i] == '\\' && (++i == len || !printable(text[i])))
+	for (; i < len && text[i] != '"'; i += step) {
+		step = text[i] == '\\' ? escape_len(text + i, len - i) : printable(text[i]) ? 1 : 0;
+		if (step == 0)
 			return 0;
 	}
-	return 0;
+	return i < len ? i + 1 : 0;
 }
 
-/* Length of a number, true, false or null: the letters are not looked at any closer. */
+/* Length of a whole number that 64 bits hold, as the longest that is looked at here has 19 digits; 0 when there is none. */
+static size_t
+number_len(const char *text, size_t len)
+{
+	size_t sign = len > 0 && text[0] == '-', i = sign;
+
+	while (i < len && text[i] >= '0' && text[i] <= '9')
+		i++;
+	if (i == sign || (text[sign] == '0' && i - sign > 1) || i - sign > 19)
+		return 0;
+	return i - sign == 19 && memcmp(text + sign, sign ? "9223372036854775808" : "9223372036854775807", 19) > 0 ? 0 : i;
+}
+
+/* Length of a number, true, false or null; 0 when it is none of them. */
 static size_t
 word_len(const char *text, size_t len)
 {
-	size_t i = 0;
+	static const char *const words[] = { "null", "true", "false" };
 
-	while (i < len && ((text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'z') || text[i] == '-'))
-		i++;
-	return i;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (len >= strlen(words[i]) && memcmp(text, words[i], strlen(words[i])) == 0)
+			return strlen(words[i]);
+	return number_len(text, len);
+}
+
+/* What may come next: a value, or the end of a list without one; a key, or the end of an object; behind a value a comma, or the end. */
+enum next { NEXT_VALUE, NEXT_VALUE_OR_END, NEXT_KEY, NEXT_KEY_OR_END, NEXT_MORE };
+
+/* Length of what there is other than brackets: a comma, a key with its colon, a string, a word. 0: it may not be there. */
+static size_t
+piece_len(const char *text, size_t len, bool in_object, enum next *next)
+{
+	size_t step;
+
+	switch (*next) {
+	case NEXT_MORE:
+		*next = in_object ? NEXT_KEY : NEXT_VALUE;
+		return text[0] == ',';
+	case NEXT_KEY:
+	case NEXT_KEY_OR_END:
+		step = string_len(text, len);
+		*next = NEXT_VALUE;
+		return step > 0 && step < len && text[step] == ':' ? step + 1 : 0;
+	default:
+		*next = NEXT_MORE;
+		return text[0] == '"' ? string_len(text, len) : word_len(text, len);
+	}
 }
 
 size_t
 scan_value(const char *text, size_t len)
 {
 	uint64_t objects = 0;		/* one bit a level: is it an object? */
+	enum next next = NEXT_VALUE;
 	unsigned depth = 0;
-	size_t at = 0;
 
-	while (at < len) {
+	for (size_t at = 0, step; at < len; at += step) {
 		char c = text[at];
-		size_t step = 1;
 
-		if (c == '{' || c == '[') {
-			if (depth == MAX_DEPTH)
-				return 0;
-			objects = objects << 1 | (c == '{');
-			depth++;
-		} else if (c == '}' || c == ']') {
-			if (depth == 0 || (objects & 1) != (c == '}'))
-				return 0;
+		step = 1;
+		if (depth > 0 && c == ((objects & 1) != 0 ? '}' : ']') && next != NEXT_VALUE && next != NEXT_KEY) {
 			objects >>= 1;
 			depth--;
-		} else if (c == ',' || c == ':') {
-			if (depth == 0)
+			next = NEXT_MORE;
+		} else if ((c == '{' || c == '[') && (next == NEXT_VALUE || next == NEXT_VALUE_OR_END)) {
+			if (depth++ == MAX_DEPTH)
 				return 0;
+			objects = objects << 1 | (c == '{');
+			next = c == '{' ? NEXT_KEY_OR_END : NEXT_VALUE_OR_END;
 		} else {
-			step = c == '"' ? string_len(text + at, len - at) : word_len(text + at, len - at);
+			step = piece_len(text + at, len - at, (objects & 1) != 0, &next);
 			if (step == 0)
 				return 0;
 		}
-		at += step;
-		if (depth == 0)
-			return at;
+		if (depth == 0 && next == NEXT_MORE)
+			return at + step;
 	}
 	return 0;
 }

@@ -16,7 +16,7 @@
 #define AUDIT_TIME_LEN 27	/* 2026-11-23T19:50:12.123456Z */
 #define AUDIT_HASH_ZERO "0000000000000000000000000000000000000000000000000000000000000000"
 
-/* Length of the one JSON value that `text` begins with; 0 when there is none, or a byte that canonical JSON has not. */
+/* Length of the one JSON value that `text` begins with; 0 when there is none, or something that canonical JSON has not: blanks, bytes beyond ASCII, fractions. */
 size_t scan_value(const char *text, size_t len);
 
 struct scan_member {

@@ -361,11 +361,30 @@ test_I60_cut_bodies_are_refused(void **state)
 	json_decref(record);
 }
 
+static void
+test_values_that_are_none(void **state)
+{
+	static const char *const bad[] = { "", "-", "01", "-01", "1.5", "1e3", "tru", "truex", "nul", "[1,]", "[,1]", "[1 ,2]", "[1}", "{\"a\":1]", "{\"a\"}",
+		"{\"a\":}", "{\"a\":1,}", "{1:2}", "{,}", "{\"a\":1,,\"b\":2}", "[1:2]", "\"\\q\"", "\"\\u12\"", "\"\\u12g4\"", "\"\\ud800\"", "\"\\ud800\\u0041\"",
+		"\"\\udc00\"", "\"\\u0000\"", "\"", "\"\\", "\"\\\"", "[", "{", ":", ",", "}", "]", "9223372036854775808", "-9223372036854775809",
+		"12345678901234567890" };
+	static const char *const good[] = { "0", "-0", "-1", "9223372036854775807", "-9223372036854775808", "true", "false", "null", "\"\"", "[]", "{}",
+		"[[],{}]", "{\"\":[0,-1]}", "\"\\ud83d\\ude00\"", "{\"a\":{\"b\":[{}]},\"c\":null}" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (scan_value(bad[i], strlen(bad[i])) == strlen(bad[i]) && bad[i][0] != '\0')
+			fail_msg("taken: %s", bad[i]);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (scan_value(good[i], strlen(good[i])) != strlen(good[i]))
+			fail_msg("not taken: %s", good[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_I58_ids_rise_and_differ),
+		cmocka_unit_test(test_values_that_are_none), cmocka_unit_test(test_I58_ids_rise_and_differ),
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_event_names),
 		cmocka_unit_test(test_canonical_is_what_python_prints),
