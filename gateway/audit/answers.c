@@ -121,7 +121,6 @@ answers_go_on(struct question *question, answers_take_cb *take, answers_end_cb *
 	while (answers_now_ms() < until) {
 		int result = audit_query_next(question->cursor, &place, &error);
 		const char *line;
-		json_t *record;
 		bool wrong;
 
 		if (result < 0) {
@@ -136,9 +135,9 @@ answers_go_on(struct question *question, answers_take_cb *take, answers_end_cb *
 		line = answers_line_at(answers, &place, &wrong);
 		if (wrong)
 			return answers_refuse(question, "the index was wrong and is made anew: ask again");
-		record = line == NULL ? NULL : json_loadb(line, place.len, JSON_REJECT_DUPLICATES, NULL);
-		step = record != NULL && audit_match(&question->match, record) ? take(question, &place, line, record) : STEP_AGAIN;
-		json_decref(record);
+		if (line == NULL || !audit_fields_read(answers->record, line, place.len) || !audit_match(&question->match, answers->record))
+			continue;
+		step = take(question, &place, line, answers->record);
 		if (step != STEP_AGAIN)
 			return step;
 	}
@@ -291,8 +290,9 @@ answers_create(const char *dir, const char *index_file)
 	TAILQ_INIT(&answers->questions);
 	answers->dir = strdup(dir);
 	answers->index_file = strdup(index_file);
+	answers->record = malloc(sizeof(*answers->record));
 	answers->behind = true;
-	if (answers->dir != NULL && answers->index_file != NULL)
+	if (answers->dir != NULL && answers->index_file != NULL && answers->record != NULL)
 		return answers;
 	answers_destroy(answers);
 	return NULL;
@@ -308,6 +308,7 @@ answers_destroy(struct answers *answers)
 	audit_check_end(answers->check);
 	audit_index_close(answers->index);
 	audit_lines_close(answers->lines);
+	free(answers->record);
 	free(answers->dir);
 	free(answers->index_file);
 	free(answers);

@@ -252,14 +252,15 @@ end_replay(struct question *question, bool more)
 }
 
 static enum step
-take_record(struct question *question, const struct audit_place *place, const char *line, json_t *record)
+take_record(struct question *question, const struct audit_place *place, const char *line, const struct audit_fields *fields)
 {
+	json_t *record = json_loadb(line, place->len, JSON_REJECT_DUPLICATES, NULL);
+	const char *time = fields->text[FIELD_TIME];
 	struct draft *draft = question->own;
-	const char *time = audit_member(record, "time", NULL);
 
-	(void)place;
-	(void)line;
-	policy_replay_take(&draft->replay, record);
+	if (record != NULL)
+		policy_replay_take(&draft->replay, record);
+	json_decref(record);
 	if (strlen(time) < sizeof(draft->oldest))
 		memcpy(draft->oldest, time, strlen(time) + 1);
 	return answers_now_ms() - question->asked > MAX_MS ? end_replay(question, true) : STEP_AGAIN;

@@ -21,6 +21,7 @@ struct answers {
 	char *dir, *index_file;
 	struct audit_index *index;	/* NULL: it cannot be opened */
 	struct audit_lines *lines;
+	struct audit_fields *record;	/* the one at hand */
 	bool serves;			/* the last update was one; else `trouble` says why not */
 	struct vg_error trouble;
 	int64_t retry_at;		/* ms; 0: now */
@@ -76,7 +77,8 @@ enum step answers_reply(struct question *question, json_t *json);
 
 /* ---- going through the trail ---- */
 
-typedef enum step answers_take_cb(struct question *question, const struct audit_place *place, const char *line, json_t *record);
+typedef enum step answers_take_cb(struct question *question, const struct audit_place *place, const char *line,
+    const struct audit_fields *record);
 typedef enum step answers_end_cb(struct question *question, bool more);
 /* What question->query finds, for a slice: `take` each record that matches, until it has enough; `end` when there is no more. */
 enum step answers_go_on(struct question *question, answers_take_cb *take, answers_end_cb *end);

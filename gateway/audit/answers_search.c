@@ -90,7 +90,7 @@ end_search(struct question *question, bool more)
 
 /* Records are put in as they stand in the trail: canonical JSON. */
 static enum step
-take_record(struct question *question, const struct audit_place *place, const char *line, json_t *record)
+take_record(struct question *question, const struct audit_place *place, const char *line, const struct audit_fields *record)
 {
 	(void)record;
 	if (question->num == question->limit || (question->num > 0 && buf_len(&question->out) + place->len > MAX_BYTES))
@@ -150,11 +150,9 @@ answers_show(struct question *question)
 	for (int i = 0; i < num; i++) {
 		bool wrong;
 		const char *line = answers_line_at(answers, &places[i], &wrong);
-		json_t *record = line == NULL ? NULL : json_loadb(line, places[i].len, JSON_REJECT_DUPLICATES, NULL);
 
-		if (record != NULL && audit_has_id(record, id))
-			(void)json_array_append(records, record);
-		json_decref(record);
+		if (line != NULL && audit_fields_read(answers->record, line, places[i].len) && audit_fields_id(answers->record, id))
+			(void)json_array_append_new(records, json_loadb(line, places[i].len, JSON_REJECT_DUPLICATES, NULL));
 		if (wrong) {
 			json_decref(records);
 			return answers_refuse(question, "the index was wrong and is made anew: ask again");
@@ -186,7 +184,7 @@ weight_of(const uint8_t *text, size_t len)
 }
 
 static enum step
-take_export(struct question *question, const struct audit_place *place, const char *line, json_t *record)
+take_export(struct question *question, const struct audit_place *place, const char *line, const struct audit_fields *record)
 {
 	size_t before = buf_len(&question->out);
 

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "gateway/audit/match.h"
+#include "gateway/core/harmless.h"
 
 static int
-export_jsonl(struct buf *out, json_t *record, const char *line, size_t len)
+export_jsonl(struct buf *out, const struct audit_fields *record, const char *line, size_t len)
 {
 	(void)record;
 	return buf_add(out, line, len) == 0 ? buf_add(out, "\n", 1) : -1;
@@ -49,30 +49,6 @@ export_plain(struct buf *out, const char *text)
 	return buf_add(out, text, strlen(text));
 }
 
-/* One character of valid UTF-8; how many bytes it has. */
-static size_t
-character(const char *text, uint32_t *point)
-{
-	const unsigned char *p = (const unsigned char *)text;
-	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-
-	*point = len == 1 ? p[0] : p[0] & (0x7fu >> len);
-	for (size_t i = 1; i < len; i++) {
-		if (p[i] == '\0')
-			return i;
-		*point = *point << 6 | (p[i] & 0x3fu);
-	}
-	return len;
-}
-
-/* Controls, and what turns the direction of the text around. */
-static bool
-harmful(uint32_t point)
-{
-	return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x200e || point == 0x200f || point == 0x2028 || point == 0x2029 ||
-	    (point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
-}
-
 int
 export_text(struct buf *out, const char *text, const char *special)
 {
@@ -80,15 +56,23 @@ export_text(struct buf *out, const char *text, const char *special)
 	uint32_t point;
 
 	for (size_t len; *text != '\0'; text += len) {
+		size_t printable = harmless_plain(text);
 		char escaped[16];
 
-		len = character(text, &point);
+		len = strcspn(text, special);
+		len = printable < len ? printable : len;
+		if (len > 0) {
+			if (buf_add(out, text, len) < 0)
+				return -1;
+			continue;
+		}
+		len = harmless_character(text, &point);
 		if (point >= 0x10fe00 && point <= 0x10feff)
 			(void)snprintf(escaped, sizeof(escaped), "%sx%02x", begin, point - 0x10fe00);
-		else if (harmful(point))
+		else if (harmless_not(point))
 			(void)snprintf(escaped, sizeof(escaped), point < 0x80 ? "%sx%02x" : "%su%04x", begin, point);
-		else if (point < 0x80 && strchr(special, (int)point) != NULL)
-			(void)snprintf(escaped, sizeof(escaped), "\\%c", (int)point);
+		else if (len == 1)
+			(void)snprintf(escaped, sizeof(escaped), "\\%c", (int)point);	/* one of `special` */
 		else
 			(void)snprintf(escaped, sizeof(escaped), "%.*s", (int)len, text);
 		if (export_plain(out, escaped) < 0)
@@ -100,33 +84,23 @@ export_text(struct buf *out, const char *text, const char *special)
 /* ---- what a record says ---- */
 
 char
-export_severity(json_t *record)
+export_severity(const struct audit_fields *record)
 {
-	const char *code = audit_member(record, "code", NULL);
+	const char *code = record->text[FIELD_CODE];
 
 	return *code == '\0' ? 'I' : code[strlen(code) - 1];
 }
 
 long long
-export_milliseconds(json_t *record)
+export_milliseconds(const struct audit_fields *record)
 {
 	struct tm tm = { .tm_isdst = 0 };
 	int ms = 0;
 
-	if (sscanf(audit_member(record, "time", NULL), "%4d-%2d-%2dT%2d:%2d:%2d.%3d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
-	    &tm.tm_min, &tm.tm_sec, &ms) < 6)
+	if (sscanf(record->text[FIELD_TIME], "%4d-%2d-%2dT%2d:%2d:%2d.%3d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec,
+	    &ms) < 6)
 		return 0;
 	tm.tm_year -= 1900;
 	tm.tm_mon--;
 	return (long long)timegm(&tm) * 1000 + ms;
-}
-
-void
-export_object(json_t *record, char *buf, size_t size)
-{
-	const char *class = audit_member(record, "object", "class"), *name = audit_member(record, "object", "name");
-
-	if (*name == '\0')
-		name = audit_member(record, "object", "uuid");
-	(void)snprintf(buf, size, "%s%s%s", class, *class != '\0' && *name != '\0' ? ":" : "", name);
 }

@@ -8,14 +8,13 @@
 
 #include <stddef.h>
 
-#include <jansson.h>
-
+#include "gateway/audit/fields.h"
 #include "gateway/core/buf.h"
 
 struct audit_format {
 	const char *name, *meaning;
-	/* Adds the record and a newline. `line` is the record as it stands in the trail. -1: out of memory. */
-	int (*put)(struct buf *out, json_t *record, const char *line, size_t len);
+	/* Adds the record and a newline. `line` is the record as it stands in the trail, `record` what was read of it. -1: out of memory. */
+	int (*put)(struct buf *out, const struct audit_fields *record, const char *line, size_t len);
 };
 
 /* NULL: there is none of this name, or not so many. */
@@ -29,14 +28,12 @@ int export_text(struct buf *out, const char *text, const char *special);
 /* Adds text as it is. */
 int export_plain(struct buf *out, const char *text);
 /* The last letter of the record's code: 'I', 'W' or 'E'. */
-char export_severity(json_t *record);
+char export_severity(const struct audit_fields *record);
 /* Milliseconds since the epoch; 0 when it has no time. */
-long long export_milliseconds(json_t *record);
-/* "domain:web-1", "" without an object; cut when `size` is too small. */
-void export_object(json_t *record, char *buf, size_t size);
+long long export_milliseconds(const struct audit_fields *record);
 
-int export_cef(struct buf *out, json_t *record, const char *line, size_t len);
-int export_ocsf(struct buf *out, json_t *record, const char *line, size_t len);
-int export_rfc5424(struct buf *out, json_t *record, const char *line, size_t len);
+int export_cef(struct buf *out, const struct audit_fields *record, const char *line, size_t len);
+int export_ocsf(struct buf *out, const struct audit_fields *record, const char *line, size_t len);
+int export_rfc5424(struct buf *out, const struct audit_fields *record, const char *line, size_t len);
 
 #endif

@@ -9,29 +9,32 @@
 #include <string.h>
 
 #include "gateway/audit/export.h"
-#include "gateway/audit/match.h"
 
 #define IN_HEADER "\\|"
 #define IN_EXTENSION "\\="
 
-/* Keys of CEF's dictionary, and where their values stand in a record. Of its free strings each has a label. */
+/* Keys of CEF's dictionary, and which field each is. Of its free strings each has a label. */
 static const struct {
-	const char *key, *first, *second, *label;
+	const char *key;
+	enum audit_field field;
+	const char *label;
 } keys[] = {
-	{ "externalId", "op", NULL, NULL },
-	{ "suser", "user", "name", NULL },
-	{ "src", "source", "address", NULL },
-	{ "app", "source", "via", NULL },
-	{ "act", "call", NULL, NULL },
-	{ "outcome", "result", "status", NULL },
-	{ "msg", "result", "message", NULL },
-	{ "reason", "decision", "verdict", NULL },
-	{ "cs1", "stage", NULL, "stage" },
-	{ "cs2", "decision", "binding", "binding" },
-	{ "cs3", "user", "x509", "x509" },
-	{ "cs4", "object", "uuid", "uuid" },
-	{ "cs5", "session", NULL, "session" },
-	{ "cs6", "hash", NULL, "hash" },
+	{ "cn1", FIELD_SEQ, "seq" },
+	{ "externalId", FIELD_OP, NULL },
+	{ "suser", FIELD_USER, NULL },
+	{ "src", FIELD_ADDRESS, NULL },
+	{ "spt", FIELD_PORT, NULL },
+	{ "app", FIELD_VIA, NULL },
+	{ "act", FIELD_CALL, NULL },
+	{ "outcome", FIELD_STATUS, NULL },
+	{ "msg", FIELD_MESSAGE, NULL },
+	{ "reason", FIELD_VERDICT, NULL },
+	{ "cs1", FIELD_STAGE, "stage" },
+	{ "cs2", FIELD_BINDING, "binding" },
+	{ "cs3", FIELD_USER_X509, "x509" },
+	{ "cs4", FIELD_UUID, "uuid" },
+	{ "cs5", FIELD_SESSION, "session" },
+	{ "cs6", FIELD_HASH, "hash" },
 };
 
 static int
@@ -43,47 +46,34 @@ put_pair(struct buf *out, const char *key, const char *value)
 }
 
 static int
-put_number(struct buf *out, const char *key, long long value)
-{
-	char text[32];
-
-	(void)snprintf(text, sizeof(text), "%lld", value);
-	return put_pair(out, key, text);
-}
-
-static int
-put_header(struct buf *out, json_t *record)
+put_header(struct buf *out, const struct audit_fields *record)
 {
 	char severity = export_severity(record);
 
-	if (export_plain(out, "CEF:0|virtgate|virtgate|" PACKAGE_VERSION "|") < 0 || export_text(out, audit_member(record, "code", NULL), IN_HEADER) < 0 ||
-	    export_plain(out, "|") < 0 || export_text(out, audit_member(record, "event", NULL), IN_HEADER) < 0)
+	if (export_plain(out, "CEF:0|virtgate|virtgate|" PACKAGE_VERSION "|") < 0 || export_text(out, record->text[FIELD_CODE], IN_HEADER) < 0 ||
+	    export_plain(out, "|") < 0 || export_text(out, record->text[FIELD_EVENT], IN_HEADER) < 0)
 		return -1;
 	return export_plain(out, severity == 'E' ? "|8|" : severity == 'W' ? "|6|" : "|3|");
 }
 
 int
-export_cef(struct buf *out, json_t *record, const char *line, size_t len)
+export_cef(struct buf *out, const struct audit_fields *record, const char *line, size_t len)
 {
-	long long port = json_integer_value(json_object_get(json_object_get(record, "source"), "port"));
-	char object[700], label[16];
+	char object[700], text[32];
 
 	(void)line;
 	(void)len;
-	export_object(record, object, sizeof(object));
-	if (put_header(out, record) < 0 || export_plain(out, "rt=") < 0)
-		return -1;
-	(void)snprintf(label, sizeof(label), "%lld", export_milliseconds(record));
-	if (export_plain(out, label) < 0 || put_number(out, "cn1", json_integer_value(json_object_get(record, "seq"))) < 0 ||
-	    put_pair(out, "cn1Label", "seq") < 0 || (port != 0 && put_number(out, "spt", port) < 0) || put_pair(out, "destinationServiceName", object) < 0)
+	audit_fields_object(record, object, sizeof(object));
+	(void)snprintf(text, sizeof(text), "rt=%lld", export_milliseconds(record));
+	if (put_header(out, record) < 0 || export_plain(out, text) < 0 || put_pair(out, "destinationServiceName", object) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		const char *value = audit_member(record, keys[i].first, keys[i].second);
+		const char *value = record->text[keys[i].field];
 
 		if (put_pair(out, keys[i].key, value) < 0)
 			return -1;
-		(void)snprintf(label, sizeof(label), "%sLabel", keys[i].key);
-		if (keys[i].label != NULL && *value != '\0' && put_pair(out, label, keys[i].label) < 0)
+		(void)snprintf(text, sizeof(text), "%sLabel", keys[i].key);
+		if (keys[i].label != NULL && *value != '\0' && put_pair(out, text, keys[i].label) < 0)
 			return -1;
 	}
 	return export_plain(out, "\n");

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "gateway/audit/export.h"
-#include "gateway/audit/match.h"
+#include "virtgate/member.h"
 
 #define CATEGORY 6
 #define CLASS 6003
@@ -151,27 +151,32 @@ unmapped_json(json_t *record)
 	return unmapped;
 }
 
-int
-export_ocsf(struct buf *out, json_t *record, const char *line, size_t len)
+static json_t *
+event_json(json_t *record, const struct audit_fields *fields)
 {
-	int activity = activity_of(record), result = -1;
-	char severity = export_severity(record);
+	int activity = activity_of(record);
+	char severity = export_severity(fields);
 	json_t *json = json_pack("{s:i, s:s, s:i, s:s, s:i, s:s, s:i, s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o*}", "category_uid", CATEGORY,
 	    "category_name", "Application Activity", "class_uid", CLASS, "class_name", "API Activity", "activity_id", activity, "activity_name",
 	    activity_name(activity), "type_uid", CLASS * 100 + activity, "severity_id", severity == 'E' ? 4 : severity == 'W' ? 3 : 1, "severity",
-	    severity == 'E' ? "High" : severity == 'W' ? "Medium" : "Informational", "time", (json_int_t)export_milliseconds(record), "metadata",
+	    severity == 'E' ? "High" : severity == 'W' ? "Medium" : "Informational", "time", (json_int_t)export_milliseconds(fields), "metadata",
 	    metadata_json(record), "actor", actor_json(record), "api", api_json(record), "src_endpoint", source_json(record), "unmapped",
 	    unmapped_json(record), "resources", resources_json(record));
-	char *text;
 
-	(void)line;
-	(void)len;
 	if (json != NULL)
 		add_status(json, record);
-	text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_SORT_KEYS);
-	if (text != NULL)
-		result = export_plain(out, text) == 0 ? export_plain(out, "\n") : -1;
+	return json;
+}
+
+int
+export_ocsf(struct buf *out, const struct audit_fields *fields, const char *line, size_t len)
+{
+	json_t *record = json_loadb(line, len, 0, NULL), *json = event_json(record, fields);
+	char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_SORT_KEYS);
+	int result = text != NULL && export_plain(out, text) == 0 ? export_plain(out, "\n") : -1;
+
 	free(text);
 	json_decref(json);
+	json_decref(record);
 	return result;
 }

@@ -12,19 +12,18 @@
 #include <unistd.h>
 
 #include "gateway/audit/export.h"
-#include "gateway/audit/match.h"
 
 #define IN_VALUE "\\\"]"
 #define FACILITY 13
 
 static const struct {
-	const char *name, *first, *second;
+	const char *name;
+	enum audit_field field;
 } params[] = {
-	{ "op", "op", NULL }, { "stage", "stage", NULL }, { "event", "event", NULL }, { "user", "user", "name" }, { "sasl", "user", "sasl" },
-	{ "x509", "user", "x509" }, { "unix", "user", "unix" }, { "address", "source", "address" }, { "via", "source", "via" },
-	{ "session", "session", NULL }, { "call", "call", NULL }, { "class", "object", "class" }, { "object", "object", "name" },
-	{ "uuid", "object", "uuid" }, { "verdict", "decision", "verdict" }, { "binding", "decision", "binding" }, { "rule", "decision", "rule" },
-	{ "result", "result", "status" }, { "message", "result", "message" }, { "hash", "hash", NULL },
+	{ "seq", FIELD_SEQ }, { "op", FIELD_OP }, { "stage", FIELD_STAGE }, { "event", FIELD_EVENT }, { "user", FIELD_USER }, { "sasl", FIELD_USER_SASL },
+	{ "x509", FIELD_USER_X509 }, { "unix", FIELD_USER_UNIX }, { "address", FIELD_ADDRESS }, { "via", FIELD_VIA }, { "session", FIELD_SESSION },
+	{ "call", FIELD_CALL }, { "class", FIELD_CLASS }, { "object", FIELD_OBJECT }, { "uuid", FIELD_UUID }, { "verdict", FIELD_VERDICT },
+	{ "binding", FIELD_BINDING }, { "rule", FIELD_RULE }, { "result", FIELD_STATUS }, { "message", FIELD_MESSAGE }, { "hash", FIELD_HASH },
 };
 
 /* PRINTUSASCII without blanks, at most `max`; "-" for nothing (section 6). */
@@ -41,41 +40,39 @@ put_name(struct buf *out, const char *text, size_t max)
 }
 
 static int
-put_head(struct buf *out, json_t *record)
+put_head(struct buf *out, const struct audit_fields *record)
 {
 	char severity = export_severity(record), text[64], host[256] = "";
-	const char *time = audit_member(record, "time", NULL);
 
 	(void)gethostname(host, sizeof(host) - 1);
 	(void)snprintf(text, sizeof(text), "<%d>1 ", FACILITY * 8 + (severity == 'E' ? 3 : severity == 'W' ? 4 : 6));
-	if (export_plain(out, text) < 0 || put_name(out, time, 32) < 0 || export_plain(out, " ") < 0 || put_name(out, host, 255) < 0 ||
+	if (export_plain(out, text) < 0 || put_name(out, record->text[FIELD_TIME], 32) < 0 || export_plain(out, " ") < 0 || put_name(out, host, 255) < 0 ||
 	    export_plain(out, " virtgate - ") < 0)
 		return -1;
-	return put_name(out, audit_member(record, "code", NULL), 32);
+	return put_name(out, record->text[FIELD_CODE], 32);
 }
 
 int
-export_rfc5424(struct buf *out, json_t *record, const char *line, size_t len)
+export_rfc5424(struct buf *out, const struct audit_fields *record, const char *line, size_t len)
 {
 	char text[700];
 
 	(void)line;
 	(void)len;
-	(void)snprintf(text, sizeof(text), " [virtgate@32473 seq=\"%lld\"", (long long)json_integer_value(json_object_get(record, "seq")));
-	if (put_head(out, record) < 0 || export_plain(out, text) < 0)
+	if (put_head(out, record) < 0 || export_plain(out, " [virtgate@32473") < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
-		const char *value = audit_member(record, params[i].first, params[i].second);
+		const char *value = record->text[params[i].field];
 
 		if (*value != '\0' && (export_plain(out, " ") < 0 || export_plain(out, params[i].name) < 0 || export_plain(out, "=\"") < 0 ||
 		    export_text(out, value, IN_VALUE) < 0 || export_plain(out, "\"") < 0))
 			return -1;
 	}
-	export_object(record, text, sizeof(text));
+	audit_fields_object(record, text, sizeof(text));
 	/* The text is UTF-8: section 6.4 has it begin with the byte order mark. */
-	if (export_plain(out, "] \xef\xbb\xbf") < 0 || export_text(out, audit_member(record, "user", "name"), "") < 0 || export_plain(out, " ") < 0 ||
-	    export_text(out, audit_member(record, "event", NULL), "") < 0 || export_plain(out, " ") < 0 || export_text(out, text, "") < 0 ||
-	    export_plain(out, " ") < 0 || export_text(out, audit_member(record, "result", "status"), "") < 0)
+	if (export_plain(out, "] \xef\xbb\xbf") < 0 || export_text(out, record->text[FIELD_USER], "") < 0 || export_plain(out, " ") < 0 ||
+	    export_text(out, record->text[FIELD_EVENT], "") < 0 || export_plain(out, " ") < 0 || export_text(out, text, "") < 0 ||
+	    export_plain(out, " ") < 0 || export_text(out, record->text[FIELD_STATUS], "") < 0)
 		return -1;
 	return export_plain(out, "\n");
 }

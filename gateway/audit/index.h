@@ -79,14 +79,14 @@ unsigned audit_index_status(const char *status, size_t len);
 int64_t audit_place_pack(unsigned segment, uint64_t offset);
 void audit_place_unpack(int64_t packed, struct audit_place *place);
 
-/* ---- lines of the trail by their place ---- */
+/* ---- lines of the trail by their place: of places side by side, in either direction, a piece of the segment is read at once ---- */
 
 struct audit_lines;
 struct audit_lines *audit_lines_open(const char *dir, struct vg_error *error);
 void audit_lines_close(struct audit_lines *lines);
 /*
- * 1 and the line, terminated, without its newline, borrowed until the next call; 0: its segment is not there any more; -1: what stands there is
- * not this record.
+ * 1 and the line, place->len bytes and not terminated, borrowed until the next call; 0: its segment is not there any more; -1: what stands there
+ * is not this record.
  */
 int audit_lines_get(struct audit_lines *lines, const struct audit_place *place, const char **text);
 

@@ -68,38 +68,28 @@ audit_match_time(const char *text, char out[AUDIT_MATCH_TIME])
 
 /* ---- records ---- */
 
-bool
-audit_has_id(json_t *record, const char *id)
-{
-	char seq[24];
-
-	(void)snprintf(seq, sizeof(seq), "%lld", (long long)json_integer_value(json_object_get(record, "seq")));
-	return strcmp(id, seq) == 0 || strcmp(id, audit_member(record, "op", NULL)) == 0;
-}
-
 static bool
 glob_or_any(const char *pattern, const char *text)
 {
 	return pattern == NULL || glob_match(pattern, text);
 }
 
-/* NAME, or as a policy writes it: sasl:NAME, x509:DN, unix:USER. `who`: the member that names him. */
+/* NAME, or as a policy writes it: sasl:NAME, x509:DN, unix:USER. The fields of a person: his name, and what proved it. */
 static bool
-match_person(const char *pattern, json_t *record, const char *who)
+match_person(const char *pattern, const char *name, const char *sasl, const char *x509, const char *unix_name)
 {
-	static const char *const kinds[] = { "sasl", "x509", "unix" };
+	const struct { const char *kind, *text; } proofs[] = { { "sasl:", sasl }, { "x509:", x509 }, { "unix:", unix_name } };
 
-	if (glob_match(pattern, audit_member(record, who, "name")))
+	if (glob_match(pattern, name))
 		return true;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		const char *text = audit_member(record, who, kinds[i]);
-		size_t len = strlen(kinds[i]);
+	for (size_t i = 0; i < sizeof(proofs) / sizeof(proofs[0]); i++) {
+		size_t len = strlen(proofs[i].kind);
 
-		if (*text == '\0')
+		if (*proofs[i].text == '\0')
 			continue;
-		if (glob_match(pattern, text))
+		if (glob_match(pattern, proofs[i].text))
 			return true;
-		if (strncmp(pattern, kinds[i], len) == 0 && pattern[len] == ':' && glob_match(pattern + len + 1, text))
+		if (strncmp(pattern, proofs[i].kind, len) == 0 && glob_match(pattern + len, proofs[i].text))
 			return true;
 	}
 	return false;
@@ -107,24 +97,26 @@ match_person(const char *pattern, json_t *record, const char *who)
 
 /* Whom it is about, or who did it to him. */
 static bool
-match_user(const char *pattern, json_t *record)
+match_user(const char *pattern, const struct audit_fields *record)
 {
-	return pattern == NULL || match_person(pattern, record, "user") ||
-	    (json_object_get(record, "by") != NULL && match_person(pattern, record, "by"));
+	const char *const *text = record->text;
+
+	return pattern == NULL || match_person(pattern, text[FIELD_USER], text[FIELD_USER_SASL], text[FIELD_USER_X509], text[FIELD_USER_UNIX]) ||
+	    (record->has_by && match_person(pattern, text[FIELD_BY_NAME], text[FIELD_BY_SASL], text[FIELD_BY_X509], text[FIELD_BY_UNIX]));
 }
 
 /* NAME, UUID, CLASS:NAME or CLASS:UUID. */
 static bool
-match_object(const char *pattern, json_t *record)
+match_object(const char *pattern, const struct audit_fields *record)
 {
-	static const char *const members[] = { "name", "uuid" };
-	const char *class = audit_member(record, "object", "class");
+	static const enum audit_field names[] = { FIELD_OBJECT, FIELD_UUID };
+	const char *class = record->text[FIELD_CLASS];
 	size_t len = strlen(class);
 
 	if (pattern == NULL)
 		return true;
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-		const char *text = audit_member(record, "object", members[i]);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *text = record->text[names[i]];
 
 		if (*text == '\0')
 			continue;
@@ -137,25 +129,21 @@ match_object(const char *pattern, json_t *record)
 }
 
 static bool
-match_result(const char *wanted, json_t *record)
+match_result(const char *wanted, const struct audit_fields *record)
 {
-	if (wanted == NULL || strcmp(wanted, audit_member(record, "result", "status")) == 0)
-		return true;
-	return strcmp(wanted, audit_member(record, "decision", "verdict")) == 0;
+	return wanted == NULL || strcmp(wanted, record->text[FIELD_STATUS]) == 0 || strcmp(wanted, record->text[FIELD_VERDICT]) == 0;
 }
 
 bool
-audit_match(const struct audit_match *match, json_t *record)
+audit_match(const struct audit_match *match, const struct audit_fields *record)
 {
-	const char *time = audit_member(record, "time", NULL);
+	const char *time = record->text[FIELD_TIME];
 
 	if (strcmp(time, match->since) < 0)
 		return false;
 	if (match->until[0] != '\0' && strncmp(time, match->until, strlen(match->until)) > 0)
 		return false;
-	return glob_or_any(match->code, audit_member(record, "code", NULL)) &&
-	    glob_or_any(match->event, audit_member(record, "event", NULL)) &&
-	    glob_or_any(match->call, audit_member(record, "call", NULL)) &&
-	    glob_or_any(match->stage, audit_member(record, "stage", NULL)) &&
+	return glob_or_any(match->code, record->text[FIELD_CODE]) && glob_or_any(match->event, record->text[FIELD_EVENT]) &&
+	    glob_or_any(match->call, record->text[FIELD_CALL]) && glob_or_any(match->stage, record->text[FIELD_STAGE]) &&
 	    match_user(match->user, record) && match_object(match->object, record) && match_result(match->result, record);
 }

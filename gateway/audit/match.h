@@ -6,9 +6,7 @@
 
 #include <stdbool.h>
 
-#include <jansson.h>
-
-#include "virtgate/member.h"
+#include "gateway/audit/fields.h"
 #include "virtgate/result.h"
 
 #define AUDIT_MATCH_TIME 32
@@ -25,9 +23,6 @@ bool audit_match_time(const char *text, char out[AUDIT_MATCH_TIME]);
 /* The words that `result` and `stage` may be; NULL ends them. */
 extern const char *const audit_match_results[], *const audit_match_stages[];
 
-bool audit_match(const struct audit_match *match, json_t *record);
-
-/* Is it what an ID means: an operation, or a record's number? */
-bool audit_has_id(json_t *record, const char *id);
+bool audit_match(const struct audit_match *match, const struct audit_fields *record);
 
 #endif

@@ -69,15 +69,13 @@ plain_part(const char *pattern, char *out, size_t size)
 static bool
 word_matches(const struct audit_query *query, enum index_kind kind, const char *text)
 {
+	static struct audit_fields word;
 	const struct audit_match *match = query->match;
 	struct audit_match only = { .user = kind == INDEX_USER ? match->user : NULL, .object = kind == INDEX_OBJECT ? match->object : NULL,
 		.code = kind == INDEX_WHAT && !query->any_code ? match->code : NULL, .event = kind == INDEX_WHAT ? match->event : NULL,
 		.call = kind == INDEX_WHAT ? match->call : NULL };
-	json_t *record = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-	bool matches = record == NULL || audit_match(&only, record);
 
-	json_decref(record);
-	return matches;
+	return !audit_fields_read(&word, text, strlen(text)) || audit_match(&only, &word);
 }
 
 static bool

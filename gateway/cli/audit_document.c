@@ -10,6 +10,7 @@
 #include "gateway/cli/audit_view.h"
 #include "gateway/core/audit_client.h"
 #include "gateway/core/linediff.h"
+#include "virtgate/member.h"
 
 /* NULL: the record names none of that word, or it cannot be read; then `error` says why. */
 static char *

@@ -12,6 +12,7 @@
 #include "gateway/cli/audit_source.h"
 #include "gateway/cli/audit_time.h"
 #include "gateway/cli/audit_view.h"
+#include "virtgate/member.h"
 
 /* ---- export ---- */
 
@@ -21,7 +22,7 @@ struct exporting {
 };
 
 static int
-export_one(const char *line, size_t len, json_t *record, void *arg)
+export_one(const char *line, size_t len, const struct audit_fields *record, void *arg)
 {
 	struct exporting *exporting = arg;
 	struct buf out = { .data = NULL };
@@ -92,35 +93,35 @@ add_one(json_t *row, int count, bool yes)
 }
 
 static void
-name_day(const struct summary *summary, json_t *record, char *name, size_t size)
+name_day(const struct summary *summary, const struct audit_fields *record, char *name, size_t size)
 {
 	char time[AUDIT_TIME_SHOWN];
 
-	audit_time_show(audit_member(record, "time", NULL), summary->utc, time);
+	audit_time_show(record->text[FIELD_TIME], summary->utc, time);
 	(void)snprintf(name, size, "%.10s", time);
 }
 
 static void
-name_row(const struct summary *summary, json_t *record, char *name, size_t size)
+name_row(const struct summary *summary, const struct audit_fields *record, char *name, size_t size)
 {
 	if (strcmp(summary->by, "user") == 0)
-		(void)snprintf(name, size, "%s", audit_member(record, "user", "name"));
+		(void)snprintf(name, size, "%s", record->text[FIELD_USER]);
 	else if (strcmp(summary->by, "object") == 0)
-		export_object(record, name, size);
+		audit_fields_object(record, name, size);
 	else if (strcmp(summary->by, "day") == 0)
 		name_day(summary, record, name, size);
 	else
-		(void)snprintf(name, size, "%s", audit_member(record, "event", NULL));
+		(void)snprintf(name, size, "%s", record->text[FIELD_EVENT]);
 	if (name[0] == '\0')
 		(void)snprintf(name, size, "-");
 }
 
 /* An intent is told by its outcome: only that is counted. */
 static int
-sum_up(const char *line, size_t len, json_t *record, void *arg)
+sum_up(const char *line, size_t len, const struct audit_fields *record, void *arg)
 {
 	struct summary *summary = arg;
-	const char *stage = audit_member(record, "stage", NULL), *status = audit_member(record, "result", "status");
+	const char *stage = record->text[FIELD_STAGE], *status = record->text[FIELD_STATUS];
 	char name[700];
 	json_t *row;
 
@@ -131,7 +132,7 @@ sum_up(const char *line, size_t len, json_t *record, void *arg)
 	name_row(summary, record, name, sizeof(name));
 	row = json_object_get(summary->rows, name);
 	if (row == NULL) {
-		row = json_pack("{s:s}", "first", audit_member(record, "time", NULL));
+		row = json_pack("{s:s}", "first", record->text[FIELD_TIME]);
 		if (json_object_set_new_nocheck(summary->rows, name, row) < 0)
 			return -1;
 	}
@@ -139,7 +140,7 @@ sum_up(const char *line, size_t len, json_t *record, void *arg)
 	add_one(row, CHANGES, strcmp(stage, "outcome") == 0);
 	add_one(row, REFUSED, strcmp(status, "denied") == 0);
 	add_one(row, FAILED, strcmp(status, "error") == 0 || strcmp(status, "unknown") == 0);
-	(void)json_object_set_new(row, "last", json_string(audit_member(record, "time", NULL)));
+	(void)json_object_set_new(row, "last", json_string(record->text[FIELD_TIME]));
 	return 0;
 }
 

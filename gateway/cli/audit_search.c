@@ -94,8 +94,6 @@ static int
 view_again(struct audit_view *view)
 {
 	audit_view_free(view);
-	view->open = view->waiting = NULL;
-	view->shown = view->no_records = 0;
 	return audit_view_init(view);
 }
 
@@ -186,22 +184,25 @@ struct showing {
 };
 
 static int
-show(const char *line, size_t len, json_t *record, void *arg)
+show(const char *line, size_t len, const struct audit_fields *fields, void *arg)
 {
 	struct showing *showing = arg;
+	json_t *record = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 
-	if (showing->which != NULL) {
+	(void)fields;
+	if (record == NULL) {
+		showing->source.no_records++;
+	} else if (showing->which != NULL) {
 		if (showing->printed == 0)
 			showing->printed = audit_document_print(&showing->source, record, showing->which, showing->error);
-		return showing->printed < 0 ? -1 : 0;
-	}
-	if (showing->cli->json) {
+	} else if (showing->cli->json) {
 		printf("%.*s\n", (int)len, line);
 	} else {
 		audit_document_complete(&showing->source, record);
 		audit_view_record(record);
 	}
-	return 0;
+	json_decref(record);
+	return showing->printed < 0 ? -1 : 0;
 }
 
 int

@@ -41,9 +41,9 @@ audit_source_open(struct audit_source *source, const struct cli *cli, struct vg_
 	unsigned first, last;
 	char *file;
 
-	*source = (struct audit_source){ .dir = audit_open_dir(cli, error) };
-	if (source->dir == NULL)
-		return -1;
+	*source = (struct audit_source){ .dir = audit_open_dir(cli, error), .record = malloc(sizeof(*source->record)) };
+	if (source->dir == NULL || source->record == NULL)
+		return source->dir == NULL ? -1 : vg_fail(error, "out of memory");
 	if (audit_reader_range(source->dir, &first, &last, NULL, error) < 0)
 		return vg_hint(error, errno == EACCES ? "the trail belongs to the gateway's user: ask as root" :
 		    "--dir names the directory of the trail, --config the settings that have audit_dir");
@@ -74,6 +74,7 @@ audit_source_close(struct audit_source *source)
 {
 	audit_index_close(source->index);
 	audit_lines_close(source->lines);
+	free(source->record);
 	free(source->dir);
 }
 
@@ -149,15 +150,11 @@ audit_source_rest(struct audit_source *source, struct vg_error *error)
 static int
 give(struct audit_source *source, const struct audit_match *match, const char *line, size_t len, audit_each_cb *each, void *arg)
 {
-	json_t *record = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
-	int result = 0;
-
-	if (!json_is_object(record))
+	if (!audit_fields_read(source->record, line, len))
 		source->no_records++;
-	else if (audit_match(match, record))
-		result = each(line, len, record, arg);
-	json_decref(record);
-	return result;
+	else if (audit_match(match, source->record))
+		return each(line, len, source->record, arg);
+	return 0;
 }
 
 int
@@ -195,13 +192,11 @@ out:
 
 /* 1 when it is one of them and `each` took it, 0 when it is not, -1. */
 static int
-give_id(const char *id, const char *line, size_t len, audit_each_cb *each, void *arg)
+give_id(struct audit_source *source, const char *id, const char *line, size_t len, audit_each_cb *each, void *arg)
 {
-	json_t *record = json_loadb(line, len, 0, NULL);
-	int result = record == NULL || !audit_has_id(record, id) ? 0 : each(line, len, record, arg) == 0 ? 1 : -1;
-
-	json_decref(record);
-	return result;
+	if (!audit_fields_read(source->record, line, len) || !audit_fields_id(source->record, id))
+		return 0;
+	return each(line, len, source->record, arg) == 0 ? 1 : -1;
 }
 
 static int
@@ -219,7 +214,7 @@ by_index(struct audit_source *source, const char *id, audit_each_cb *each, void 
 		int given;
 
 		source->segment = places[i].segment;
-		given = line == NULL ? 0 : give_id(id, line, places[i].len, each, arg);
+		given = line == NULL ? 0 : give_id(source, id, line, places[i].len, each, arg);
 
 		if (given < 0 || error->what[0] != '\0')
 			return -1;
@@ -246,7 +241,7 @@ audit_source_id(struct audit_source *source, const char *id, audit_each_cb *each
 		int given;
 
 		source->segment = line.segment;
-		given = line.whole ? give_id(id, line.text, line.len, each, arg) : 0;
+		given = line.whole ? give_id(source, id, line.text, line.len, each, arg) : 0;
 
 		if (given < 0)
 			break;

@@ -15,6 +15,7 @@ struct audit_source {
 	struct audit_index_state state;	/* how far it goes */
 	size_t no_records;		/* lines that were none */
 	unsigned segment;		/* of the record that audit_source_id() gives */
+	struct audit_fields *record;	/* the one at hand */
 };
 
 /* The options --dir, --index and --no-index. -1 with `error`. */
@@ -31,7 +32,7 @@ const char *audit_source_line(struct audit_source *source, const struct audit_pl
 struct audit_reader *audit_source_rest(struct audit_source *source, struct vg_error *error);
 
 /* Every record that matches, oldest first. -1 with `error`, also when `each` does not return 0. */
-typedef int audit_each_cb(const char *line, size_t len, json_t *record, void *arg);
+typedef int audit_each_cb(const char *line, size_t len, const struct audit_fields *record, void *arg);
 int audit_source_each(struct audit_source *source, const struct audit_match *match, audit_each_cb *each, void *arg, struct vg_error *error);
 /* Every record with this operation id or number, oldest first. How many; -1 with `error`, also when `each` does not return 0. */
 int audit_source_id(struct audit_source *source, const char *id, audit_each_cb *each, void *arg, struct vg_error *error);

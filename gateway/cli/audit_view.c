@@ -1,262 +1,304 @@
 /*
  * audit_view.c: records as lines and in full.
  */
-#include "gateway/cli/audit_time.h"
 #include "gateway/cli/audit_view.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/cli/audit_time.h"
+#include "gateway/core/harmless.h"
+#include "virtgate/member.h"
+
 /* ---- text on a terminal ---- */
 
-/* One character of text that jansson has checked to be UTF-8. */
-static uint32_t
-next_character(const unsigned char **at)
-{
-	const unsigned char *p = *at;
-	unsigned more = p[0] < 0x80 ? 0 : p[0] < 0xe0 ? 1 : p[0] < 0xf0 ? 2 : 3;
-	uint32_t point = more == 0 ? p[0] : p[0] & (0x3fu >> more);
-
-	for (p++; more > 0 && *p != '\0'; more--, p++)
-		point = point << 6 | (*p & 0x3fu);
-	*at = p;
-	return point;
-}
-
-/* Controls, and what turns the direction of the text around. */
-static bool
-harmful(uint32_t point)
-{
-	return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x200e || point == 0x200f || point == 0x2028 ||
-	    point == 0x2029 || (point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
-}
-
-/* Writes at most `size` bytes with their terminator; returns how many characters wide it is. */
+/* Adds it and returns how many characters wide it is. What memory has no room for is left out. */
 static size_t
-harmless(const char *text, bool newlines, FILE *out)
+harmless(struct buf *out, const char *text, bool newlines)
 {
-	const unsigned char *at = (const unsigned char *)text;
 	size_t width = 0;
 
-	while (*at != '\0') {
-		const unsigned char *from = at;
-		uint32_t point = next_character(&at);
+	for (size_t len; *text != '\0'; text += len) {
+		char escaped[16];
+		uint32_t point;
 
-		if (point >= 0x10fe00 && point <= 0x10feff) {
-			fprintf(out, "\\x%02x", point - 0x10fe00);
-			width += 4;
-		} else if (harmful(point) && !(newlines && point == '\n')) {
-			width += (size_t)fprintf(out, point < 0x100 ? "\\x%02x" : "\\u%04x", point);
-		} else {
-			fwrite(from, 1, (size_t)(at - from), out);
-			width++;
+		len = harmless_plain(text);
+		if (len > 0) {
+			(void)buf_add(out, text, len);
+			width += len;
+			continue;
 		}
+		len = harmless_character(text, &point);
+		if (point >= 0x10fe00 && point <= 0x10feff)
+			width += (size_t)snprintf(escaped, sizeof(escaped), "\\x%02x", point - 0x10fe00);
+		else if (harmless_not(point) && !(newlines && point == '\n'))
+			width += (size_t)snprintf(escaped, sizeof(escaped), point < 0x100 ? "\\x%02x" : "\\u%04x", point);
+		else
+			width += snprintf(escaped, sizeof(escaped), "%.*s", (int)len, text) > 0;
+		(void)buf_add(out, escaped, strlen(escaped));
 	}
 	return width;
+}
+
+static void
+print(FILE *out, const char *text, bool newlines)
+{
+	struct buf buf = { .data = NULL };
+
+	(void)harmless(&buf, text, newlines);
+	(void)fwrite(buf_head(&buf), 1, buf_len(&buf), out);
+	buf_free(&buf);
 }
 
 void
 audit_view_put(FILE *out, const char *text)
 {
-	(void)harmless(text, false, out);
+	print(out, text, false);
 }
 
 void
 audit_view_text(const char *text, bool newlines)
 {
-	(void)harmless(text, newlines, stdout);
-}
-
-/* A column: what is longer is not cut, the line is only no longer aligned. */
-static void
-column(FILE *out, const char *text, size_t width)
-{
-	size_t is = harmless(*text != '\0' ? text : "-", false, out);
-
-	fprintf(out, "%*s", is < width ? (int)(width - is) + 1 : 1, "");
+	print(stdout, text, newlines);
 }
 
 /* ---- one line ---- */
 
-static const char *
-status_of(json_t *record)
+/* A column: what is longer is not cut, the line is only no longer aligned. */
+static void
+column(struct buf *out, const char *text, size_t width)
 {
-	const char *status = audit_member(record, "result", "status");
+	size_t is = harmless(out, *text != '\0' ? text : "-", false);
+	char blanks[32];
 
-	if (strcmp(audit_member(record, "decision", "verdict"), "would-deny") == 0)
+	_Static_assert(sizeof(blanks) > 24, "the widest column");
+	memset(blanks, ' ', sizeof(blanks));
+	(void)buf_add(out, blanks, is < width ? width - is + 1 : 1);
+}
+
+static bool
+is_intent(const struct audit_fields *record)
+{
+	return strcmp(record->text[FIELD_STAGE], "intent") == 0;
+}
+
+static const char *
+status_of(const struct audit_view *view)
+{
+	const struct audit_fields *record = view->record;
+
+	if (strcmp(record->text[FIELD_VERDICT], "would-deny") == 0)
 		return "would-deny";
-	if (*status != '\0')
-		return status;
-	return strcmp(audit_member(record, "stage", NULL), "intent") == 0 ? "unknown" : "";
+	/* One stage by itself: that its outcome is not shown does not make it unknown. */
+	if (is_intent(record))
+		return view->match.stage != NULL ? "intent" : "unknown";
+	return record->text[FIELD_STATUS];
 }
 
 static void
-put_object(FILE *out, json_t *record)
+add_labelled(struct buf *out, const char *label, const char *text)
 {
-	const char *class = audit_member(record, "object", "class"), *name = audit_member(record, "object", "name");
-	char text[256];
+	if (*text == '\0')
+		return;
+	(void)buf_add(out, label, strlen(label));
+	(void)harmless(out, text, false);
+	(void)buf_add(out, "  ", 2);
+}
 
-	if (*name == '\0')
-		name = audit_member(record, "object", "uuid");
-	(void)snprintf(text, sizeof(text), "%s%s%s", class, *class != '\0' && *name != '\0' ? ":" : "", name);
-	column(out, text, 24);
+/* What an event that is no call has to tell, as JSON. */
+static void
+add_args(struct buf *out, const struct audit_fields *record)
+{
+	json_t *args = json_loadb(record->args, record->args_len, JSON_REJECT_DUPLICATES, NULL);
+	char *text = json_dumps(args, JSON_COMPACT | JSON_SORT_KEYS);
+
+	(void)harmless(out, text != NULL ? text : "", false);
+	free(text);
+	json_decref(args);
 }
 
 /* Behind the columns: who decided, and what there is to say. */
 static void
-put_rest(FILE *out, json_t *record)
+add_rest(const struct audit_view *view, struct buf *out)
 {
-	const char *binding = audit_member(record, "decision", "binding"), *rule = audit_member(record, "decision", "rule");
-	const char *message = audit_member(record, "result", "message");
-	json_t *args = json_object_get(record, "args");
+	const struct audit_fields *record = view->record;
+	const char *message = record->text[FIELD_MESSAGE];
 
-	if (*binding != '\0') {
-		fprintf(out, "by ");
-		(void)harmless(binding, false, out);
-		fprintf(out, "  ");
-	}
-	if (*rule != '\0') {
-		fprintf(out, "rule ");
-		(void)harmless(rule, false, out);
-		fprintf(out, "  ");
-	}
-	if (*message != '\0') {
-		(void)harmless(message, false, out);
-	} else if (strcmp(audit_member(record, "stage", NULL), "intent") == 0) {
-		fprintf(out, "no outcome (yet)");
-	} else if (json_is_object(args) && json_object_get(record, "call") == NULL) {
-		char *text = json_dumps(args, JSON_COMPACT | JSON_SORT_KEYS);
-
-		(void)harmless(text != NULL ? text : "", false, out);
-		free(text);
-	}
+	add_labelled(out, "by ", record->text[FIELD_BINDING]);
+	add_labelled(out, "rule ", record->text[FIELD_RULE]);
+	if (is_intent(record))
+		message = view->match.stage != NULL ? "its outcome is a record of its own" : "no outcome (yet)";
+	if (*message != '\0')
+		(void)harmless(out, message, false);
+	else if (record->args != NULL && record->args[0] == '{' && *record->text[FIELD_CALL] == '\0')
+		add_args(out, record);
 }
 
 static void
-print_line(json_t *record, bool utc)
+print_line(struct audit_view *view)
 {
-	char time[AUDIT_TIME_SHOWN], *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
+	const struct audit_fields *record = view->record;
+	char time[AUDIT_TIME_SHOWN], object[256];
+	struct buf *out = &view->out;
+	size_t len;
 
-	if (out == NULL)
-		return;
-	audit_time_show(audit_member(record, "time", NULL), utc, time);
+	audit_time_show(record->text[FIELD_TIME], view->utc, time);
+	audit_fields_object(record, object, sizeof(object));
 	column(out, time, 23);
-	column(out, status_of(record), 7);
-	column(out, audit_member(record, "event", NULL), 22);
-	column(out, audit_member(record, "user", "name"), 20);
-	put_object(out, record);
-	put_rest(out, record);
-	fclose(out);
-	while (len > 0 && text[len - 1] == ' ')
+	column(out, status_of(view), 7);
+	column(out, record->text[FIELD_EVENT], 22);
+	column(out, record->text[FIELD_USER], 20);
+	column(out, object, 24);
+	add_rest(view, out);
+	len = buf_len(out);
+	while (len > 0 && buf_head(out)[len - 1] == ' ')
 		len--;
-	printf("%.*s\n", (int)len, text);
-	free(text);
+	(void)fwrite(buf_head(out), 1, len, stdout);
+	putchar('\n');
+	buf_drop(out, buf_len(out));
 }
 
 /* ---- the stream of records ---- */
 
+/* One that is held back: its line, and behind it that of its intent where it has one. */
+struct audit_view_row {
+	STAILQ_ENTRY(audit_view_row) entry;
+	size_t len, intent_len;
+	char text[];
+};
+
 int
 audit_view_init(struct audit_view *view)
 {
+	STAILQ_INIT(&view->waiting);
+	view->num_waiting = view->shown = view->no_records = 0;
 	view->open = json_object();
-	view->waiting = json_array();
-	return view->open != NULL && view->waiting != NULL ? 0 : -1;
+	view->record = malloc(sizeof(*view->record));
+	return view->open != NULL && view->record != NULL ? 0 : -1;
+}
+
+static struct audit_view_row *
+take_first(struct audit_view *view)
+{
+	struct audit_view_row *row = STAILQ_FIRST(&view->waiting);
+
+	if (row != NULL) {
+		STAILQ_REMOVE_HEAD(&view->waiting, entry);
+		view->num_waiting--;
+	}
+	return row;
 }
 
 void
 audit_view_free(struct audit_view *view)
 {
+	struct audit_view_row *row;
+
+	while (view->num_waiting > 0 && (row = take_first(view)) != NULL)
+		free(row);
 	json_decref(view->open);
-	json_decref(view->waiting);
+	free(view->record);
+	buf_free(&view->out);
+	view->open = NULL;
+	view->record = NULL;
 }
 
-/* Takes `shown`: a record, or the text of a line. */
 static void
-show(struct audit_view *view, json_t *shown)
+hold_back(struct audit_view *view, const char *line, size_t len, const char *intent, size_t intent_len)
+{
+	struct audit_view_row *row = view->num_waiting == view->limit ? take_first(view) : NULL;
+
+	free(row);
+	row = malloc(sizeof(*row) + len + intent_len);
+	if (row == NULL)
+		return;
+	row->len = len;
+	row->intent_len = intent_len;
+	memcpy(row->text, line, len);
+	if (intent_len > 0)
+		memcpy(row->text + len, intent, intent_len);
+	STAILQ_INSERT_TAIL(&view->waiting, row, entry);
+	view->num_waiting++;
+}
+
+/* Shows the record at hand, which stands in `line` and what only its intent tells in `intent`. */
+static void
+show(struct audit_view *view, const char *line, size_t len, const char *intent, size_t intent_len)
 {
 	view->shown++;
 	if (view->limit > 0) {
-		if (json_array_size(view->waiting) == view->limit)
-			(void)json_array_remove(view->waiting, 0);
-		(void)json_array_append_new(view->waiting, shown);
-		return;
+		hold_back(view, line, len, intent, intent_len);
+	} else if (view->json) {
+		(void)fwrite(line, 1, len, stdout);
+		putchar('\n');
+	} else {
+		print_line(view);
 	}
-	if (json_is_string(shown))
-		puts(json_string_value(shown));
-	else
-		print_line(shown, view->utc);
-	json_decref(shown);
 }
 
 /* An intent waits for its outcome; the outcome is shown with what only the intent tells. */
 static void
-pair(struct audit_view *view, json_t *record)
+pair(struct audit_view *view, const char *line, size_t len)
 {
-	const char *stage = audit_member(record, "stage", NULL), *op = audit_member(record, "op", NULL);
+	const char *stage = view->record->text[FIELD_STAGE], *op = view->record->text[FIELD_OP], *text;
+	json_t *intent = NULL;
 
 	if (strcmp(stage, "intent") == 0) {
-		(void)json_object_set(view->open, op, record);
+		(void)json_object_set_new_nocheck(view->open, op, json_stringn_nocheck(line, len));
 		return;
 	}
 	if (strcmp(stage, "outcome") == 0) {
-		json_t *intent = json_object_get(view->open, op);
-
-		if (intent != NULL)
-			(void)json_object_update_missing(record, intent);
+		intent = json_incref(json_object_get(view->open, op));
 		(void)json_object_del(view->open, op);
 	}
-	if (audit_match(&view->match, record))
-		show(view, json_incref(record));
+	text = json_string_value(intent);
+	if (text != NULL)
+		(void)audit_fields_add(view->record, text, json_string_length(intent));
+	if (audit_match(&view->match, view->record))
+		show(view, line, len, text, json_string_length(intent));
+	json_decref(intent);
 }
 
 void
 audit_view_line(struct audit_view *view, const char *line, size_t len)
 {
-	json_t *record = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
-
-	if (!json_is_object(record)) {
+	if (!audit_fields_read(view->record, line, len)) {
 		view->no_records++;
-		json_decref(record);
-		return;
+	} else if (!view->json && view->match.stage == NULL) {
+		pair(view, line, len);
+	} else if (audit_match(&view->match, view->record)) {
+		show(view, line, len, NULL, 0);
 	}
-	if (view->json || view->match.stage != NULL) {
-		if (audit_match(&view->match, record)) {
-			/* One stage by itself: that its outcome is not shown does not make it unknown. */
-			if (!view->json && strcmp(audit_member(record, "stage", NULL), "intent") == 0)
-				(void)json_object_set_new(record, "result", json_pack("{s:s, s:s}", "status", "intent",
-				    "message", "its outcome is a record of its own"));
-			show(view, view->json ? json_stringn(line, len) : json_incref(record));
-		}
-	} else {
-		pair(view, record);
-	}
-	json_decref(record);
 }
 
 void
 audit_view_flush(struct audit_view *view, bool intents)
 {
-	size_t limit = view->limit, i;
+	size_t limit = view->limit;
+	struct audit_view_row *row;
 	const char *op;
-	json_t *record;
+	json_t *intent;
 
 	if (intents) {
-		json_object_foreach(view->open, op, record)
-			if (audit_match(&view->match, record))
-				show(view, json_incref(record));
+		json_object_foreach(view->open, op, intent) {
+			const char *line = json_string_value(intent);
+
+			if (audit_fields_read(view->record, line, json_string_length(intent)) && audit_match(&view->match, view->record))
+				show(view, line, json_string_length(intent), NULL, 0);
+		}
 		json_object_clear(view->open);
 	}
 	view->limit = 0;
-	json_array_foreach(view->waiting, i, record) {
-		view->shown--;		/* counted already */
-		show(view, json_incref(record));
+	while ((row = take_first(view)) != NULL) {
+		if (audit_fields_read(view->record, row->text, row->len) &&
+		    (row->intent_len == 0 || audit_fields_add(view->record, row->text + row->len, row->intent_len))) {
+			view->shown--;		/* counted already */
+			show(view, row->text, row->len, NULL, 0);
+		}
+		free(row);
 	}
-	json_array_clear(view->waiting);
 	view->limit = limit;
 	fflush(stdout);
 }

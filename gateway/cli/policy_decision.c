@@ -15,6 +15,7 @@
 #include "gateway/cli/policy_load.h"
 #include "gateway/policy/record.h"
 #include "gateway/cli/policy_say.h"
+#include "virtgate/member.h"
 
 /* One permission of the decision, then and now. */
 struct now {
@@ -28,14 +29,14 @@ struct now {
 
 /* Of the records of an operation the first that has a decision. */
 static int
-take_decision(const char *line, size_t len, json_t *record, void *arg)
+take_decision(const char *line, size_t len, const struct audit_fields *fields, void *arg)
 {
-	json_t **found = arg;
+	json_t *record = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL), **found = arg;
 
-	(void)line;
-	(void)len;
+	(void)fields;
 	if (*found == NULL && json_is_object(json_object_get(record, "decision")))
 		*found = json_incref(record);
+	json_decref(record);
 	return 0;
 }
 

@@ -10,13 +10,17 @@
 #include "gateway/cli/audit_view.h"
 #include "gateway/cli/policy_load.h"
 #include "gateway/policy/replay.h"
+#include "virtgate/member.h"
 
 static int
-take_record(const char *line, size_t len, json_t *record, void *arg)
+take_record(const char *line, size_t len, const struct audit_fields *fields, void *arg)
 {
-	(void)line;
-	(void)len;
-	policy_replay_take(arg, record);
+	json_t *record = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+
+	(void)fields;
+	if (record != NULL)
+		policy_replay_take(arg, record);
+	json_decref(record);
 	return 0;
 }
 

@@ -536,11 +536,14 @@ load_today(const struct cli *cli, struct suggestion *suggestion, struct policy *
 }
 
 static int
-take_want(const char *line, size_t len, json_t *record, void *arg)
+take_want(const char *line, size_t len, const struct audit_fields *fields, void *arg)
 {
-	(void)line;
-	(void)len;
-	wants_add(arg, record);
+	json_t *record = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+
+	(void)fields;
+	if (record != NULL)
+		wants_add(arg, record);
+	json_decref(record);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "gateway/cli/audit_match.h"
 #include "gateway/policy/record.h"
+#include "virtgate/member.h"
 
 int
 wants_init(struct wants *wants)

@@ -105,19 +105,22 @@ ask_all(const uint8_t *data, size_t size)
 static void
 export_all(const uint8_t *data, size_t size)
 {
-	json_t *record = json_loadb((const char *)data, size, 0, NULL);
+	static struct audit_fields record;
+	bool is = audit_fields_read(&record, (const char *)data, size);
+	json_t *json = is ? json_loadb((const char *)data, size, 0, NULL) : NULL;
 	const struct audit_format *format;
 
-	for (size_t i = 1; record != NULL && (format = audit_format_at(i)) != NULL; i++) {
+	FUZZ_ASSERT(is == (json != NULL));	/* what is taken for a record is JSON */
+	for (size_t i = 1; is && (format = audit_format_at(i)) != NULL; i++) {
 		struct buf out = { .data = NULL };
 
-		FUZZ_ASSERT(format->put(&out, record, (const char *)data, size) == 0 && buf_len(&out) > 0);
+		FUZZ_ASSERT(format->put(&out, &record, (const char *)data, size) == 0 && buf_len(&out) > 0);
 		FUZZ_ASSERT((const uint8_t *)memchr(buf_head(&out), '\n', buf_len(&out)) == buf_head(&out) + buf_len(&out) - 1);
 		for (size_t at = 0; at + 1 < buf_len(&out); at++)
 			FUZZ_ASSERT(buf_head(&out)[at] >= 0x20 && buf_head(&out)[at] != 0x7f);
 		buf_free(&out);
 	}
-	json_decref(record);
+	json_decref(json);
 }
 
 int

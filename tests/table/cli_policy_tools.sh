@@ -356,8 +356,8 @@ import json, sys
 record = {"stage": "event", "time": "2026-11-23T19:00:00.000000Z", "user": {"name": "u", "unix": "u" * 1000}, "object": {"class": "domain", "name": "x" * 1000},
           "decision": {"verdict": "would-deny", "permissions": sys.argv[2].split()}}
 with open(sys.argv[1] + "/audit-000001.jsonl", "w") as out:
-    print(json.dumps(record), file=out)
-    print(json.dumps(record | {"time": "\u00e9" * 100}), file=out)
+    for each in record, record | {"time": "\u00e9" * 100}:
+        print(json.dumps(each, separators=(",", ":")), file=out)
 PY
 expect_lines "suggest: long names, every permission, and a time that is none" 0 '*"domain:write"*"domain:view_graphics"*"domain:monitor"*' "*DANGER*domain:agent*" policy suggest --dir "$dir/long" --policy "$dir/today.json"
 expect_lines "suggest: no trail" 2 "" "*No such file*" policy suggest --dir "$dir/none" --policy "$dir/today.json"
@@ -399,7 +399,7 @@ records = [
     record("would-deny", {"rule": "hostdev", "failed": "domain:save", "on": {"class": "domain", "every": True}}),
 ]
 with open(sys.argv[1] + "/failed/audit-000001.jsonl", "w") as out:
-    out.writelines(json.dumps(r) + "\n" for r in records)
+    out.writelines(json.dumps(r, separators=(",", ":")) + "\n" for r in records)
 PY
 "$virtgate" policy suggest --dir "$dir/failed" --policy "$dir/today.json" >"$dir/out.json" 2>"$dir/told"
 grep -q "1 lists showed objects that would be hidden" "$dir/told" && grep -q "2 left out: rule 'hostdev' refuses" "$dir/told"
@@ -453,7 +453,7 @@ records = [
     {"seq": 7, "op": "01LOGIN", "event": "session.login", "stage": "event"},
 ]
 with open(sys.argv[1] + "/past/audit-000001.jsonl", "w") as out:
-    out.writelines(json.dumps(r) + "\n" for r in records)
+    out.writelines(json.dumps(r, separators=(",", ":")) + "\n" for r in records)
 PY
 cat >"$dir/now.json" <<'E'
 { "version": 1, "roles": { "starter": { "allow": ["domain:start"] } }, "bindings": [

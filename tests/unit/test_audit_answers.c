@@ -16,6 +16,7 @@
 #include "gateway/audit/match.h"
 #include "tests/bench/trail.h"
 #include "tests/unit/audit_fixture.h"
+#include "virtgate/member.h"
 
 static const struct trail_plan plan = { .records = 3000, .users = 40, .objects = 300, .per_day = 600, .segment_bytes = 300000 };
 
