@@ -290,3 +290,14 @@ intents_clear(struct intents *intents)
 	while ((intent = TAILQ_FIRST(intents)) != NULL)
 		intent_free(intents, intent);
 }
+
+size_t
+intents_num(const struct intents *intents)
+{
+	const struct intent *intent;
+	size_t num = 0;
+
+	TAILQ_FOREACH(intent, intents, entry)
+		num++;
+	return num;
+}

@@ -57,5 +57,7 @@ void intents_owner_gone(struct intents *intents, const void *owner);
 /* Orphans belong to `owner`, or are due when it is NULL. */
 void intents_adopt(struct intents *intents, const void *owner);
 void intents_clear(struct intents *intents);
+/* How many there are. */
+size_t intents_num(const struct intents *intents);
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "gateway/audit/pack.h"
 #include "gateway/audit/writer_private.h"
@@ -50,13 +51,26 @@ writer_close_group_later(struct writer *writer)
 	event_active(writer->flush, EV_TIMEOUT, 0);
 }
 
-static void
-close_group_soon(struct writer *writer)
+static uint64_t
+now_us(void)
 {
-	const struct timeval wait = { .tv_usec = EVENT_WAIT_US };
+	struct timespec now = { 0 };
 
-	if (!evtimer_pending(writer->event_wait, NULL))
-		(void)event_add(writer->event_wait, &wait);
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* After `us` at the latest. */
+static void
+close_group_within(struct writer *writer, unsigned us)
+{
+	const struct timeval wait = { .tv_sec = us / 1000000, .tv_usec = us % 1000000 };
+	uint64_t at = now_us() + us;
+
+	if (evtimer_pending(writer->wait, NULL) && writer->wait_ends <= at)
+		return;
+	writer->wait_ends = at;
+	(void)event_add(writer->wait, &wait);
 }
 
 bool
@@ -106,6 +120,7 @@ forget_group(struct writer *writer)
 static bool
 commit_group(struct writer *writer)
 {
+	uint64_t began = now_us();
 	bool durable = true;
 
 	if (writer->group_records > 0) {
@@ -115,6 +130,7 @@ commit_group(struct writer *writer)
 			writer->durable = writer->chain;
 			writer->counts.groups++;
 			writer->counts.records += writer->group_records;
+			pace_group_done(&writer->pace, writer->group_records, intents_num(&writer->intents), (unsigned)(now_us() - began));
 			intents_group_done(&writer->intents, true);
 		} else {
 			group_failed(writer);
@@ -130,7 +146,7 @@ close_group(struct writer *writer)
 	bool durable = false;
 	size_t bytes = 0;
 
-	(void)event_del(writer->event_wait);
+	(void)event_del(writer->wait);
 	if (!writer->broken) {
 		own_add_due_outcomes(writer);
 		own_add_removal(writer);
@@ -167,8 +183,22 @@ on_retention(evutil_socket_t fd, short what, void *arg)
 	writer_close_group_later(writer);
 }
 
+/* All that has arrived is in the group. */
 static void
 on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	struct writer *writer = arg;
+
+	(void)fd;
+	(void)what;
+	if (writer->broken || pace_enough(&writer->pace, writer->group_records))
+		close_group(writer);
+	else
+		close_group_within(writer, writer->pace.wait_us);
+}
+
+static void
+on_wait_over(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
@@ -269,7 +299,7 @@ take_record(struct sender *sender, const uint8_t *body, size_t len)
 	}
 	sender->received++;
 	if (record.stage == AUDIT_STAGE_EVENT && !writer->broken)
-		close_group_soon(writer);
+		close_group_within(writer, EVENT_WAIT_US);
 	else
 		writer_close_group_later(writer);
 	if (writer->broken || recent_has(writer->recent, record.op, record.stage)) {
@@ -386,10 +416,10 @@ writer_create(struct event_base *base, const struct writer_options *options, str
 	TAILQ_INIT(&writer->intents);
 	LIST_INIT(&writer->senders);
 	writer->flush = event_new(base, -1, 0, on_flush, writer);
-	writer->event_wait = event_new(base, -1, 0, on_flush, writer);
+	writer->wait = event_new(base, -1, 0, on_wait_over, writer);
 	writer->retry = event_new(base, -1, 0, on_retry, writer);
 	writer->retention_timer = event_new(base, -1, EV_PERSIST, on_retention, writer);
-	if (writer->flush == NULL || writer->event_wait == NULL || writer->retry == NULL ||
+	if (writer->flush == NULL || writer->wait == NULL || writer->retry == NULL ||
 	    writer->retention_timer == NULL || event_add(writer->retention_timer, &often) == -1 || event_priority_set(writer->flush, WRITER_PRIORITIES - 1) == -1) {
 		vg_fail(error, "the event loop does not take the audit writer's events");
 		goto fail;
@@ -435,8 +465,8 @@ writer_destroy(struct writer *writer)
 	}
 	if (writer->flush != NULL)
 		event_free(writer->flush);
-	if (writer->event_wait != NULL)
-		event_free(writer->event_wait);
+	if (writer->wait != NULL)
+		event_free(writer->wait);
 	if (writer->retry != NULL)
 		event_free(writer->retry);
 	if (writer->retention_timer != NULL)

@@ -2,8 +2,9 @@
  * writer.h: the audit process's work: records of all links go into the trail, group by group. Strictly write, then
  * sync, then answer.
  *
- * Whatever arrives while the disk is busy becomes the next group: one write and one sync for all of it. A group that
- * fails is answered AUDIT_FAILED as a whole, as is everything after it until a new segment could be begun.
+ * Whatever arrives while the disk is busy becomes the next group: one write and one sync for all of it. With many changes in flight it waits a
+ * little for those that are on their way (pace.h). A group that fails is answered AUDIT_FAILED as a whole, as is everything after it until a new
+ * segment could be begun.
  */
 #ifndef AUDIT_WRITER_H
 #define AUDIT_WRITER_H

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "gateway/audit/ops.h"
+#include "gateway/audit/pace.h"
 #include "gateway/audit/seal.h"
 #include "gateway/audit/writer.h"
 
@@ -39,7 +40,9 @@ struct writer {
 	unsigned segment;		/* when retention was last looked at */
 	LIST_HEAD(sender_list, sender) senders;
 	struct event *flush;		/* runs when no link has anything to read */
-	struct event *event_wait;	/* the same, after EVENT_WAIT_US */
+	struct event *wait;		/* the group is closed then at the latest, whoever may still come */
+	uint64_t wait_ends;		/* us, monotonic */
+	struct pace pace;
 	struct event *retry;
 	bool broken;			/* nothing is taken until a new segment was begun */
 	unsigned retry_ms, next_retry_ms;

@@ -4,7 +4,8 @@
  * end of the trail is signed as in a gateway. Once without documents (start, destroy) and once with (define): what was and what was asked
  * with the intent, what is with the outcome, 200 lines each, another one each time.
  *
- * bench_audit [DIR]: DIR should be on a disk; /var/tmp unless told otherwise. Prints one JSON object; `disk` is what the
+ * bench_audit [DIR [SYNC_US]]: DIR should be on a disk; /var/tmp unless told otherwise. SYNC_US: each sync takes so much longer, to see what a
+ * slower disk would do (with /dev/shm: one that takes exactly so long). Prints one JSON object; `disk` is what the
  * disk itself does: appends of one record with an fdatasync each. `of_ceiling`: changes against waiting / (2 fdatasync), what a
  * disk could do that syncs all that wait at once; `added_us`: p99 of one change without its 2 fdatasync.
  */
@@ -28,12 +29,23 @@
 #define SECONDS 2.0
 
 static unsigned long *num_syncs;	/* shared with the writer's process */
+static long slower_us;
+
+static int
+slow_sync(int fd)
+{
+	const struct timespec wait = { slower_us / 1000000, slower_us % 1000000 * 1000 };
+
+	if (slower_us > 0)
+		(void)nanosleep(&wait, NULL);
+	return fdatasync(fd);
+}
 
 static int
 counted_sync(int fd)
 {
 	++*num_syncs;
-	return fdatasync(fd);
+	return slow_sync(fd);
 }
 
 static const struct store_calls counted_calls = { write, counted_sync };
@@ -279,7 +291,7 @@ measure_disk(const char *dir)
 	if (fd == -1)
 		die(path);
 	while (now() < start + SECONDS) {
-		if (write(fd, record, sizeof(record)) != (ssize_t)sizeof(record) || fdatasync(fd) == -1)
+		if (write(fd, record, sizeof(record)) != (ssize_t)sizeof(record) || slow_sync(fd) == -1)
 			die(path);
 		num++;
 	}
@@ -296,6 +308,7 @@ main(int argc, char **argv)
 	double disk;
 
 	(void)snprintf(dir, sizeof(dir), "%s/virtgate-bench-XXXXXX", argc > 1 ? argv[1] : "/var/tmp");
+	slower_us = argc > 2 ? atol(argv[2]) : 0;
 	num_syncs = mmap(NULL, sizeof(*num_syncs), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (num_syncs == MAP_FAILED || mkdtemp(dir) == NULL)
 		die(dir);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ static struct {
 	bool write, sync;		/* fails */
 	size_t short_write;		/* not 0: writes so much, then fails */
 	unsigned syncs;
+	long slow_ns;			/* a sync takes so long */
 } disk;
 
 static ssize_t
@@ -49,7 +51,11 @@ disk_write(int fd, const void *buf, size_t len)
 static int
 disk_sync(int fd)
 {
+	const struct timespec wait = { 0, disk.slow_ns };
+
 	disk.syncs++;
+	if (disk.slow_ns > 0)
+		(void)nanosleep(&wait, NULL);
 	if (disk.sync) {
 		errno = EIO;
 		return -1;
@@ -217,6 +223,41 @@ test_a_group_takes_one_sync(void **state)
 	wait_durable(gateway, 65);
 	assert_int_equal(disk.syncs - before, 1);
 	assert_whole(gateway->dir, 65);
+}
+
+static double
+now(void)
+{
+	struct timespec time;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Of 32 changes in flight one goes on: its group waits for the others, for about as long as a sync takes, and then no more. */
+static void
+test_a_group_waits_for_company_but_not_for_ever(void **state)
+{
+	struct gateway *gateway = *state;
+	unsigned done = 0, before;
+	double began;
+
+	disk.slow_ns = 10000000;
+	for (unsigned i = 0; i < 32; i++)
+		assert_true(submit(gateway, "intent", 'B', i) != 0);
+	wait_durable(gateway, done += 32);
+	began = now();
+	assert_true(submit(gateway, "outcome", 'B', 0) != 0);
+	wait_durable(gateway, done += 1);
+	assert_true(now() - began >= 0.019);	/* the wait and the sync */
+	for (unsigned i = 1; i < 4; i++) {
+		before = disk.syncs;
+		assert_true(submit(gateway, "outcome", 'B', i) != 0);
+		(void)event_base_loop(gateway->base, EVLOOP_NONBLOCK);
+		(void)event_base_loop(gateway->base, EVLOOP_NONBLOCK);
+		assert_int_equal(disk.syncs, before + 1);
+		wait_durable(gateway, done += 1);
+	}
 }
 
 static void
@@ -865,6 +906,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_I55_durable_means_on_disk),
 		TEST(test_a_group_takes_one_sync),
+		TEST(test_a_group_waits_for_company_but_not_for_ever),
 		TEST(test_I62_chain_over_segments_and_restarts),
 		TEST(test_two_writers_do_not_share_a_trail),
 		TEST(test_files_are_private),

@@ -1,0 +1,107 @@
+/*
+ * How long a group waits for company: never for a change alone, for nearly all where many are in flight, and not again for those that did not come.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "gateway/audit/pace.h"
+
+#define SLOW 5000u
+#define FAST 100u
+
+/* As many as are wanted come, `num` times. */
+static void
+all_come(struct pace *pace, size_t in_flight, unsigned sync_us, unsigned num)
+{
+	while (num-- > 0)
+		pace_group_done(pace, pace->wanted > 2 ? pace->wanted : 2, in_flight, sync_us);
+}
+
+static void
+test_a_change_alone_waits_for_nobody(void **state)
+{
+	struct pace pace = { .wanted = 0 };
+
+	(void)state;
+	assert_true(pace_enough(&pace, 1));
+	for (int i = 0; i < 10; i++) {
+		pace_group_done(&pace, 1, 1, SLOW);
+		assert_true(pace_enough(&pace, 1));
+	}
+	/* Nor where others hang in libvirtd. */
+	pace_group_done(&pace, 1, 200, SLOW);
+	assert_true(pace_enough(&pace, 1));
+}
+
+static void
+test_nearly_all_of_many_go_together(void **state)
+{
+	struct pace pace = { .wanted = 0 };
+
+	(void)state;
+	all_come(&pace, 64, SLOW, 30);
+	assert_int_equal(pace.wanted, 56);
+	assert_false(pace_enough(&pace, 55));
+	assert_true(pace_enough(&pace, 56));
+	assert_int_equal(pace.wait_us, SLOW);
+	/* Fewer are left. */
+	pace_group_done(&pace, 8, 8, SLOW);
+	assert_true(pace_enough(&pace, 7));
+}
+
+static void
+test_a_fast_disk_waits_only_for_very_many(void **state)
+{
+	struct pace pace = { .wanted = 0 };
+
+	(void)state;
+	all_come(&pace, 16, FAST, 30);
+	assert_true(pace_enough(&pace, 1));
+	all_come(&pace, 256, FAST, 30);
+	assert_int_equal(pace.wait_us, 4096);
+	assert_int_equal(pace.wanted, 224);
+}
+
+static void
+test_those_who_did_not_come_are_not_waited_for_again(void **state)
+{
+	struct pace pace = { .wanted = 0 };
+
+	(void)state;
+	all_come(&pace, 64, SLOW, 30);
+	pace_group_done(&pace, 3, 64, SLOW);
+	assert_int_equal(pace.wanted, 3);
+	pace_group_done(&pace, 1, 64, SLOW);
+	assert_true(pace_enough(&pace, 1));
+}
+
+static void
+test_a_disk_that_hung_is_forgotten(void **state)
+{
+	struct pace pace = { .wanted = 0 };
+
+	(void)state;
+	all_come(&pace, 64, SLOW, 10);
+	all_come(&pace, 64, 30000000, 1);
+	assert_true(pace.wait_us <= 30000);
+	all_come(&pace, 64, FAST, 30);
+	assert_int_equal(pace.wait_us, 1024);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_change_alone_waits_for_nobody),
+		cmocka_unit_test(test_nearly_all_of_many_go_together),
+		cmocka_unit_test(test_a_fast_disk_waits_only_for_very_many),
+		cmocka_unit_test(test_those_who_did_not_come_are_not_waited_for_again),
+		cmocka_unit_test(test_a_disk_that_hung_is_forgotten),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
