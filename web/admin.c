@@ -59,6 +59,12 @@ admin_can(struct request *request)
 	ask_body(request, "can");
 }
 
+void
+admin_who_can(struct request *request)
+{
+	ask_body(request, "who-can");
+}
+
 /* ---- the policy ---- */
 
 void

@@ -36,6 +36,7 @@ static const struct {
 	{ WEB_GET, "/api/v1/sessions", LOGGED_IN, admin_sessions, false },
 	{ WEB_DELETE, "/api/v1/sessions/*", LOGGED_IN, admin_kill, false },
 	{ WEB_POST, "/api/v1/policy/can", LOGGED_IN, admin_can, false },
+	{ WEB_POST, "/api/v1/policy/who-can", LOGGED_IN, admin_who_can, false },
 	{ WEB_GET, "/api/v1/policy", LOGGED_IN, admin_policy, false },
 	{ WEB_POST, "/api/v1/policy/check", LOGGED_IN, admin_draft_check, true },
 	{ WEB_POST, "/api/v1/policy/diff", LOGGED_IN, admin_draft_diff, true },

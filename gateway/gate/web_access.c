@@ -300,6 +300,35 @@ explain(struct session *session, const struct question *question, bool bindings,
 	return json;
 }
 
+/* When, from where and with which proof, as `virtgate policy can` has them. */
+static struct question_words
+words_of(const struct session *session, const json_t *request)
+{
+	return (struct question_words){ "", json_string_value(json_object_get(request, "from")), json_string_value(json_object_get(request, "at")),
+		json_string_value(json_object_get(request, "uuid")), json_string_value(json_object_get(request, "proof")), gate_now(session->gate) };
+}
+
+/* `user` NULL: about himself, as he is connected, or about whoever. False: it is refused. */
+static bool
+read_question(struct call *call, const json_t *request, const char *user, struct question *question)
+{
+	const char *permission = json_string_value(json_object_get(request, "permission"));
+	const char *object = json_string_value(json_object_get(request, "object"));
+	const struct question_words words = words_of(call->session, request);
+	struct vg_error error = { .what = "", .hint = "" };
+
+	if (permission == NULL || object == NULL) {
+		web_refuse(call, "\"permission\" and \"object\" are needed");
+		return false;
+	}
+	if (question_user(question, &words, user, &error) < 0 || question_object(question, &words, permission, object, &error) < 0) {
+		web_refuse(call, "%s%s%.100s", error.what, error.hint[0] == '\0' ? "" : "; ", error.hint);
+		return false;
+	}
+	complete_if_seen(call->session, question);
+	return true;
+}
+
 /*
  * {"permission", "object", "user"?, "from"?, "at"?, "uuid"?, "proof"?, "explain": bool?}, all as `virtgate policy can` has them; without "user"
  * about himself, as he is connected -> {"verdict", "binding", "text", "but"?, "bindings"?: [{"id", "applies", "verdict", "why"}]}.
@@ -309,33 +338,50 @@ web_can(struct call *call, const json_t *request)
 {
 	struct session *session = call->session;
 	const char *user = json_string_value(json_object_get(request, "user"));
-	const char *permission = json_string_value(json_object_get(request, "permission"));
-	const char *object = json_string_value(json_object_get(request, "object"));
-	const struct question_words words = { "", json_string_value(json_object_get(request, "from")),
-		json_string_value(json_object_get(request, "at")), json_string_value(json_object_get(request, "uuid")),
-		json_string_value(json_object_get(request, "proof")), gate_now(session->gate) };
 	bool all = web_may(session, VG_PERM_policy_read);
 	struct question question = { .permission = VG_PERM_NONE };
-	struct vg_error error = { .what = "", .hint = "" };
 
-	if (permission == NULL || object == NULL) {
-		web_refuse(call, "can needs \"permission\" and \"object\"");
-		return;
-	}
 	if (user != NULL && !all) {
 		web_deny(call, VG_PERM_policy_read);
 		return;
 	}
-	if (question_user(&question, &words, user, &error) == 0) {
+	if (read_question(call, request, user, &question)) {
 		if (user == NULL)
 			question.identity = session->identity;
-		(void)question_object(&question, &words, permission, object, &error);
-	}
-	if (error.what[0] != '\0') {
-		web_refuse(call, "%s%s%.100s", error.what, error.hint[0] == '\0' ? "" : "; ", error.hint);
-	} else {
-		complete_if_seen(session, &question);
 		web_answer(call, explain(session, &question, json_is_true(json_object_get(request, "explain")), all));
+	}
+	question_clear(&question);
+}
+
+/* ---- who can ---- */
+
+static void
+add_person(const char *who, const char *binding, enum verdict verdict, const char *condition, void *arg)
+{
+	json_t *json = json_object();
+
+	add_text(json, "who", who);
+	add_text(json, "binding", binding);
+	(void)json_object_set_new(json, "verdict", json_string(policy_verdict_name(verdict)));
+	add_text(json, "when", condition);
+	(void)json_array_append_new(arg, json);
+}
+
+/*
+ * {"permission", "object", "at"?, "uuid"?} as `virtgate policy who-can` has them -> {"people": [{"who", "binding", "verdict", "when": conditions, or ""}],
+ * "mode": of the whole policy, "permissive" lets everybody through}.
+ */
+void
+web_who_can(struct call *call, const json_t *request)
+{
+	struct session *session = call->session;
+	struct question question = { .permission = VG_PERM_NONE };
+	json_t *people;
+
+	if (read_question(call, request, NULL, &question)) {
+		people = json_array();
+		policy_who_can(session->gate->policy, question.permission, &question.object, question.now, add_person, people);
+		web_answer(call, json_pack("{s:o, s:s}", "people", people, "mode", sessions_mode(session->gate)));
 	}
 	question_clear(&question);
 }

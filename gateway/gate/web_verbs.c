@@ -38,6 +38,7 @@ static const struct web_verb verbs[] = {
 	VERB(11, "policy.check", "policy_check", web_policy_draft, policy_read, NONE, false),
 	VERB(12, "policy.diff", "policy_diff", web_policy_draft, policy_read, NONE, false),
 	VERB(13, "policy.replay", "policy_replay", web_policy_draft, policy_read, audit_read, false),
+	VERB(14, "who-can", "policy_who_can", web_who_can, policy_read, NONE, false),
 };
 
 /* The row of its proc. */

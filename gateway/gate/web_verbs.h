@@ -37,7 +37,7 @@ void web_take_answer(enum trail_result result, const char *text, size_t len, voi
 bool web_may(struct session *session, enum vg_permission permission);
 
 /* ---- web_access.c: who he is and what he may ---- */
-web_verb_fn web_me, web_may_objects, web_can;
+web_verb_fn web_me, web_may_objects, web_can, web_who_can;
 /* ---- web_sessions.c ---- */
 web_verb_fn web_sessions, web_kill;
 /* ---- web_audit.c ---- */

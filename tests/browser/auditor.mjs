@@ -27,6 +27,10 @@ await scenario(async (browser) => {
 	await page.getByRole('button', { name: 'Ask' }).click();
 	await page.getByText(/^yes: /).waitFor();
 	await pictures(page, 'access-admin');
+	await page.getByRole('button', { name: 'Everybody who may' }).click();
+	await page.getByRole('table', { name: /^Who may domain:start on domain:web-1/ }).waitFor();
+	say('everybody', await page.getByRole('table', { name: /^Who may/ }).locator('tbody tr').allInnerTexts());
+	await pictures(page, 'access-everybody');
 	await page.getByRole('link', { name: 'Sessions' }).click();
 	await page.getByRole('cell', { name: /admin/ }).first().waitFor();
 	await pictures(page, 'sessions-admin');

@@ -192,6 +192,8 @@ def test_an_auditor_with_a_certificate(gateway, authority, off, libvirtd, scratc
         assert "whole" in admin.wait("chain")
         diff = admin.wait("diff")
         assert "-" in diff and "49152" in diff
+        everybody = [row.split("\t") for row in admin.wait("everybody")]
+        assert ["sasl:alice", "allow", "always", "webops-on-web"] in everybody and any(row[3] == "admins-on-all" for row in everybody), everybody
         assert admin.wait("export").startswith("virtgate-audit")
         admin.end()
 

@@ -294,6 +294,11 @@ def test_what_the_gate_is_asked(gateway):
     assert alice.post("/policy/can", {"permission": "domain:start", "object": "domain:web-1"}).json["verdict"] == "allow"
     assert alice.post("/policy/can", {"user": "sasl:bob", "permission": "domain:start", "object": "domain:web-1"}).status == 403
     assert admin.post("/policy/can", {"user": "sasl:bob", "permission": "domain:start", "object": "domain:web-1"}).json["verdict"] == "deny"
+    question = {"permission": "domain:start", "object": "domain:web-1"}
+    assert alice.post("/policy/who-can", question).json["error"]["permission"] == "policy:read"
+    answer, told = admin.post("/policy/who-can", question), gateway.virtgate("policy", "who-can", *question.values(), "--policy", gateway.policy_file, "--json")
+    assert answer.json["people"] == json.loads(told.stdout) and ("sasl:alice", "allow") in {(one["who"], one["verdict"]) for one in answer.json["people"]}
+    assert admin.post("/policy/who-can", {"permission": "domain:strat", "object": "*"}).status == 400
     assert {session["user"] for session in alice.get("/sessions").json["sessions"]} == {"alice"}
     others = [session for session in admin.get("/sessions").json["sessions"] if session["user"] == "alice"]
     assert others

@@ -56,6 +56,7 @@ def fits(method, path, answer):
 
 DRAFT = {"version": 1, "bindings": [{"id": "new", "who": ["sasl:zoe"], "role": "operator", "on": ["domain:web-*"]}]}
 BODIES = {"/guests/{uuid}/console": {"mode": "view"}, "/policy/can": {"permission": "domain:start", "object": "domain:web-1", "explain": True},
+          "/policy/who-can": {"permission": "domain:start", "object": "domain:web-1"},
           "/login": {"user": "nobody-here", "password": "x"}, **{f"/policy/{verb}": {"draft": json.dumps(DRAFT)} for verb in ("check", "diff", "replay")}}
 OPERATIONS = [(method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations]
 

@@ -349,6 +349,38 @@ test_can_about_others_takes_policy_read(void **state)
 	close(fd);
 }
 
+static void
+test_who_can_is_everybody_of_every_binding(void **state)
+{
+	static const char question[] = "{\"verb\":\"who-can\",\"permission\":\"domain:start\",\"object\":\"domain:web-1\"}";
+	static const char *const expected[][4] = {	/* bob and carol only look */
+		{ "sasl:alice", "web", "allow", "until 2199-01-01T00:00:00Z" }, { "sasl:alice", "never", "allow", "proof x509" },
+		{ "sasl:root", "all", "allow", "" } };
+	int fd = open_web("alice");
+	json_t *answer, *people;
+
+	(void)state;
+	expect_refused(fd, 2, question, RPC_ERR_ACCESS_DENIED, "access denied: 'policy:read' on this host (decision ");
+	close(fd);
+	fd = open_web("carol");
+	answer = web_ask(fd, 2, question);
+	people = json_object_get(answer, "people");
+	assert_int_equal(json_array_size(people), sizeof(expected) / sizeof(expected[0]));
+	for (size_t i = 0; i < json_array_size(people); i++) {
+		const json_t *one = json_array_get(people, i);
+
+		assert_string_equal(text_of(one, "who"), expected[i][0]);
+		assert_string_equal(text_of(one, "binding"), expected[i][1]);
+		assert_string_equal(text_of(one, "verdict"), expected[i][2]);
+		assert_string_equal(text_of(one, "when"), expected[i][3]);
+	}
+	assert_string_equal(text_of(answer, "mode"), "enforce");
+	json_decref(answer);
+	expect_refused(fd, 3, "{\"verb\":\"who-can\",\"permission\":\"domain:start\"}", RPC_ERR_INVALID_ARG, "are needed");
+	expect_refused(fd, 4, "{\"verb\":\"who-can\",\"permission\":\"domain:strat\",\"object\":\"*\"}", RPC_ERR_INVALID_ARG, "domain:strat");
+	close(fd);
+}
+
 static size_t
 num_sessions(int fd, uint32_t serial, const char *other, char *id, size_t size)
 {
@@ -800,7 +832,8 @@ main(void)
 		TEST(test_more_objects_than_may_be_asked_for), TEST(test_a_question_that_is_no_string_ends_the_session), TEST(test_me),
 		TEST(test_may_is_what_the_call_would_say), TEST(test_I66_may_of_what_does_not_belong_together),
 		TEST(test_may_needs_an_open_connection), TEST(test_can_says_what_the_command_line_says),
-		TEST(test_can_about_others_takes_policy_read), TEST(test_sessions_and_kill), TEST(test_the_trail_takes_audit_read),
+		TEST(test_can_about_others_takes_policy_read), TEST(test_who_can_is_everybody_of_every_binding), TEST(test_sessions_and_kill),
+		TEST(test_the_trail_takes_audit_read),
 		TEST(test_a_question_waits_and_others_do_not), TEST(test_a_question_waits_while_the_connection_opens),
 		TEST(test_who_leaves_is_forgotten), TEST(test_a_reader_that_is_away),
 		TEST(test_I11_right_that_ends_before_the_answer), TEST(test_an_export_is_on_record_once), TEST(test_the_policy_takes_policy_read),
