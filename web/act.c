@@ -32,6 +32,7 @@ static const struct { const char *name; enum vg_permission permission, or_permis
 	{ "view", VG_PERM_domain_view_graphics, VG_PERM_domain_open_graphics },
 	{ "input", VG_PERM_domain_open_graphics, VG_PERM_NONE },
 	{ "paste", VG_PERM_domain_paste_graphics, VG_PERM_NONE },
+	{ "copy", VG_PERM_domain_copy_graphics, VG_PERM_NONE },
 	{ "read", VG_PERM_domain_read, VG_PERM_NONE },
 };
 

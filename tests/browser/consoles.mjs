@@ -1,20 +1,15 @@
 // Consoles, as they are lived with: the network that goes away, full screen, the clipboard, several in tabs, other windows, and the guests by keyboard alone.
-import { given, go, logIn, person, picture, say, scenario } from './browser.mjs';
+import { given, go, logIn, person, picture, pictures, say, scenario } from './browser.mjs';
 
 const PAINTED = () => [...document.querySelectorAll('#consoles .console:not([hidden]) canvas')].some((canvas) => canvas.width > 100);
 
-// Each console that was opened, and the texts for a guest's clipboard that were sent there (RFC 6143, 7.5.6).
+// Each console that was opened.
 function sockets(page) {
 	const list = [];
 	page.on('websocket', (socket) => {
-		const one = { closed: false, texts: [] };
+		const one = { closed: false };
 		list.push(one);
 		socket.on('close', () => { one.closed = true; });
-		socket.on('framesent', ({ payload }) => {
-			const bytes = Buffer.from(payload);
-			if (bytes[0] === 6)
-				one.texts.push(bytes.subarray(8).toString('latin1'));
-		});
 	});
 	return list;
 }
@@ -86,11 +81,25 @@ await scenario(async (browser) => {
 	await page.evaluate(() => navigator.clipboard.writeText('from the browser'));
 	await shown.getByRole('button', { name: 'Paste' }).click();
 	await page.getByText('The text is on the guest’s clipboard.').waitFor();
-	await until(page, () => opened.some((socket) => socket.texts.length > 0), 'the text to be sent');
-	say('pasted', opened.flatMap((socket) => socket.texts));
+	say('pasted');
+	await shown.getByRole('button', { name: 'Clipboard', exact: true }).click();
+	await shown.getByRole('textbox', { name: 'For the guest' }).fill('typed for the guest: Wörter €');
+	await shown.getByRole('button', { name: 'Send to the guest' }).click();
+	say('sent');
+	await shown.getByRole('button', { name: 'Clipboard', exact: true }).click();
+	// a text of the guest, of which somebody else is told to put it there
+	say('waiting for a text');
+	await shown.getByRole('button', { name: 'Clipboard, with a new text from the guest' }).click();
+	const text = shown.getByRole('textbox', { name: 'From the guest' });
+	say('copied', { text: await text.inputValue(), told: await shown.getByRole('status').textContent(), writable: await text.isEditable() });
+	await pictures(page, 'console-clipboard');
+	await shown.getByRole('button', { name: 'Copy', exact: true }).click();
+	await page.getByText('The text of the guest is on your clipboard.').waitFor();
+	say('taken along', await page.evaluate(() => navigator.clipboard.readText()));
+	await shown.getByRole('button', { name: 'Clipboard', exact: true }).click();
 	await tabs.getByRole('link', { name: given.second }).click();
 	await page.waitForFunction(PAINTED);
-	say('no paste', await page.locator('#consoles .console:visible').getByRole('button', { name: 'Paste' }).count());
+	say('no paste', await page.locator('#consoles .console:visible').getByRole('button', { name: /Paste|Clipboard/ }).count());
 
 	// the network goes away: each comes back by itself, with a new ticket and the same log-in
 	const before = opened.length;

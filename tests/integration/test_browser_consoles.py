@@ -7,16 +7,18 @@ import threading
 import pytest
 
 from conftest import policy_with_realms
-from screens import GUEST, with_consoles
+from lab.vnc import CLIP_NOTIFY, CLIP_TEXT, X509_PLAIN, Viewer
+from screens import GUEST, GUEST_UUID, with_consoles, with_copying
 from test_browser import WORDS, Scenario, off, pytestmark, users  # noqa: F401: fixtures, and what skips all of them
 
 
 @pytest.fixture(scope="module")
 def gateway(make_gateway, libvirtd, users, serial):  # noqa: F811
-    policy = with_consoles(policy_with_realms())
-    policy["roles"] = {"no-paste": {"deny": ["domain:paste_graphics"]}}
-    policy["bindings"].append({"id": "no-paste", "who": ["anyone"], "role": "no-paste", "on": ["domain:web-second"]})
-    return make_gateway("browser-consoles", policy=policy, sasl=users, listen_web=True, web_port="0", allowed_uris=[libvirtd.qemu_uri])
+    policy = with_copying(with_consoles(policy_with_realms()))
+    policy["roles"]["no-text"] = {"deny": ["domain:paste_graphics", "domain:copy_graphics"]}
+    policy["bindings"].append({"id": "no-text", "who": ["anyone"], "role": "no-text", "on": ["domain:web-second"]})
+    return make_gateway("browser-consoles", policy=policy, sasl=users, listen_web=True, web_port="0", listen_vnc=True, vnc_port="0", auth_vnc="sasl",
+                        allowed_uris=[libvirtd.qemu_uri])
 
 
 class Cable:
@@ -73,7 +75,7 @@ def cable(gateway):
 
 @pytest.fixture
 def second(libvirtd):
-    """Another guest with a screen, on which alice may type but not paste."""
+    """Another guest with a screen, on which alice may type but neither give nor take text."""
     libvirtd.define_guest("web-second", "44444444-0000-4000-8000-0000000000ee")
     libvirtd.virsh("start", "web-second", uri=libvirtd.qemu_uri)
     yield "web-second"
@@ -88,12 +90,22 @@ def test_consoles_as_they_are_lived_with(gateway, cable, serial, off, second):  
         return {record["session"] for record in gateway.audit(event="session.login", user__name="alice") if "session" in record} - consoles
 
     before = len(logins())
-    with Scenario("consoles", gateway, url=f"https://localhost:{cable.port}", password=WORDS["alice"], guest=GUEST, off="web-off", second=second) as alice:
+    peer = Viewer(gateway.ports["vnc"]).start_tls(X509_PLAIN, ca=gateway.authority.ca_cert).plain(f"alice@{GUEST}", WORDS["alice"]).init().share_clipboard()
+    with peer, Scenario("consoles", gateway, url=f"https://localhost:{cable.port}", password=WORDS["alice"], guest=GUEST, off="web-off", second=second) as alice:
         alice.wait("by keyboard")
         assert alice.wait("tabs") == [GUEST, second]
         assert alice.wait("shown") == {"current": GUEST, "visible": 1, "open": 2}
         alice.wait("full screen")
-        assert alice.wait("pasted") == ["from the browser"]
+        alice.wait("pasted")
+        assert peer.wait_text() == "from the browser"
+        alice.wait("sent")
+        assert peer.wait_text() == "typed for the guest: Wörter €"
+        alice.wait("waiting for a text")
+        peer.clipboard(CLIP_NOTIFY | CLIP_TEXT)
+        peer.provide_text("out of the guest: <b>Wörter</b>\nand a line")
+        text = "out of the guest: <b>Wörter</b>\nand a line"
+        assert alice.wait("copied") == {"text": text, "told": f"{len(text)} characters came from the guest.", "writable": False}
+        assert alice.wait("taken along") == text
         assert alice.wait("no paste") == 0
         alice.wait("connected")
         cable.cut()
@@ -101,7 +113,7 @@ def test_consoles_as_they_are_lived_with(gateway, cable, serial, off, second):  
         assert alice.wait("ended") == 0
         assert alice.wait("consoles left") == 0
         alice.end()
-    opened = gateway.wait_audit(4, event="console.open", user__name="alice")[-4:]
+    opened = [record for record in gateway.wait_audit(5, event="console.open", user__name="alice") if record["source"]["via"] == "web"]
     assert sorted(record["object"]["name"] for record in opened) == sorted([GUEST, second] * 2)
-    gateway.wait_audit(4, event="console.close", user__name="alice")
+    gateway.wait_audit(5, event="console.close", user__name="alice")
     assert len(logins()) == before + 1, "one log-in for all of it"

@@ -307,38 +307,20 @@ def copying(console, serial):
 
 
 def copier(console, viewer):
-    screen = enter(console, viewer, "alice").init()
-    screen.encodings(0, CLIPBOARD)
-    flags, _ = screen.clipboard_message()
-    assert flags & CLIP_CAPS and flags & CLIP_TEXT
-    screen.clipboard(CLIP_CAPS | CLIP_REQUEST | CLIP_NOTIFY | CLIP_PROVIDE | CLIP_TEXT, struct.pack("!I", 1 << 20))
-    return screen
-
-
-def given(screen):
-    """The text of a provide."""
-    flags, payload = screen.clipboard_message()
-    assert flags == CLIP_PROVIDE | CLIP_TEXT, hex(flags)
-    plain = zlib.decompressobj().decompress(payload)
-    return plain[4:4 + struct.unpack("!I", plain[:4])[0]].rstrip(b"\0")
+    return enter(console, viewer, "alice").init().share_clipboard()
 
 
 def test_text_of_the_guests_clipboard_both_ways(console, viewer, copying):
     """QEMU's own clipboard, which a guest's agent shares with its viewers: from one to the next of them, whatever form they speak."""
     reader, old = copier(console, viewer), enter(console, viewer, "alice").init()
     old.send(struct.pack("!BxxxI", 6, 9) + b"old words")
-    assert reader.clipboard_message() == (CLIP_NOTIFY | CLIP_TEXT, b"")
-    reader.clipboard(CLIP_REQUEST | CLIP_TEXT)
-    assert given(reader) == b"old words"
+    assert reader.wait_text() == "old words"
     writer = copier(console, viewer)
     writer.clipboard(CLIP_NOTIFY | CLIP_TEXT)
     assert reader.clipboard_message() == (CLIP_NOTIFY | CLIP_TEXT, b"")
     reader.clipboard(CLIP_REQUEST | CLIP_TEXT)
-    assert writer.clipboard_message() == (CLIP_REQUEST | CLIP_TEXT, b"")
-    stream = zlib.compressobj()     # as noVNC does: flushed, without an end
-    text = "neue Wörter".encode() + b"\0"
-    writer.clipboard(CLIP_PROVIDE | CLIP_TEXT, stream.compress(struct.pack("!I", len(text)) + text) + stream.flush(zlib.Z_FULL_FLUSH))
-    assert given(reader) == "neue Wörter".encode()
+    writer.provide_text("neue Wörter")
+    assert reader.given_text() == "neue Wörter"
 
 
 def test_who_loses_the_guests_clipboard_is_ended(console, viewer, copying):

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import termios
 import time
+import zlib
 
 from .process import LabError, clean_environment, wait_until
 
@@ -188,6 +189,33 @@ class Viewer:
         length = -self.number("!i")
         assert length >= 4, "text in the old form"
         return self.number(), self.read(length - 4)
+
+    def share_clipboard(self):
+        """Both ends say that they have the extended clipboard."""
+        self.encodings(0, CLIPBOARD)
+        flags, _ = self.clipboard_message()
+        assert flags & CLIP_CAPS and flags & CLIP_TEXT
+        self.clipboard(CLIP_CAPS | CLIP_REQUEST | CLIP_NOTIFY | CLIP_PROVIDE | CLIP_TEXT, struct.pack("!I", 1 << 20))
+        return self
+
+    def wait_text(self):
+        """The text that somebody else put onto the clipboard."""
+        assert self.clipboard_message() == (CLIP_NOTIFY | CLIP_TEXT, b"")
+        self.clipboard(CLIP_REQUEST | CLIP_TEXT)
+        return self.given_text()
+
+    def given_text(self):
+        flags, payload = self.clipboard_message()
+        assert flags == CLIP_PROVIDE | CLIP_TEXT, hex(flags)
+        plain = zlib.decompressobj().decompress(payload)
+        return plain[4:4 + struct.unpack("!I", plain[:4])[0]].rstrip(b"\0").decode()
+
+    def provide_text(self, text):
+        """When it is asked for."""
+        assert self.clipboard_message() == (CLIP_REQUEST | CLIP_TEXT, b"")
+        stream = zlib.compressobj()     # as noVNC does: flushed, without an end
+        data = text.encode() + b"\0"
+        self.clipboard(CLIP_PROVIDE | CLIP_TEXT, stream.compress(struct.pack("!I", len(data)) + data) + stream.flush(zlib.Z_FULL_FLUSH))
 
     def update(self):
         """One FramebufferUpdate in raw encoding: bytes of pixels. Other messages before it are skipped."""

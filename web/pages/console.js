@@ -4,10 +4,12 @@ import { get, post } from './api.js';
 import { describe } from './errors.js';
 import { fill, h, toast } from './dom.js';
 import { consoleMode } from './state.js';
-import { endReason, mayRetry } from './route.js';
+import { clipboardPanel } from './clipboard.js';
+import { ENDED, endReason, mayRetry } from './route.js';
 
 const RETRIES = 5;
 const LOGGED_OUT = 4410;
+const SETTLE = 500;	// ms until the list of guests knows why a screen went away
 const open = new Map();	// UUID -> console
 const root = document.getElementById('consoles');
 const tabs = h('div', { class: 'tabs', role: 'navigation', 'aria-label': 'Open consoles' });
@@ -45,7 +47,8 @@ class Console {
 		this.notice = h('div', { role: 'alert' });
 		this.quality = h('span', { class: 'quiet', 'aria-live': 'off' });
 		this.tools = h('div', { class: 'tools' });
-		this.element = h('div', { class: 'console' }, this.tools, this.banner, this.notice, this.view);
+		this.clipboard = clipboardPanel((text) => this.give(text));
+		this.element = h('div', { class: 'console' }, this.tools, this.banner, this.notice, this.clipboard.element, this.view);
 		this.view.addEventListener('keydown', () => { this.keyAt = performance.now(); }, true);
 		this.timer = setInterval(() => this.measure(), 2000);
 		root.append(this.element);
@@ -63,7 +66,7 @@ class Console {
 			const guest = await get(`/guests/${encodeURIComponent(this.uuid)}`);
 			const mode = consoleMode(guest);
 			this.name = guest.name;
-			this.pastes = guest.may?.paste === true;
+			this.may = this.began = guest.may;
 			drawTabs(this.uuid);
 			if (!mode)
 				return this.say(guest.may?.view || guest.may?.input ? `${guest.name} is off.` : `You may not see the screen of ${guest.name}.`, 'warn', true);
@@ -81,24 +84,52 @@ class Console {
 	attach({ ticket, path }, mode) {
 		const socket = new WebSocket(`wss://${location.host}${path}`, ['binary', `ticket.${ticket}`]);
 		const rfb = new RFB(this.view, socket, { shared: true });
-		Object.assign(this, { socket, rfb, mode });
+		Object.assign(this, { socket, rfb });
 		rfb.scaleViewport = true;
-		rfb.viewOnly = mode === 'view';
 		rfb.background = 'transparent';
-		this.banner.hidden = mode !== 'view';
 		socket.addEventListener('message', (event) => this.heard(event.data.byteLength || 0));
 		socket.addEventListener('close', (event) => { if (this.socket === socket) this.ended(event); });
 		rfb.addEventListener('connect', () => { this.retries = 0; this.say(''); rfb.focus(); });
 		rfb.addEventListener('securityfailure', (event) => { this.refused = event.detail.reason; });
+		rfb.addEventListener('clipboard', (event) => { if (this.may?.copy) this.clipboard.heard(event.detail.text); });
+		this.setMode(mode);
+	}
+
+	setMode(mode) {
+		this.mode = mode;
+		if (this.rfb)
+			this.rfb.viewOnly = mode === 'view';
+		this.banner.hidden = mode !== 'view';
 		this.drawTools();
 	}
 
-	ended(event) {
+	// His rights, or the guest, changed while it is open. A console that lost its input goes on without; it comes back with the next connection.
+	changed(guest) {
+		const mode = this.mode === 'input' && !guest.may?.input ? 'view' : this.mode;
+		const other = mode !== this.mode || guest.may?.copy !== this.may?.copy || guest.may?.paste !== this.may?.paste;
+		this.may = guest.may;
+		if (this.mode && other)	// else what is drawn stays, with the focus that is in it
+			this.setMode(mode);
+	}
+
+	// The guest as it is a moment after its screen went away; null: there is none, undefined: nobody knows.
+	async lookAgain() {
+		await new Promise((done) => { setTimeout(done, SETTLE); });
+		try {
+			return await get(`/guests/${encodeURIComponent(this.uuid)}`);
+		} catch (error) {
+			return error.status === 404 ? null : undefined;
+		}
+	}
+
+	async ended(event) {
+		const refused = this.refused;
 		if (this.closed)
 			return;
 		this.rfb = null;
-		this.say(endReason(event.code, event.reason || this.refused), 'bad', true);
 		this.refused = '';
+		const guest = event.code === ENDED ? await this.lookAgain() : undefined;
+		this.say(endReason(event.code, refused || (event.code === ENDED ? '' : event.reason), guest, this.began), 'bad', true);
 		if (event.code === LOGGED_OUT)	// in another window, perhaps: this one is told by the answer
 			get(`/guests/${encodeURIComponent(this.uuid)}`).catch(() => {});
 		if (mayRetry(event.code))
@@ -133,9 +164,10 @@ class Console {
 
 	drawTools() {
 		const input = this.mode === 'input';
+		this.clipboard.allow({ copies: this.may?.copy, sends: input && this.may?.paste });
 		const keys = h('select', { 'aria-label': 'Send a key combination', onchange: () => { this.press(COMBINATIONS[keys.selectedIndex - 1][1]); keys.selectedIndex = 0; } },
 			h('option', {}, 'Keys …'), COMBINATIONS.map(([name]) => h('option', {}, name)));
-		const scale = h('button', { 'aria-pressed': 'true', onclick: () => {
+		const scale = h('button', { 'aria-pressed': String(this.rfb?.scaleViewport !== false), onclick: () => {
 			this.rfb.scaleViewport = !this.rfb.scaleViewport;
 			this.rfb.clipViewport = !this.rfb.scaleViewport;
 			this.rfb.dragViewport = false;
@@ -144,16 +176,22 @@ class Console {
 		fill(this.tools, h('strong', {}, this.name),
 			input && h('button', { onclick: () => { this.rfb?.sendCtrlAltDel(); this.rfb?.focus(); } }, 'Ctrl+Alt+Del'), input && keys, scale,
 			h('button', { onclick: () => this.view.requestFullscreen().then(() => this.rfb?.focus()).catch(() => toast('The browser refused full screen.', true)) }, 'Full screen'),
-			input && this.pastes && h('button', { onclick: () => this.paste() }, 'Paste'),
+			input && this.may?.paste && h('button', { onclick: () => this.paste() }, 'Paste'), this.clipboard.button,
 			h('button', { onclick: () => { this.close(); location.hash = '#/guests'; } }, 'Close'), this.quality);
+	}
+
+	give(text) {
+		if (!this.rfb)
+			return toast('The console is not connected.', true);
+		this.rfb.clipboardPasteFrom(text);
+		return toast('The text is on the guest’s clipboard.');
 	}
 
 	async paste() {
 		try {
-			this.rfb?.clipboardPasteFrom(await navigator.clipboard.readText());
-			toast('The text is on the guest’s clipboard.');
+			this.give(await navigator.clipboard.readText());
 		} catch {
-			toast('The browser did not give its clipboard.', true);
+			toast('The browser did not give its clipboard: use the panel “Clipboard”.', true);
 		}
 	}
 
@@ -168,6 +206,8 @@ class Console {
 		dispatchEvent(new Event('virtgate-consoles'));
 	}
 }
+
+addEventListener('virtgate-guest', ({ detail }) => open.get(detail.uuid)?.changed(detail));
 
 export function show(main, route) {
 	if (!tabs.isConnected)

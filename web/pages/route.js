@@ -1,4 +1,5 @@
-// The part of the address behind "#/". Pure.
+// The part of the address behind "#/", and why consoles end. Pure.
+import { isOn } from './state.js';
 
 // "#/audit/01JD?user=x" -> { page: 'audit', id: '01JD', query: 'user=x' }
 export function parseRoute(hash) {
@@ -14,14 +15,29 @@ export function parseRoute(hash) {
 }
 
 // Why a console ended, for people: by the close code of its WebSocket.
+export const ENDED = 4403;	// by the gateway, which says no more
 const REASONS = {
-	4401: 'The ticket was not valid any more.', 4403: 'Your right to this console was withdrawn or refused.',
-	4404: 'The guest is not there any more.', 4408: 'The console was idle, or open, for too long.',
-	4410: 'You were logged out.', 4500: "The guest's screen could not be reached.", 1006: 'The connection was lost.',
+	4401: 'The ticket was not valid any more.', 4408: 'The console did not begin in time.', 4410: 'You were logged out.',
+	4500: 'The gateway is not ready.', 1006: 'The connection was lost.',
 };
 
-export function endReason(code, text) {
-	const reason = REASONS[code] || 'The console was closed.';
+// Of what the gateway ended: `guest` is what there is of it now, null nothing, undefined: it is not known; `began` what he might when it began.
+function whyEnded(guest, text, began) {
+	if (guest === null)
+		return 'The guest is not there any more.';
+	if (text)
+		return 'The gateway refused this console.';
+	if (guest && !isOn(guest))
+		return 'The guest is off.';
+	if (guest && !guest.may?.view && !guest.may?.input)
+		return 'Your right to this console was withdrawn.';
+	if (guest && began?.copy && !guest.may?.copy)
+		return 'Your right to the clipboard of the guest was withdrawn; without it you may connect again.';
+	return 'The gateway ended the console: it was idle or open for too long, somebody took the screen over, or an admin ended it.';
+}
+
+export function endReason(code, text, guest, began) {
+	const reason = code === ENDED ? whyEnded(guest, text, began) : REASONS[code] || 'The console was closed.';
 	return text ? `${reason} (${text})` : reason;
 }
 

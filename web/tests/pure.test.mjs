@@ -8,6 +8,7 @@ import { outsideMark, parseFilters, toFragment, toQuery } from '../pages/filters
 import { decodeP6 } from '../pages/p6.js';
 import { endReason, mayRetry, parseRoute } from '../pages/route.js';
 import { actionsFor, apply, consoleMode, shown } from '../pages/state.js';
+import { boundedText } from '../pages/text.js';
 import { dateTime, memory, micros, span } from '../pages/time.js';
 
 function p6(head, ...pixels) {
@@ -115,8 +116,26 @@ test('route: page, id and query; broken escapes are no id', () => {
 
 test('route: a lost network is tried again, a withdrawn right is not', () => {
 	assert.deepEqual([1006, 4403, 4404, 4410, 4401].map(mayRetry), [true, false, false, false, false]);
-	assert.match(endReason(4403, 'policy changed'), /withdrawn.*\(policy changed\)/);
 	assert.match(endReason(4999, ''), /closed/);
+	assert.match(endReason(4410, 'idle'), /logged out.*\(idle\)/);
+});
+
+test('route: what the gateway ended is told by what there is of the guest now', () => {
+	const told = (now, text, began) => endReason(4403, text, now, began);
+	assert.match(told(guest('u', 'n', 'running', { input: true }), '', { input: true, copy: true }), /clipboard/);
+	assert.match(told(null), /not there any more/);
+	assert.match(told(guest('u', 'n', 'shutoff', { view: true })), /is off/);
+	assert.match(told(guest('u', 'n', 'running', { view: false, input: false })), /withdrawn/);
+	assert.match(told(guest('u', 'n', 'running', { view: true })), /idle or open/);
+	assert.match(told(undefined), /idle or open/);
+	assert.match(told(guest('u', 'n', 'running', { view: true }), 'access denied'), /refused.*\(access denied\)/);
+});
+
+test('text: at most 256 KiB, and no half letters', () => {
+	assert.deepEqual(boundedText('a\nä'), { text: 'a\nä', cut: false });
+	assert.deepEqual(boundedText('a'.repeat(262144)), { text: 'a'.repeat(262144), cut: false });
+	assert.deepEqual(boundedText('a' + '€'.repeat(100000)), { text: 'a' + '€'.repeat(87381), cut: true });
+	assert.equal(boundedText('ab' + '€'.repeat(100000)).text, 'ab' + '€'.repeat(87380));
 });
 
 const POLICY = {
