@@ -136,19 +136,27 @@ def test_an_operators_day(gateway, libvirtd, serial, off):
 
 def test_who_may_only_look(own_gateway, libvirtd, users, serial):
     gateway = start(own_gateway, libvirtd, users)
+    policy = with_consoles(policy_with_realms())
+
+    def give(role):
+        policy["bindings"][-1]["role"] = role
+        gateway.write_policy(policy)
+        gateway.reload()
+    give("operator")
     with Scenario("watcher", gateway, password=WORDS["carol"], guest=GUEST) as carol:
+        carol.wait("may type")
+        give("console-viewer")
+        carol.go_on()
         before = len(said(serial))
         carol.wait("typed")
         time.sleep(0.5)
         assert said(serial)[before:] == b"", "what a watcher types goes nowhere"
-        policy = with_consoles(policy_with_realms())
-        policy["bindings"][-1]["role"] = "viewer"
-        gateway.write_policy(policy)
-        gateway.reload()
+        give("viewer")
         carol.go_on()
-        assert "withdrawn" in carol.wait("ended")
+        assert "Your right to this console was withdrawn" in carol.wait("ended")
         carol.wait("done")
         carol.end()
+    assert len(gateway.audit(event="console.open")) == 1, "it went on, narrowed"
 
 
 @pytest.fixture

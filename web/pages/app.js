@@ -3,6 +3,7 @@ import { call, get, post, setLoggedOut, setToken } from './api.js';
 import { describe } from './errors.js';
 import { field, fill, h, toast } from './dom.js';
 import { parseRoute } from './route.js';
+import * as events from './events.js';
 import * as guests from './guests.js';
 import * as consoles from './console.js';
 import * as audit from './audit.js';
@@ -72,6 +73,7 @@ function loggedOut(why) {
 		return;
 	me = null;
 	setToken('');
+	events.end();
 	leave();
 	consoles.closeAll();
 	policy.forget();
@@ -81,6 +83,7 @@ function loggedOut(why) {
 function loggedIn(answer) {
 	me = answer;
 	setToken(me.csrf);
+	events.begin();
 	show();
 	main.focus();
 }
@@ -145,5 +148,7 @@ addEventListener('virtgate-rights', async () => {
 			loggedOut('You are not logged in any more: the session has ended.');
 	}
 });
+// Ended: is he still logged in?
+addEventListener('virtgate-updates', ({ detail }) => { if (typeof detail === 'string') get('/guests').catch(() => {}); });
 addEventListener('online', () => { if (me) call('GET', '/me').catch(() => {}); });
 begin();

@@ -139,20 +139,20 @@ export function show(main, route, me) {
 			draw();
 	}
 
-	const events = new EventSource('/api/v1/events');
+	const leaving = new AbortController();
+	const on = (name, listener) => addEventListener(`virtgate-${name}`, (event) => listener(event.detail), { signal: leaving.signal });
 	for (const name of ['guest', 'gone'])
-		events.addEventListener(name, (event) => {
+		on(name, (data) => {
 			overtaken = loading;
-			guests = apply(guests, name, JSON.parse(event.data));
+			guests = apply(guests, name, data);
 			draw();
 		});
-	events.addEventListener('rights', () => dispatchEvent(new Event('virtgate-rights')));
-	events.addEventListener('end', (event) => {
-		fill(notice, h('p', { class: 'note warn' }, `Live updates have ended: ${JSON.parse(event.data).reason}`));
-		get('/guests').catch(() => {});	// says whether he is still logged in
+	on('updates', (how) => {
+		if (how === true)
+			load();	// also after a gap: what was missed is read anew
+		else
+			fill(notice, h('p', { class: 'note warn' }, how === false ? 'No live updates at the moment; trying again …' : `Live updates have ended: ${how}`));
 	});
-	events.onopen = load;	// also after a gap: what was missed is read anew
-	events.onerror = () => { if (!ended) fill(notice, h('p', { class: 'note warn' }, 'No live updates at the moment; trying again …')); };
 	const timer = setInterval(refresh, PICTURE_EVERY);
 
 	fill(main, h('div', { class: 'head' }, h('h1', {}, 'Guests'), count, h('span', { class: 'grow' }), search, state, asTable, asTiles),
@@ -161,7 +161,7 @@ export function show(main, route, me) {
 	load().then(refresh);
 	return () => {
 		ended = true;
-		events.close();
+		leaving.abort();
 		clearInterval(timer);
 	};
 }
