@@ -17,7 +17,8 @@
 #include "web/guard.h"
 #include "web/ticket.h"
 
-#define PIECE		(64u * 1024u)	/* one read of the gate, one frame to the browser */
+#define FRAME_HEAD	10u		/* RFC 6455, 5.2 */
+#define PIECE		(8u * 16384u - FRAME_HEAD)	/* one read of the gate, one frame to the browser: as many full records of TLS */
 #define BEGIN_SECONDS	10	/* the browser's part of the handshake must be there */
 #define MAX_TO_GATE	(256u * 1024u)	/* that the gate has not taken; the browser waits meanwhile */
 
@@ -39,15 +40,18 @@ struct console {
 	enum step step;
 	struct buf in;			/* of the handshake */
 	struct buf to_gate;
-	uint8_t *out;			/* LWS_PRE, and a piece for the browser */
-	size_t out_len;
-	bool gate_ended;
+	bool held;			/* the browser, until the gate has taken that */
+	const char *version;		/* to be said to the browser; NULL: was said */
 	unsigned close;			/* code; 0: not asked for */
 	struct event *end;		/* when nothing is left to write before the close frame, or the handshake takes too long */
 	char why[120];
 };
 
 const size_t console_user_size = sizeof(struct console);
+const size_t console_max_write = PIECE + FRAME_HEAD;
+
+/* Where bytes for a browser land, behind the room for a frame's head: shared by all, so that a console holds no buffer. */
+static uint8_t scratch[LWS_PRE + PIECE];
 
 /* ---- ending ---- */
 
@@ -61,6 +65,8 @@ close_with(struct console *console, unsigned code, const char *why)
 	(void)snprintf(console->why, sizeof(console->why), "%s", why);
 	if (console->fd >= 0)
 		(void)shutdown(console->fd, SHUT_RDWR);
+	if (console->readable != NULL)
+		(void)event_del(console->readable);
 	(void)lws_callback_on_writable(console->wsi);
 	web_loop_kick(console->web);
 }
@@ -95,13 +101,29 @@ release(struct console *console)
 		close(console->fd);
 	buf_free(&console->in);
 	buf_free(&console->to_gate);
-	free(console->out);
 	memset(console, 0, sizeof(*console));
 	console->fd = -1;
 }
 
 /* ---- gate to browser ---- */
 
+static int
+write_scratch(struct console *console, size_t len)
+{
+	return lws_write(console->wsi, scratch + LWS_PRE, len, LWS_WRITE_BINARY) < (int)len ? -1 : 0;
+}
+
+static int
+send_now(struct console *console, const void *bytes, size_t len)
+{
+	memcpy(scratch + LWS_PRE, bytes, len);
+	return write_scratch(console, len);
+}
+
+/*
+ * Written at once: to be called for it by libwebsockets costs more than the writing. While the browser's connection takes no more the gate is not read; what
+ * it did not take of the last piece is kept by libwebsockets.
+ */
 static void
 on_gate_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -109,26 +131,24 @@ on_gate_readable(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
-	/* One piece at a time: the next is read when the browser's connection has taken this one. */
-	n = recv(fd, console->out + LWS_PRE, PIECE, 0);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	(void)event_del(console->readable);
-	if (n <= 0) {
-		console->gate_ended = true;
-		close_with(console, CONSOLE_ENDED, "the gateway has ended the console");
+	if (lws_send_pipe_choked(console->wsi) != 0) {
+		(void)event_del(console->readable);
+		(void)lws_callback_on_writable(console->wsi);
+		web_loop_kick(console->web);
 		return;
 	}
-	console->out_len = (size_t)n;
-	(void)lws_callback_on_writable(console->wsi);
-	web_loop_kick(console->web);
-}
-
-static int
-send_now(struct console *console, const void *bytes, size_t len)
-{
-	memcpy(console->out + LWS_PRE, bytes, len);
-	return lws_write(console->wsi, console->out + LWS_PRE, len, LWS_WRITE_BINARY) < (int)len ? -1 : 0;
+	n = recv(fd, scratch + LWS_PRE, PIECE, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		close_with(console, CONSOLE_ENDED, "the gateway has ended the console");
+	} else if (write_scratch(console, (size_t)n) < 0) {
+		(void)event_del(console->readable);
+		lws_set_timeout(console->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+		web_loop_kick(console->web);
+	} else if (lws_partial_buffered(console->wsi) != 0) {
+		web_loop_kick(console->web);
+	}
 }
 
 /*
@@ -157,17 +177,15 @@ on_end(evutil_socket_t fd, short what, void *arg)
 static int
 on_writeable(struct console *console)
 {
-	size_t len = console->out_len;
+	const char *version = console->version;
 
-	if (console->out_len > 0) {
-		console->out_len = 0;
-		if (lws_write(console->wsi, console->out + LWS_PRE, len, LWS_WRITE_BINARY) < (int)len)
-			return -1;
-		if (console->step == PUMPING && !console->gate_ended)
-			(void)event_add(console->readable, NULL);
-	}
+	console->version = NULL;
+	if (version != NULL && send_now(console, version, RFB_VERSION_LEN) < 0)
+		return -1;
 	if (console->close != 0)
 		event_active(console->end, EV_TIMEOUT, 0);
+	else if (console->step == PUMPING)
+		(void)event_add(console->readable, NULL);
 	return 0;
 }
 
@@ -190,8 +208,11 @@ flush_to_gate(struct console *console)
 		if (n > 0)
 			buf_drop(&console->to_gate, (size_t)n);
 	}
-	(void)lws_rx_flow_control(console->wsi, 1);
-	web_loop_kick(console->web);
+	if (console->held) {
+		console->held = false;
+		(void)lws_rx_flow_control(console->wsi, 1);
+		web_loop_kick(console->web);
+	}
 }
 
 static void
@@ -223,8 +244,7 @@ hand_over(struct console *console, const struct ticket *ticket)
 static void
 say_version(struct console *console, const char *version)
 {
-	memcpy(console->out + LWS_PRE, version, RFB_VERSION_LEN);
-	console->out_len = RFB_VERSION_LEN;
+	console->version = version;
 	(void)lws_callback_on_writable(console->wsi);
 	web_loop_kick(console->web);
 }
@@ -306,8 +326,10 @@ on_receive(struct console *console, const uint8_t *bytes, size_t len)
 	if (buf_add(&console->to_gate, bytes, len) < 0)
 		return -1;
 	flush_to_gate(console);
-	if (buf_len(&console->to_gate) > MAX_TO_GATE / 2)
+	if (buf_len(&console->to_gate) > MAX_TO_GATE / 2) {
+		console->held = true;
 		(void)lws_rx_flow_control(console->wsi, 0);
+	}
 	return buf_len(&console->to_gate) > MAX_TO_GATE ? -1 : 0;
 }
 
@@ -351,9 +373,8 @@ on_established(struct console *console, struct lws *wsi)
 
 	console->wsi = wsi;
 	console->ticket = NULL;
-	console->out = malloc(LWS_PRE + PIECE);
 	console->end = evtimer_new(console->web->base, on_end, console);
-	if (console->out == NULL || console->end == NULL) {
+	if (console->end == NULL) {
 		ticket_free(ticket);
 		return -1;
 	}

@@ -144,6 +144,7 @@ web_loop_start(struct web *web, struct vg_error *error)
 	protocols[0].per_session_data_size = http_user_size;
 	protocols[1].per_session_data_size = console_user_size;
 	protocols[1].rx_buffer_size = BUFFER_SIZE;
+	protocols[1].tx_packet_size = console_max_write;
 	lws_set_log_level(LLL_ERR | LLL_WARN | LLL_NOTICE, on_log);
 	loop->context = lws_create_context(&info);
 	loop->vhost = loop->context == NULL ? NULL : lws_create_vhost(loop->context, &info);

@@ -89,6 +89,7 @@ void web_loop_adopt(struct web *web, int fd, unsigned *crowd);
 int http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 int console_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 extern const size_t http_user_size, console_user_size;
+extern const size_t console_max_write;	/* of one frame */
 /* What every answer has, also those that libwebsockets gives by itself. */
 extern const struct lws_protocol_vhost_options http_fixed_headers[];
 
