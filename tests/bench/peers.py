@@ -467,6 +467,41 @@ class Guest:
             self.process = None
 
 
+class VirtgateWeb(Virtgate):
+    """Beside RPC clients it serves browsers, which log in with the certificate of the client."""
+    SETTINGS = 'listen_web = 1\nweb_port = "0"\nauth_web = "none"\nmax_web_connections_per_address = 1000\n'
+
+    def start(self):
+        super().start()
+        self.address = f"{self.ports['web']}:{self.pki.directory}"
+
+
+class HaproxyAnswers(Peer):
+    """Answers every request with so many bytes out of its memory, over the same TLS and HTTP/2: as little as a server can do."""
+    name = "haproxy"
+
+    def start(self, size):
+        port = free_port()
+        with open(os.path.join(self.directory, "answer"), "wb") as answer:
+            answer.write(os.urandom(size))
+        config = write(os.path.join(self.directory, "answers.cfg"), f"""
+global
+  nbthread 1
+  tune.bufsize {size + 16384}
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+frontend answers
+  bind 127.0.0.1:{port} ssl crt {self.pki.path("server.pem")} alpn h2
+  http-request return status 200 content-type application/json file {self.directory}/answer
+""")
+        self.servers = [Server("haproxy-answers", ["haproxy", "-db", "-f", config], self.directory)]
+        self.servers[0].wait_until(port_accepts(port))
+        self.address = f"{port}:{self.pki.directory}"
+
+
 class BareScreen(Peer):
     name, way = "unix", "unix"
 

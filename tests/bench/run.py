@@ -79,6 +79,18 @@ METRICS = {
     "console_key_added_p50_us": Metric("console", "us", False),			# to the bare socket
     "console_key_added_us": Metric("console", "us", False, [(None, 200)]),	# to its p99
     "console_idle_kib": Metric("console", "KiB", False, [("websockify", 1 / 20)]),
+    "web_requests_s": Metric("web", "/s", True, [(None, 1000)]),		# of the list of guests, while RPC clients call
+    "web_requests_p99_us": Metric("web", "us", False),
+    "web_requests_most_s": Metric("web", "/s", True),				# one after the other on eight connections, and no RPC
+    "web_request_cpu_us": Metric("web", "us", False),				# of the server alone, and then
+    "web_browser_cpu_us": Metric("web", "us", False),				# of who asks, for one request
+    "web_answer_kib": Metric("web", "KiB", False),
+    "web_rpc_p50_us": Metric("web", "us", False, [("alone", 1.1)]),		# RPC beside browsers that ask 1,000 times a second;
+    "web_rpc_p99_us": Metric("web", "us", False, [("alone", 1.1)]),		# "haproxy": beside browsers that ask it, not us
+    "web_rpc_8_calls_s": Metric("web", "calls/s", True, [("alone", 1 / 1.1)]),
+    "web_idle_kib": Metric("web", "KiB", False, [(None, 64)]),			# a connection of HTTP/2 between two requests
+    "web_login_kib": Metric("web", "KiB", False),				# somebody who is logged in
+    "web_login_list_kib": Metric("web", "KiB", False),				# and has asked for the list of guests
     "audit_changes_s": Metric("audit", "/s", True),
     "audit_fdatasync_per_change": Metric("audit", "", False),
 }
@@ -304,8 +316,89 @@ def measure_console(options, _client, directory):
                 METRICS["console_key_added_us"].add(name, done["p99_us"] - bare["p99_us"])
 
 
+BROWSERS, ASKED_S, LIST = 8, 1020, "/api/v1/guests"	# connections; requests a second, a little more than is wanted
+
+
+@contextlib.contextmanager
+def asking(browser, peer, who, rate):
+    """Browsers ask all the time inside of this; their figures are in what it gives, afterwards."""
+    done = {}
+    with browser.opened(peer.name, "requests", peer.address, who, BROWSERS, rate, LIST) as process:
+        pids = peer.pids()
+        before = sum(map(peers.cpu_us, pids))
+        for word in ("go", "stop"):
+            process.stdin.write(word + "\n")
+            process.stdin.flush()
+            if word == "go":
+                yield done
+        done.update(browser.answer(peer.name, process))
+        done["server_cpu_us"] = sum(map(peers.cpu_us, pids)) - before
+
+
+def measure_calls(client, gateway, name, effort):
+    """RPC, while whatever is going on goes on."""
+    one = client.run("calls", gateway, 1, int(5000 * effort))
+    METRICS["web_rpc_p50_us"].add(name, one["p50_us"])
+    METRICS["web_rpc_p99_us"].add(name, one["p99_us"])
+    METRICS["web_rpc_8_calls_s"].add(name, client.run("calls", gateway, 8, int(1500 * effort))["per_second"])
+
+
+def measure_browsers(options, client, browser, gateway, haproxy):
+    with asking(browser, gateway, "login", 0) as most:
+        time.sleep(2 * options.effort)
+    METRICS["web_requests_most_s"].add("virtgate", most["per_second"])
+    METRICS["web_request_cpu_us"].add("virtgate", most["server_cpu_us"] / most["per_second"] / most["seconds"])
+    METRICS["web_answer_kib"].add("virtgate", most["kib"])
+    ways = [("virtgate", gateway, "login"), ("alone", None, None)]
+    if haproxy is not None:
+        haproxy.start(int(most["kib"] * 1024))
+        ways.append(("haproxy", haproxy, "nobody"))
+    for number in range(options.rounds):
+        for name, peer, who in ways[number % len(ways):] + ways[:number % len(ways)]:
+            with asking(browser, peer, who, ASKED_S) if peer else contextlib.nullcontext() as done:
+                measure_calls(client, gateway, name, options.effort)
+            if peer:
+                METRICS["web_requests_s"].add(name, done["per_second"])
+                METRICS["web_requests_p99_us"].add(name, done["p99_us"])
+                METRICS["web_browser_cpu_us"].add(name, done["cpu_us"])
+
+
+def settled_with(browser, gateway, mode, *args):
+    with browser.opened(gateway.name, mode, gateway.address, *args):
+        return settled_kib(gateway, peers.anonymous_kib)
+
+
+def measure_memory(browser, gateway, few=10, many=500, logins=25):
+    before = settled_with(browser, gateway, "idle", few)
+    METRICS["web_idle_kib"].add("virtgate", (settled_with(browser, gateway, "idle", many) - before) / (many - few))
+    for metric, path in (("web_login_kib", "/api/v1/me"), ("web_login_list_kib", LIST)):
+        before = settled_with(browser, gateway, "logins", 1, path)
+        # Those of before are still logged in.
+        METRICS[metric].add("virtgate", (settled_with(browser, gateway, "logins", logins, path) - before) / logins)
+        gateway.stop()
+        gateway.start()
+
+
+def measure_web(options, client, directory):
+    browser = Client(os.path.join(options.build, "tests", "bench", "browser"))
+    os.makedirs(directory)
+    libvirtd = peers.Libvirtd(os.path.join(directory, "libvirtd"), peers.Pki(os.path.join(directory, "pki")), options.guests, 1)
+    gateway = peers.VirtgateWeb(directory, libvirtd)
+    haproxy = peers.HaproxyAnswers(directory, libvirtd) if "haproxy" in options.peers else None
+    try:
+        libvirtd.start()
+        gateway.start()
+        measure_memory(browser, gateway)
+        measure_browsers(options, client, browser, gateway, haproxy)
+    finally:
+        for peer in (gateway, haproxy):
+            if peer is not None:
+                peer.stop()
+        libvirtd.close()
+
+
 # Groups that bring a libvirtd of their own.
-OWN_LIBVIRTD = {"filter": measure_filter, "events": measure_events, "console": measure_console}
+OWN_LIBVIRTD = {"filter": measure_filter, "events": measure_events, "console": measure_console, "web": measure_web}
 
 
 def attempt(measure, failures, peer, *args):
