@@ -25,6 +25,9 @@
 #define TIMEOUT_SECONDS	10	/* a request, or a handshake, must be there */
 #define KEEP_SECONDS	60	/* an idle connection */
 
+/* HTTP/2's settings from 1 on (RFC 9113, 6.5.2), 0 says that they follow. libwebsockets' own table for headers would take 128 KiB of each connection. */
+#define HTTP2_SETTINGS	{ 1, 4096 /* table */, 0 /* push */, 24 /* streams */, 0 /* window: opened as it is wanted */, 16384 /* frame */, 4096 /* headers */ }
+
 struct web_loop {
 	struct web *web;
 	uv_loop_t uv;
@@ -133,6 +136,7 @@ web_loop_start(struct web *web, struct vg_error *error)
 		.max_http_header_data = HEADERS_MAX, .pt_serv_buf_size = BUFFER_SIZE, .timeout_secs = TIMEOUT_SECONDS,
 		.keepalive_timeout = KEEP_SECONDS, .retry_and_idle_policy = &watch, .vhost_name = "web", .count_threads = 1,
 		.pvo = &options, .headers = http_fixed_headers, .server_string = "virtgate", .alpn = "h2,http/1.1",
+		.http2_settings = HTTP2_SETTINGS,
 	};
 
 	if (loop == NULL || uv_loop_init(&loop->uv) != 0)
