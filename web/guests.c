@@ -13,6 +13,7 @@
 #include "gateway/core/log.h"
 #include "proto/rfb.h"
 #include "web/act.h"
+#include "web/listing.h"
 
 #define MAX_GUESTS	10000u
 #define MAY_AT_ONCE	500u	/* objects in one question */
@@ -27,9 +28,8 @@ static const char *const state_names[] = { "nostate", "running", "blocked", "pau
 
 struct guests {
 	struct web_session *session;
-	json_t *known;			/* UUID -> guest, as last told; NULL: not yet */
-	char *text;			/* the answer that lists them; NULL: not yet */
-	json_t *fresh;			/* the same, in the making */
+	struct listing *told;		/* the last that was made; NULL: not yet */
+	json_t *fresh;			/* UUID -> guest, of one in the making */
 	unsigned pending;		/* calls of the making */
 	bool failed, stale;
 	struct rpc_error error;
@@ -42,6 +42,7 @@ struct guests {
 struct waiter {
 	LIST_ENTRY(waiter) entry;
 	struct request *request;
+	bool packed;			/* he takes it so */
 };
 
 static void make(struct guests *guests);
@@ -68,6 +69,7 @@ add_waiter(struct request *request)
 		return NULL;
 	}
 	waiter->request = request;
+	waiter->packed = request_takes_gzip(request);
 	request->waiting = waiter;
 	request->gone = on_gone;
 	return waiter;
@@ -83,109 +85,109 @@ take_waiter(struct waiter *waiter)
 	return request;
 }
 
-/* All of them, as a text that is made once: pages ask again and again. */
+/* All of them: packed, as it is kept and browsers ask again and again, for whom takes that. */
 static void
-answer_list(struct guests *guests, struct request *request)
+answer_list(struct guests *guests, struct request *request, bool packed)
 {
-	json_t *list, *answer, *guest;
-	const char *key;
-	char *copy;
+	size_t len;
+	const uint8_t *kept = listing_packed(guests->told, &len);
+	uint8_t *copy = packed ? malloc(len) : (uint8_t *)listing_text(guests->told, &len);
 
-	if (guests->text == NULL) {
-		list = json_array();
-		json_object_foreach(guests->known, key, guest)
-			(void)json_array_append(list, guest);
-		answer = json_pack("{s:o}", "guests", list);
-		guests->text = json_dumps(answer, JSON_COMPACT);
-		json_decref(answer);
+	if (copy == NULL) {
+		reply_json(request, 500, NULL);
+		return;
 	}
-	copy = guests->text == NULL ? NULL : strdup(guests->text);
-	if (copy == NULL)
+	if (packed)
+		memcpy(copy, kept, len);
+	request->gzip = packed;
+	reply_bytes(request, 200, "application/json", copy, len);
+}
+
+static void
+answer_guest(struct guests *guests, struct request *request, const char *uuid)
+{
+	bool found;
+	char *text = listing_guest(guests->told, uuid, &found);
+
+	if (!found)
+		reply_error(request, 404, RPC_ERR_NO_DOMAIN, "Domain not found: no domain with matching uuid '%s'", uuid);
+	else if (text == NULL)
 		reply_json(request, 500, NULL);
 	else
-		reply_bytes(request, 200, "application/json", (uint8_t *)copy, strlen(copy));
+		reply_bytes(request, 200, "application/json", (uint8_t *)text, strlen(text));
 }
 
 static void
-answer_one(struct guests *guests, struct request *request)
+answer_one(struct guests *guests, struct request *request, bool packed)
 {
-	const char *uuid = request->segments[0];
-	json_t *guest;
-
-	if (guests->failed) {
+	if (guests->failed)
 		reply_rpc_error(request, &guests->error);
-	} else if (uuid[0] != '\0') {
-		guest = json_object_get(guests->known, uuid);
-		if (guest == NULL)
-			reply_error(request, 404, RPC_ERR_NO_DOMAIN, "Domain not found: no domain with matching uuid '%s'", uuid);
-		else
-			reply_json(request, 200, json_incref(guest));
-	} else {
-		answer_list(guests, request);
-	}
+	else if (request->segments[0][0] != '\0')
+		answer_guest(guests, request, request->segments[0]);
+	else
+		answer_list(guests, request, packed);
 }
 
+/* What is different from what was told before goes to everybody who listens. */
 static void
-tell_stream(struct request *request, const char *event, json_t *data)
+tell_change(const char *uuid, const char *text, void *arg)
 {
-	char *text = json_dumps(data, JSON_COMPACT);
-
-	if (text != NULL)
-		request_event(request, event, text);
-	free(text);
-}
-
-/* What is different from `before` goes to everybody who listens. */
-static void
-tell_changes(struct guests *guests, json_t *before)
-{
+	struct guests *guests = arg;
 	struct waiter *waiter;
-	const char *uuid;
-	json_t *guest, *gone;
+	char gone[64];
 
-	LIST_FOREACH(waiter, &guests->streams, entry) {
-		json_object_foreach(guests->known, uuid, guest)
-			if (!json_equal(guest, json_object_get(before, uuid)))
-				tell_stream(waiter->request, "guest", guest);
-		json_object_foreach(before, uuid, guest) {
-			if (json_object_get(guests->known, uuid) != NULL)
-				continue;
-			gone = json_pack("{s:s}", "uuid", uuid);
-			tell_stream(waiter->request, "gone", gone);
-			json_decref(gone);
-		}
-	}
+	(void)snprintf(gone, sizeof(gone), "{\"uuid\":\"%s\"}", uuid);
+	LIST_FOREACH(waiter, &guests->streams, entry)
+		request_event(waiter->request, text != NULL ? "guest" : "gone", text != NULL ? text : gone);
 }
 
 /* ---- making ---- */
 
 static void
+fail(struct guests *guests, const struct rpc_error *error)
+{
+	if (!guests->failed)
+		guests->error = *error;
+	guests->failed = true;
+}
+
+/* What was made is what is told from now on. */
+static void
+take_fresh(struct guests *guests)
+{
+	const struct rpc_error out_of_memory = { .code = RPC_ERR_SYSTEM, .origin = RPC_ORIGIN_RPC, .message = "out of memory" };
+	struct listing *before = guests->told, *made = guests->failed ? NULL : listing_create(guests->fresh);
+
+	json_decref(guests->fresh);
+	guests->fresh = NULL;
+	if (made == NULL) {
+		fail(guests, &out_of_memory);	/* unless it did before */
+		return;
+	}
+	if (!LIST_EMPTY(&guests->streams) && listing_compare(before, made, tell_change, guests) < 0) {
+		listing_destroy(made);
+		fail(guests, &out_of_memory);
+		return;
+	}
+	listing_destroy(before);
+	guests->told = made;
+	guests->made = web_now();
+}
+
+static void
 done_one(struct guests *guests, const struct rpc_error *error)
 {
 	struct waiter *waiter;
-	json_t *before;
+	bool packed;
 
-	if (error != NULL && !guests->failed) {
-		guests->failed = true;
-		guests->error = *error;
-	}
+	if (error != NULL)
+		fail(guests, error);
 	if (--guests->pending > 0)
 		return;
-	before = guests->known;
-	if (!guests->failed) {
-		guests->known = guests->fresh;
-		free(guests->text);
-		guests->text = NULL;
-		guests->made = web_now();
-	} else {
-		json_decref(guests->fresh);
-	}
-	guests->fresh = NULL;
-	while ((waiter = LIST_FIRST(&guests->waiters)) != NULL)
-		answer_one(guests, take_waiter(waiter));
-	if (!guests->failed) {
-		tell_changes(guests, before);
-		json_decref(before);
+	take_fresh(guests);
+	while ((waiter = LIST_FIRST(&guests->waiters)) != NULL) {
+		packed = waiter->packed;
+		answer_one(guests, take_waiter(waiter), packed);
 	}
 	if (guests->stale && !LIST_EMPTY(&guests->streams))
 		make(guests);
@@ -497,17 +499,19 @@ guests_end(struct web_session *session, const char *reason)
 {
 	struct guests *guests = session->guests;
 	json_t *data = json_pack("{s:o}", "reason", audit_text(reason, strlen(reason)));
+	char *text = json_dumps(data, JSON_COMPACT);
 	struct waiter *waiter;
 
 	while (guests != NULL && (waiter = LIST_FIRST(&guests->streams)) != NULL) {
 		struct request *request = take_waiter(waiter);
 
-		tell_stream(request, "end", data);
+		request_event(request, "end", text != NULL ? text : "{}");
 		request->streams = false;
 	}
 	while (guests != NULL && (waiter = LIST_FIRST(&guests->waiters)) != NULL)
 		reply_error(take_waiter(waiter), 401, RPC_ERR_AUTH_FAILED, "%s", reason);
 	json_decref(data);
+	free(text);
 }
 
 void
@@ -515,9 +519,8 @@ guests_free(struct guests *guests)
 {
 	if (guests == NULL)
 		return;
-	json_decref(guests->known);
+	listing_destroy(guests->told);
 	json_decref(guests->fresh);
-	free(guests->text);
 	event_free(guests->reload);
 	free(guests);
 }
@@ -530,9 +533,9 @@ guests_list(struct request *request)
 	struct guests *guests = request->session->guests;
 	struct waiter *waiter;
 
-	if (guests->known != NULL && !guests->stale && web_now() - guests->made < OLD_SECONDS) {
+	if (guests->told != NULL && !guests->stale && web_now() - guests->made < OLD_SECONDS) {
 		guests->failed = false;
-		answer_one(guests, request);
+		answer_one(guests, request, request_takes_gzip(request));
 		return;
 	}
 	waiter = add_waiter(request);
@@ -559,6 +562,6 @@ guests_stream(struct request *request)
 	LIST_INSERT_HEAD(&guests->streams, waiter, entry);
 	reply_events(request);
 	/* The browser asks for the list itself; from here on it hears of what is different from then. */
-	if (guests->known == NULL || guests->stale)
+	if (guests->told == NULL || guests->stale)
 		make(guests);
 }

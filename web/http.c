@@ -50,6 +50,14 @@ request_header(const struct request *request, enum lws_token_indexes header, cha
 	return len > 0 && (size_t)len < size && lws_hdr_copy(request->wsi, value, (int)size, header) == len && strlen(value) == (size_t)len;
 }
 
+bool
+request_takes_gzip(const struct request *request)
+{
+	char encodings[256];
+
+	return request_header(request, WSI_TOKEN_HTTP_ACCEPT_ENCODING, encodings, sizeof(encodings)) && strstr(encodings, "gzip") != NULL;
+}
+
 const char *
 request_argument(const struct request *request, const char *name, char *value, size_t size)
 {

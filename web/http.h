@@ -55,6 +55,7 @@ struct request {
 const char *request_argument(const struct request *request, const char *name, char *value, size_t size);
 /* A header; false: not there, or longer than there is room for. */
 bool request_header(const struct request *request, enum lws_token_indexes header, char *value, size_t size);
+bool request_takes_gzip(const struct request *request);
 /* The body as one JSON object without a key twice; NULL when it is none (an answer was given then). Caller's. */
 json_t *request_json(struct request *request);
 /* The client's address, and his certificate as an identity (via web, address and port set). What the certificate says is wrong with it in `error`. */

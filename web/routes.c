@@ -79,14 +79,6 @@ matches(const char *pattern, const char *path, struct request *request)
 
 /* ---- the page and its files ---- */
 
-static bool
-takes_gzip(const struct request *request)
-{
-	char encodings[256];
-
-	return request_header(request, WSI_TOKEN_HTTP_ACCEPT_ENCODING, encodings, sizeof(encodings)) && strstr(encodings, "gzip") != NULL;
-}
-
 static void
 serve_asset(struct request *request)
 {
@@ -99,7 +91,7 @@ serve_asset(struct request *request)
 		reply_error(request, asset == NULL ? 404 : 405, 0, asset == NULL ? "there is nothing here" : "it can only be read");
 		return;
 	}
-	if (!takes_gzip(request)) {
+	if (!request_takes_gzip(request)) {
 		reply_error(request, 406, 0, "the page is only there compressed (Accept-Encoding: gzip)");
 		return;
 	}

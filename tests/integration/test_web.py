@@ -144,6 +144,19 @@ def test_one_sees_ones_own_guests_and_what_one_may(gateway, libvirtd):
     assert {"hr-1"} <= set(person(gateway, "admin").guests())
 
 
+def test_the_list_comes_packed_to_who_takes_it(gateway):
+    alice = person(gateway, "alice")
+    plain = alice.get("/guests")
+    packed = alice.get("/guests", headers={"Accept-Encoding": "gzip, br"})
+    assert "content-encoding" not in plain.headers and plain.headers["content-type"] == packed.headers["content-type"]
+    assert packed.headers["content-encoding"] == "gzip" and packed.headers["vary"] == "accept-encoding" and packed.headers["cache-control"] == "no-store"
+    assert json.loads(gzip.decompress(packed.body)) == plain.json
+    for guest in plain.json["guests"]:
+        one = alice.get(f"/guests/{guest['uuid']}", headers={"Accept-Encoding": "gzip"})
+        assert one.json == guest and "content-encoding" not in one.headers
+    assert alice.get("/guests/00000000-0000-4000-8000-000000000000").status == 404
+
+
 def test_actions_take_the_way_of_a_call(gateway, libvirtd):
     alice = person(gateway, "alice")
     guests = alice.guests()
