@@ -16,7 +16,9 @@
 #include "gateway/core/log.h"
 #include "web/session.h"
 
-#define PIECE		(16u * 1024u)	/* of an answer, in one write */
+#define FRAME_HEAD	9u		/* RFC 9113, 4.1 */
+#define PIECE		(16384u - FRAME_HEAD)	/* of an answer, in one write: with its head a full record of TLS */
+#define MOST_PIECES	16u		/* one after the other, before others have a turn */
 #define SEND_SECONDS	20	/* in which a reader takes a piece, or opens HTTP/2's window for it; else his answer is dropped */
 #define MAX_EVENTS	(1024u * 1024u)	/* that a slow reader lets wait; then his stream ends, and he comes again */
 
@@ -329,40 +331,59 @@ may_send(const struct request *request, size_t len)
 	return allowed >= 0 && len > (size_t)allowed ? (size_t)allowed : len;
 }
 
+/* To be called again costs more than a piece: as many as the connection takes. -1: the connection is to be closed. */
+static int
+send_pieces(struct request *request)
+{
+	unsigned num = 0;
+	size_t n;
+
+	do {
+		n = may_send(request, request->len - request->sent);
+		if (n == 0 && request->sent < request->len)
+			return 0;
+		if (send_piece(request, request->bytes + request->sent, n, request->sent + n == request->len) < 0)
+			return -1;
+		request->sent += n;
+	} while (request->sent < request->len && ++num < MOST_PIECES && lws_send_pipe_choked(request->wsi) == 0);
+	return 0;
+}
+
+static int
+send_events(struct request *request)
+{
+	size_t n = may_send(request, buf_len(&request->events));
+
+	if (n > 0 && send_piece(request, buf_head(&request->events), n, false) < 0)
+		return -1;
+	buf_drop(&request->events, n);
+	if (buf_len(&request->events) > 0)
+		(void)lws_callback_on_writable(request->wsi);
+	return request->streams || buf_len(&request->events) > 0 ? 0 : -1;
+}
+
 static int
 on_writeable(struct request *request)
 {
-	size_t n;
-	bool last;
+	size_t before = request->sent;
 
 	if (!request->answered)
 		return 0;
 	if (!request->head_sent) {
 		if (send_head(request) != 0)
 			return -1;
-		(void)lws_callback_on_writable(request->wsi);
-		return 0;
-	}
-	if (request->type != NULL && strcmp(request->type, "text/event-stream") == 0) {
-		n = may_send(request, buf_len(&request->events));
-		if (n > 0 && send_piece(request, buf_head(&request->events), n, false) < 0)
-			return -1;
-		buf_drop(&request->events, n);
-		if (buf_len(&request->events) > 0)
+		if (lws_send_pipe_choked(request->wsi) != 0) {
 			(void)lws_callback_on_writable(request->wsi);
-		return request->streams || buf_len(&request->events) > 0 ? 0 : -1;
+			return 0;
+		}
 	}
-	n = may_send(request, request->len - request->sent);
-	if (n == 0 && request->sent < request->len) {
-		(void)lws_callback_on_writable(request->wsi);
-		return 0;
-	}
-	last = request->sent + n == request->len;
-	if (send_piece(request, request->bytes + request->sent, n, last) < 0)
+	if (request->type != NULL && strcmp(request->type, "text/event-stream") == 0)
+		return send_events(request);
+	if (send_pieces(request) < 0)
 		return -1;
-	request->sent += n;
-	if (!last) {
-		lws_set_timeout(request->wsi, PENDING_TIMEOUT_HTTP_CONTENT, SEND_SECONDS);
+	if (request->sent < request->len) {
+		if (request->sent > before)
+			lws_set_timeout(request->wsi, PENDING_TIMEOUT_HTTP_CONTENT, SEND_SECONDS);
 		(void)lws_callback_on_writable(request->wsi);
 		return 0;
 	}
