@@ -46,7 +46,7 @@ escape_len(const char *text, size_t len)
 	if (len < 2)
 		return 0;
 	if (text[1] != 'u')
-		return strchr("\"\\/bfnrt", text[1]) != NULL ? 2 : 0;
+		return memchr("\"\\/bfnrt", text[1], 8) != NULL ? 2 : 0;
 	unit = hex4(text + 2, len - 2);
 	if (unit < 0xd800 || unit > 0xdfff)
 		return unit > 0 ? 6 : 0;

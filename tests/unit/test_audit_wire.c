@@ -372,6 +372,7 @@ test_values_that_are_none(void **state)
 		"[[],{}]", "{\"\":[0,-1]}", "\"\\ud83d\\ude00\"", "{\"a\":{\"b\":[{}]},\"c\":null}" };
 
 	(void)state;
+	assert_int_equal(scan_value("\"\\\0\"", 4), 0);		/* a byte 0 ends no text here, and no escape has it */
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (scan_value(bad[i], strlen(bad[i])) == strlen(bad[i]) && bad[i][0] != '\0')
 			fail_msg("taken: %s", bad[i]);
