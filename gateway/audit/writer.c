@@ -120,7 +120,7 @@ forget_group(struct writer *writer)
 static bool
 commit_group(struct writer *writer)
 {
-	uint64_t began = now_us();
+	uint64_t began = now_us(), ended;
 	bool durable = true;
 
 	if (writer->group_records > 0) {
@@ -130,7 +130,8 @@ commit_group(struct writer *writer)
 			writer->durable = writer->chain;
 			writer->counts.groups++;
 			writer->counts.records += writer->group_records;
-			pace_group_done(&writer->pace, writer->group_records, intents_num(&writer->intents), (unsigned)(now_us() - began));
+			ended = now_us();
+			pace_group_done(&writer->pace, writer->group_records, intents_num(&writer->intents), (unsigned)(ended - began), ended);
 			intents_group_done(&writer->intents, true);
 		} else {
 			group_failed(writer);

@@ -234,7 +234,7 @@ now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* Of 32 changes in flight one goes on: its group waits for the others, for about as long as a sync takes, and then no more. */
+/* Of 32 changes in flight one at a time goes on: its group waits for the others, and soon no more. */
 static void
 test_a_group_waits_for_company_but_not_for_ever(void **state)
 {
@@ -249,8 +249,12 @@ test_a_group_waits_for_company_but_not_for_ever(void **state)
 	began = now();
 	assert_true(submit(gateway, "outcome", 'B', 0) != 0);
 	wait_durable(gateway, done += 1);
-	assert_true(now() - began >= 0.019);	/* the wait and the sync */
-	for (unsigned i = 1; i < 4; i++) {
+	assert_true(now() - began >= 0.012);	/* a part of a sync, of which only the last was slow; and the sync */
+	for (unsigned i = 1; i < 8; i++) {
+		assert_true(submit(gateway, "outcome", 'B', i) != 0);
+		wait_durable(gateway, done += 1);
+	}
+	for (unsigned i = 8; i < 11; i++) {
 		before = disk.syncs;
 		assert_true(submit(gateway, "outcome", 'B', i) != 0);
 		(void)event_base_loop(gateway->base, EVLOOP_NONBLOCK);
