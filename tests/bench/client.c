@@ -35,6 +35,8 @@ struct client {
 	virConnectPtr connection;		/* its own or the shared one; NULL when each operation opens one */
 	virDomainPtr domain;			/* its own, for changes */
 	int autostart;				/* what the next change sets */
+	char *xml;				/* of the guest, for definitions; how many there were */
+	unsigned long edition;
 	uint64_t *latencies;			/* ns; load->operations of them */
 	pthread_t thread;
 };
@@ -124,9 +126,9 @@ open_and_close(struct client *client)
 	return 0;
 }
 
-/* A change that costs libvirtd next to nothing. Every client has a guest of its own. */
+/* Every client has a guest of its own. */
 static int
-change_guest(struct client *client)
+find_guest(struct client *client)
 {
 	char name[32];
 
@@ -134,10 +136,40 @@ change_guest(struct client *client)
 		(void)snprintf(name, sizeof(name), "guest-%04zu", client->number);
 		client->domain = virDomainLookupByName(client->connection, name);
 	}
-	if (client->domain == NULL)
+	return client->domain == NULL ? -1 : 0;
+}
+
+/* A change that costs libvirtd next to nothing. */
+static int
+change_guest(struct client *client)
+{
+	if (find_guest(client) < 0)
 		return -1;
 	client->autostart = !client->autostart;
 	return virDomainSetAutostart(client->domain, client->autostart);
+}
+
+/* A definition with a description that it never had. */
+static int
+define_guest(struct client *client)
+{
+	static const char end_of_name[] = "</name>";
+	virDomainPtr defined;
+	size_t before, len;
+	char *text;
+
+	if (find_guest(client) < 0 || (client->xml == NULL && (client->xml = virDomainGetXMLDesc(client->domain, VIR_DOMAIN_XML_INACTIVE)) == NULL))
+		return -1;
+	before = (size_t)(strstr(client->xml, end_of_name) - client->xml) + sizeof(end_of_name) - 1;
+	len = strlen(client->xml) + 128;
+	text = allocate(len, 1);
+	(void)snprintf(text, len, "%.*s<description>%" PRIu64 " %lu</description>%s", (int)before, client->xml, now_ns(), client->edition++, client->xml + before);
+	defined = virDomainDefineXML(client->connection, text);
+	free(text);
+	if (defined == NULL)
+		return -1;
+	virDomainFree(defined);
+	return 0;
 }
 
 static void
@@ -166,6 +198,7 @@ client_main(void *arg)
 		run_operation(client);
 		client->latencies[i] = now_ns() - before;
 	}
+	free(client->xml);
 	if (client->domain != NULL)
 		virDomainFree(client->domain);
 	if (client->connection != NULL && client->connection != load->shared)
@@ -421,8 +454,9 @@ deliver_events(const char *uri, const struct stir *what, size_t count)
 
 /* ---- the disk below an audit trail ---- */
 
+/* Each operation is so many records, one after another. */
 static void
-append_durably(const char *directory, size_t count)
+append_durably(const char *directory, size_t count, size_t records)
 {
 	uint64_t *latencies = allocate(count, sizeof(*latencies));
 	uint64_t start = now_ns();
@@ -436,8 +470,9 @@ append_durably(const char *directory, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		uint64_t before = now_ns();
 
-		if (fd < 0 || write(fd, record, sizeof(record)) != (ssize_t)sizeof(record) || fdatasync(fd) < 0)
-			die("%s: %s", path, strerror(errno));
+		for (size_t j = 0; j < records; j++)
+			if (fd < 0 || write(fd, record, sizeof(record)) != (ssize_t)sizeof(record) || fdatasync(fd) < 0)
+				die("%s: %s", path, strerror(errno));
 		latencies[i] = now_ns() - before;
 	}
 	print_latencies(latencies, count, 0, now_ns() - start);
@@ -462,12 +497,12 @@ parse_count(const char *text, size_t max)
 __attribute__((noreturn)) static void
 usage(void)
 {
-	fputs("usage: client calls|list|opens|changes URI CLIENTS OPERATIONS    each client with its own connection\n"
+	fputs("usage: client calls|list|opens|changes|defines URI CLIENTS OPERATIONS    each client with its own connection\n"
 	      "       client share URI CLIENTS OPERATIONS    small calls of all on one connection\n"
 	      "       client download|upload URI POOL VOLUME\n"
 	      "       client idle URI CONNECTIONS    held until standard input ends\n"
 	      "       client events URI DIRECT-URI CONNECTIONS EVENTS HIDDEN-GUEST GUEST    each sent to every connection\n"
-	      "       client disk DIRECTORY APPENDS    each made durable\n", stderr);
+	      "       client disk DIRECTORY OPERATIONS RECORDS    each record made durable before the next\n", stderr);
 	exit(2);
 }
 
@@ -482,6 +517,8 @@ pick_operation(struct load *load, const char *mode)
 		load->operation = open_and_close;
 	else if (strcmp(mode, "changes") == 0)
 		load->operation = change_guest;
+	else if (strcmp(mode, "defines") == 0)
+		load->operation = define_guest;
 	else
 		return false;
 	if (strcmp(mode, "share") == 0)
@@ -506,8 +543,8 @@ main(int argc, char **argv)
 		const struct stir what = { .uri = argv[3], .names = { argv[6], argv[7] }, .events = parse_count(argv[5], MAX_OPERATIONS) };
 
 		deliver_events(argv[2], &what, parse_count(argv[4], MAX_IDLE));
-	} else if (strcmp(argv[1], "disk") == 0 && argc == 4) {
-		append_durably(argv[2], parse_count(argv[3], MAX_OPERATIONS));
+	} else if (strcmp(argv[1], "disk") == 0 && argc == 5) {
+		append_durably(argv[2], parse_count(argv[3], MAX_OPERATIONS), parse_count(argv[4], 100));
 	} else if (strcmp(argv[1], "download") == 0 && argc == 5) {
 		transfer_volume(load.uri, false, argv[3], argv[4]);
 	} else if (strcmp(argv[1], "upload") == 0 && argc == 5) {

@@ -24,14 +24,6 @@ def first_line(path):
         return text.readline().strip()
 
 
-def wake_ups(pid):
-    total = 0
-    for thread in peers.threads(pid):
-        with open(f"{thread}/status", encoding="ascii") as status:
-            total += sum(int(line.split()[1]) for line in status if line.startswith("voluntary_ctxt_switches"))
-    return total
-
-
 def children_cpu_us():
     usage = os.times()
     return (usage.children_user + usage.children_system) * 1e6
@@ -59,12 +51,12 @@ WORKS = [
 
 def count_time(client, peer, work, pids):
     """CPU us and wake-ups per unit of work, by process; the client's CPU beside them."""
-    before = {pid: (peers.cpu_us(pid), wake_ups(pid)) for pid in pids}
+    before = {pid: (peers.cpu_us(pid), peers.wake_ups(pid)) for pid in pids}
     client_before = children_cpu_us()
     client.run(work.client_args[0], peer, *work.client_args[1:])
     client_cpu = (children_cpu_us() - client_before) / work.amount
     return client_cpu, {pid: ((peers.cpu_us(pid) - before[pid][0]) / work.amount,
-                              (wake_ups(pid) - before[pid][1]) / work.amount) for pid in pids}
+                              (peers.wake_ups(pid) - before[pid][1]) / work.amount) for pid in pids}
 
 
 def count_syscalls(client, peer, work, pids, directory):

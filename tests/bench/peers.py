@@ -88,6 +88,15 @@ def cpu_us(pid):
     return total / 1000
 
 
+def wake_ups(pid):
+    """How often its threads had gone to sleep."""
+    total = 0
+    for thread in threads(pid):
+        with open(f"{thread}/status", encoding="ascii") as status:
+            total += sum(int(line.split()[1]) for line in status if line.startswith("voluntary_ctxt_switches"))
+    return total
+
+
 class CountedCalls:
     """System calls that processes make inside the `with`, counted by strace: by_pid[pid][name]. Slows them down."""
 
@@ -425,6 +434,13 @@ group = "nogroup"
         with open(ports, encoding="ascii") as listing:
             self.ports = {name: int(port[0] if isinstance(port, list) else port) for name, port in json.load(listing).items()}
         self.uri = tls_uri(self.ports["tls"], self.pki)
+
+    def audit_pid(self):
+        for pid in self.pids():
+            with open(f"/proc/{pid}/comm", encoding="ascii") as name:
+                if name.read().strip() == "virtgated-audit":
+                    return pid
+        raise BenchError("virtgated has no audit process")
 
     def says_ready(self):
         with open(self.servers[0].log, encoding="utf-8", errors="replace") as log:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 
+import audit
 import peers
 
 REFERENCE = "libvirtd-tls"
@@ -91,10 +92,24 @@ METRICS = {
     "web_idle_kib": Metric("web", "KiB", False, [(None, 64)]),			# a connection of HTTP/2 between two requests
     "web_login_kib": Metric("web", "KiB", False),				# somebody who is logged in
     "web_login_list_kib": Metric("web", "KiB", False),				# and has asked for the list of guests
-    "audit_changes_s": Metric("audit", "/s", True),
+    "audit_changes_s": Metric("audit", "/s", True),				# with eight clients
+    "audit_changes_1_s": Metric("audit", "/s", True),
+    "audit_changes_64_s": Metric("audit", "/s", True, [("ceiling", 0.8)]),
+    "audit_changes_256_s": Metric("audit", "/s", True),
+    "audit_calls_p99_us": Metric("audit", "us", False),				# a read
+    "audit_changes_p99_us": Metric("audit", "us", False),			# a change alone; of the disk: two fdatasyncs
+    "audit_added_p99_us": Metric("audit", "us", False, [(None, 100)]),		# what the second has more than the first, less that of the bare socket and the disk
     "audit_fdatasync_per_change": Metric("audit", "", False),
+    "audit_fdatasync_per_change_256": Metric("audit", "", False, [(None, 0.1)]),
+    "audit_defines_1_s": Metric("audit", "/s", True),				# changes with documents
+    "audit_defines_64_s": Metric("audit", "/s", True),
+    "audit_defines_256_s": Metric("audit", "/s", True),
+    "audit_fdatasync_per_define": Metric("audit", "", False),
+    "audit_fdatasync_per_define_64": Metric("audit", "", False),
+    "audit_fdatasync_per_define_256": Metric("audit", "", False),
+    "audit_wakes_per_read": Metric("audit", "", False, [(None, 0.01)]),		# of the audit process: reads do not concern it
 }
-COLUMNS = ["virtgate", *OURS.values(), *peers.NAMES]	# of the table, from the left
+COLUMNS = ["virtgate", *OURS.values(), *peers.NAMES, "ceiling"]	# of the table, from the left
 GROUPS = sorted({metric.group for metric in METRICS.values()})
 
 
@@ -102,17 +117,21 @@ class Client:
     """Runs the load generator."""
     PATIENCE = 120	# seconds that one measurement may take
 
-    def __init__(self, program):
-        self.program = program
+    def __init__(self, program, before=()):
+        self.program, self.before = program, before
+
+    def under(self, argv):
+        """The same, run by another program."""
+        return Client(self.program, argv)
 
     def run(self, mode, peer, *args):
         return self.call(peer.name, mode, peer.uri, *args)
 
-    def run_disk(self, directory, count):
-        return self.call("disk", "disk", directory, count)
+    def run_disk(self, directory, count, records):
+        return self.call("disk", "disk", directory, count, records)
 
     def call(self, name, mode, *args):
-        argv = [self.program, mode, *map(str, args)]
+        argv = [*self.before, self.program, mode, *map(str, args)]
         try:
             done = subprocess.run(argv, capture_output=True, text=True, timeout=self.PATIENCE, check=False)
         except subprocess.TimeoutExpired:
@@ -168,16 +187,7 @@ def measure_connect(peer, client, effort):
 
 
 def measure_audit(peer, client, effort):
-    """Changes of eight clients; the peer "disk" is one writer that makes every record durable before the next."""
-    count = int(100 * effort)
-    METRICS["audit_changes_s"].add(peer.name, client.run("changes", peer, 8, count)["per_second"])
-    if peer.name != "virtgate":
-        return
-    METRICS["audit_changes_s"].add("disk", client.run_disk(os.path.join(peer.directory, "audit"), count)["per_second"])
-    if shutil.which("strace") is not None:
-        with peers.CountedCalls(peer.pids(), peer.directory) as counted:
-            done = client.run("changes", peer, 8, count)
-        METRICS["audit_fdatasync_per_change"].add(peer.name, counted.total()["fdatasync"] / done["operations"])
+    audit.measure(METRICS, peer, client, effort)
 
 
 MEASURES = {"rpc": measure_rpc, "list": measure_list, "stream": measure_stream, "connect": measure_connect,
@@ -440,6 +450,7 @@ def measure_all(options, client, chosen, libvirtd, directory):
             # Nobody is always first after the machine was idle.
             for peer in chosen[number % len(chosen):] + chosen[:number % len(chosen)]:
                 attempt(MEASURES[group], failures, peer, client, options.effort)
+    audit.finish(METRICS)
     for peer in chosen:
         peer.stop()
     for group in options.groups:
