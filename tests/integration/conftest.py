@@ -113,6 +113,12 @@ def libvirtd(scratch):
     return Libvirtd(scratch, cache=os.path.join(TOP, "build", "qemu-cache")).start()
 
 
+@pytest.fixture
+def other_libvirtd(scratch):
+    """One that a test may kill."""
+    return Libvirtd(scratch, name=f"libvirtd-{os.urandom(3).hex()}").start()
+
+
 @pytest.fixture(scope="session")
 def authority(scratch, build):
     place = VirtgateAuthority(build, scratch("pki"))

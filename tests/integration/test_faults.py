@@ -5,7 +5,6 @@ import signal
 
 import pytest
 
-from lab.libvirtd import Libvirtd
 from lab.process import alive, children_of, run, wait_until
 
 TOGGLE = """
@@ -163,12 +162,6 @@ def test_I56_audit_disk_full_refuses_changes_not_reads(own_gateway, scratch, lib
     finally:
         run(["umount", "-l", small])
         libvirtd.virsh("destroy", "web-2", check=False)
-
-
-@pytest.fixture
-def other_libvirtd(scratch):
-    """One that a test may kill."""
-    return Libvirtd(scratch, name=f"libvirtd-{os.urandom(3).hex()}").start()
 
 
 def test_I84_libvirtd_gone_under_a_session_is_a_clear_error(own_gateway, other_libvirtd, end):
