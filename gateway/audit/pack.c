@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #include "gateway/audit/checkpoint.h"
+#include "gateway/core/log.h"
+
+#define ZEROS_AHEAD	(256u * 1024u)
 
 void
 pack_file_name(char name[AUDIT_NAME_MAX], unsigned segment)
@@ -160,6 +163,8 @@ pack_init(struct pack *pack)
 void
 pack_close(struct pack *pack)
 {
+	if (pack->zeroed > pack->len && ftruncate(pack->fd, (off_t)pack->len) == -1)
+		log_warn("audit trail: cutting the zeros behind documents: %s", strerror(errno));
 	if (pack->fd != -1)
 		close(pack->fd);
 	digests_free(&pack->digests);
@@ -173,12 +178,12 @@ pack_open(struct pack *pack, int dir_fd, unsigned segment)
 	struct stat st;
 
 	pack_file_name(name, segment);
-	pack->fd = openat(dir_fd, name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	pack->fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (pack->fd == -1)
 		return errno == ENOENT ? 0 : -1;
 	if (fstat(pack->fd, &st) == -1)
 		return -1;
-	pack->len = (uint64_t)st.st_size;
+	pack->len = pack->zeroed = (uint64_t)st.st_size;
 	return 0;
 }
 
@@ -219,8 +224,38 @@ create(struct pack *pack, int dir_fd, unsigned segment, const struct store_calls
 	char name[AUDIT_NAME_MAX];
 
 	pack_file_name(name, segment);
-	pack->fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	pack->fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return pack->fd == -1 ? -1 : calls->fdatasync(dir_fd);
+}
+
+/* Room for `len` bytes, if the disk has it; else the write tells. */
+static void
+fill_ahead(struct pack *pack, size_t len)
+{
+	static const uint8_t zeros[65536];
+	uint64_t want = pack->len + len + ZEROS_AHEAD;
+	ssize_t put = 1;
+
+	if (pack->len + len <= pack->zeroed)
+		return;
+	while (put > 0 && pack->zeroed < want) {
+		put = pwrite(pack->fd, zeros, want - pack->zeroed < sizeof(zeros) ? (size_t)(want - pack->zeroed) : sizeof(zeros), (off_t)pack->zeroed);
+		if (put > 0)
+			pack->zeroed += (uint64_t)put;
+	}
+}
+
+static int
+add_bytes(struct pack *pack, const struct store_calls *calls, const struct buf *fresh)
+{
+	fill_ahead(pack, buf_len(fresh));
+	if (lseek(pack->fd, (off_t)pack->len, SEEK_SET) == -1 || store_write_all(calls, pack->fd, buf_head(fresh), buf_len(fresh)) == -1 ||
+	    calls->fdatasync(pack->fd) == -1)
+		return -1;
+	pack->len += buf_len(fresh);
+	if (pack->zeroed < pack->len)
+		pack->zeroed = pack->len;
+	return 0;
 }
 
 int
@@ -238,10 +273,8 @@ pack_add(struct pack *pack, int dir_fd, unsigned segment, const struct store_cal
 		result = 0;
 		goto out;
 	}
-	if ((pack->fd == -1 && create(pack, dir_fd, segment, calls) == -1) ||
-	    store_write_all(calls, pack->fd, buf_head(&fresh), buf_len(&fresh)) == -1 || calls->fdatasync(pack->fd) == -1)
+	if ((pack->fd == -1 && create(pack, dir_fd, segment, calls) == -1) || add_bytes(pack, calls, &fresh) == -1)
 		goto out;
-	pack->len += buf_len(&fresh);
 	result = 0;
 	/* One that is not remembered is only written again. */
 	for (size_t i = 0; i < added.size; i++)

@@ -110,6 +110,8 @@ stop(struct gateway *gateway)
 {
 	audit_client_destroy(gateway->client);
 	writer_destroy(gateway->writer);
+	gateway->client = NULL;
+	gateway->writer = NULL;
 }
 
 static int
@@ -166,14 +168,32 @@ change(struct gateway *gateway, unsigned number, const char *text, size_t len, c
 	assert_true(fixture_until(gateway->base, &gateway->durable, before + 1));
 }
 
+/* Without the zeros behind the documents. */
 static size_t
 size_of(const struct gateway *gateway, unsigned segment)
+{
+	char name[AUDIT_NAME_MAX], *content;
+	size_t len;
+
+	pack_file_name(name, segment);
+	if (access(fixture_path(gateway->dir, name), F_OK) == -1)
+		return 0;
+	content = fixture_read(gateway->dir, name, &len);
+	while (len > 0 && content[len - 1] == '\0')
+		len--;
+	free(content);
+	return len;
+}
+
+static size_t
+file_size(const struct gateway *gateway, unsigned segment)
 {
 	char name[AUDIT_NAME_MAX];
 	struct stat st;
 
 	pack_file_name(name, segment);
-	return stat(fixture_path(gateway->dir, name), &st) == -1 ? 0 : (size_t)st.st_size;
+	assert_int_equal(stat(fixture_path(gateway->dir, name), &st), 0);
+	return (size_t)st.st_size;
 }
 
 static void
@@ -199,6 +219,31 @@ test_named_is_kept_once(void **state)
 	assert_non_null(text);
 	assert_string_equal(text, "<a/>");
 	free(text);
+	assert_true(fixture_verify(gateway->dir).whole);
+}
+
+/* Room is there before it is needed; a stop gives it back, a kill leaves it as a gap, which nobody minds. */
+static void
+test_zeros_ahead_are_no_documents(void **state)
+{
+	struct gateway *gateway = *state;
+	char name[DOCUMENT_NAME_LEN + 1], *killed;
+	size_t size, len;
+
+	change(gateway, 1, "<a/>", 4, name);
+	size = file_size(gateway, 1);
+	assert_true(size > size_of(gateway, 1));
+	change(gateway, 2, "<b/>", 4, name);
+	assert_int_equal(file_size(gateway, 1), size);
+	assert_true(fixture_verify(gateway->dir).whole);
+	killed = fixture_read(gateway->dir, "audit-000001.documents", &len);
+	stop(gateway);
+	assert_int_equal(file_size(gateway, 1), size_of(gateway, 1));
+	fixture_write(gateway->dir, "audit-000001.documents", killed, len);
+	free(killed);
+	start(gateway);
+	change(gateway, 3, "<c/>", 4, name);
+	assert_true(size_of(gateway, 1) > size);
 	assert_true(fixture_verify(gateway->dir).whole);
 }
 
@@ -256,6 +301,7 @@ test_verify_misses_what_is_gone(void **state)
 
 	change(gateway, 1, "<a/>", 4, name);
 	change(gateway, 2, "<b/>", 4, name);
+	stop(gateway);
 	packed = fixture_read(gateway->dir, "audit-000001.documents", &len);
 	for (size_t at = 0; at < len; at++) {
 		packed[at] ^= 1;
@@ -327,6 +373,7 @@ main(void)
 		cmocka_unit_test(test_too_long_is_refused),
 		cmocka_unit_test(test_no_bit_can_change),
 		cmocka_unit_test_setup_teardown(test_named_is_kept_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_zeros_ahead_are_no_documents, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_longer_than_a_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_segment_has_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_verify_misses_what_is_gone, setup, teardown),
