@@ -35,6 +35,9 @@ struct store {
 	uint64_t allocated;		/* bytes that the disk has put aside for it */
 	struct pack pack;		/* its documents */
 	struct store_failure failure;
+	bool uncut;			/* of a failed segment more may be there after a crash than was durable: */
+	char uncut_name[AUDIT_NAME_MAX];
+	uint64_t uncut_len;
 	store_begin_cb *begin;		/* NULL: nobody is asked */
 	void *begin_arg;
 };
@@ -95,7 +98,24 @@ remove_pack(struct store *store, unsigned segment)
 	(void)unlinkat(store->dir_fd, name, 0);
 }
 
-/* Closes the segment for good. Best effort: what is left of the failed write is cut off, an empty file goes. */
+/* Before the next segment: then nobody looks any more for where the failed one ends, and what was cut off must not come back. */
+static int
+finish_cut(struct store *store)
+{
+	int fd, error;
+
+	if (!store->uncut)
+		return 0;
+	fd = openat(store->dir_fd, store->uncut_name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	store->uncut = fd == -1 || ftruncate(fd, (off_t)store->uncut_len) == -1 || store->calls->fdatasync(fd) == -1;
+	error = errno;
+	if (fd != -1)
+		close(fd);
+	errno = error;
+	return store->uncut ? -1 : 0;
+}
+
+/* Closes the segment for good. What is left of the failed write is cut off, an empty file goes. */
 static void
 retire(struct store *store, const char *call, int error)
 {
@@ -114,7 +134,11 @@ retire(struct store *store, const char *call, int error)
 	if (store->len == 0 && unlinkat(store->dir_fd, store->failure.segment, 0) == 0) {
 		remove_pack(store, store->segment);
 		store->segment--;
+		return;
 	}
+	store->uncut = true;
+	store->uncut_len = store->len;
+	memcpy(store->uncut_name, store->failure.segment, sizeof(store->uncut_name));
 }
 
 int
@@ -184,12 +208,15 @@ store_append(struct store *store, const void *lines, size_t len, const struct ch
 int
 store_append_with(struct store *store, const void *lines, size_t len, const void *documents, size_t documents_len, const struct chain *chain)
 {
-	const char *call = "list the keys of";
+	const char *call = "cut";
 	int error;
 
 	if (store->fd != -1 && store->len > 0 && (store->len + len > store->segment_bytes ||
 	    (store->pack.len > 0 && store->pack.len + documents_len > store->segment_bytes)))
 		finish_segment(store);
+	if (store->fd == -1 && finish_cut(store) == -1)
+		goto fail;
+	call = "list the keys of";
 	if (store->fd == -1 && store->begin != NULL && store->begin(store->begin_arg) == -1)
 		goto fail;
 	call = "open";
@@ -386,7 +413,7 @@ copy_aside(struct store *store, int fd, uint64_t from, uint64_t to, const char *
 	return 0;
 }
 
-/* What is behind the last good record is kept in a file beside, and cut off. */
+/* What is behind the last good record is kept in a file beside, and cut off for good: the next record may begin a segment. */
 static int
 put_aside(struct store *store, uint64_t size, struct store_found *found)
 {
@@ -396,7 +423,7 @@ put_aside(struct store *store, uint64_t size, struct store_found *found)
 	(void)snprintf(found->torn_file, sizeof(found->torn_file), "audit-%06u.torn-%llu", store->segment,
 	    (unsigned long long)store->len);
 	if (copy_aside(store, store->fd, store->len, size, found->torn_file) == -1 ||
-	    ftruncate(store->fd, (off_t)store->len) == -1)
+	    ftruncate(store->fd, (off_t)store->len) == -1 || fsync(store->fd) == -1)
 		return -1;
 	found->torn = true;
 	return 0;

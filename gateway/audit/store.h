@@ -47,7 +47,7 @@ void store_close(struct store *store);
 
 /*
  * Whole lines, durable when it returns 0; `chain` is the end of the chain then. -1 with errno: the segment is cut back
- * to what was durable and closed for good, and the next call begins a new one.
+ * to what was durable and closed for good, and the next call begins a new one, once the cut is durable.
  */
 int store_append(struct store *store, const void *lines, size_t len, const struct chain *chain);
 /* The same with the packed documents that the lines name: these are durable first (pack.h). */

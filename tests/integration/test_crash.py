@@ -45,6 +45,7 @@ def kill_one(gateway, libvirtd, chance):
         libvirtd.start_daemon()
         return "libvirtd"
     if dice < 0.16:
+        gateway.daemon.signal(signal.SIGSTOP)       # so that there will be no other child
         pids = children_of(gateway.daemon.pid)
         gateway.daemon.process.kill()
         gateway.daemon.process.wait()

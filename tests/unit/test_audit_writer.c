@@ -29,7 +29,20 @@ static struct {
 	size_t short_write;		/* not 0: writes so much, then fails */
 	unsigned syncs;
 	long slow_ns;			/* a sync takes so long */
+	const char *sync_of;		/* fails for the file of this name alone */
 } disk;
+
+static bool
+is_file(int fd, const char *name)
+{
+	char link[64], path[512];
+	ssize_t len;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	path[len > 0 ? len : 0] = '\0';
+	return strstr(path, name) != NULL;
+}
 
 static ssize_t
 disk_write(int fd, const void *buf, size_t len)
@@ -56,7 +69,7 @@ disk_sync(int fd)
 	disk.syncs++;
 	if (disk.slow_ns > 0)
 		(void)nanosleep(&wait, NULL);
-	if (disk.sync) {
+	if (disk.sync || (disk.sync_of != NULL && is_file(fd, disk.sync_of))) {
 		errno = EIO;
 		return -1;
 	}
@@ -464,6 +477,33 @@ test_I56_half_a_write_leaves_no_half_record(void **state)
 }
 
 /* Cutting back may fail like everything else: the bytes left behind are told by verify, and are no damage. */
+static bool
+failed_often(void *arg)
+{
+	return writer_counts(arg)->failures >= 4;
+}
+
+/* What was cut from the end of a failed segment must be gone for good before there is another: nobody would look for it any more. */
+static void
+test_I57_no_segment_before_the_cut_is_durable(void **state)
+{
+	struct gateway *gateway = *state;
+	struct stat st;
+
+	submit(gateway, "event", 'B', 1);
+	wait_durable(gateway, 1);
+	disk.sync_of = "audit-000001.jsonl";
+	assert_true(submit(gateway, "intent", 'C', 1) != 0);
+	assert_true(fixture_until(gateway->base, &gateway->refused, 1));
+	assert_true(fixture_until_true(gateway->base, failed_often, gateway->writer));
+	assert_int_equal(stat(fixture_path(gateway->dir, "audit-000002.jsonl"), &st), -1);
+	disk.sync_of = NULL;
+	assert_true(fixture_until_true(gateway->base, is_healthy, gateway->client));
+	wait_sent(gateway);
+	assert_int_equal(stat(fixture_path(gateway->dir, "audit-000002.jsonl"), &st), 0);
+	assert_true(fixture_verify(gateway->dir).whole);
+}
+
 static void
 test_I57_bytes_behind_a_failed_write(void **state)
 {
@@ -920,6 +960,7 @@ main(void)
 		TEST(test_I57_failed_sync_retires_the_file),
 		TEST(test_I57_failed_write_retires_the_file),
 		TEST(test_I56_half_a_write_leaves_no_half_record),
+		TEST(test_I57_no_segment_before_the_cut_is_durable),
 		TEST(test_I57_bytes_behind_a_failed_write),
 		TEST(test_I56_nothing_works_from_the_start),
 		TEST(test_forgotten_intent_gets_an_outcome),
