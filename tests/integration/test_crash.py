@@ -16,9 +16,9 @@ from lab.process import alive, children_of, wait_until
 KILLS = int(os.environ.get("VIRTGATE_CRASH_KILLS", "12"))
 CLIENTS = 6
 
-# Defines and undefines a guest of its own, under another name each time; tells what succeeded.
+# Defines and undefines a guest of its own, under another name each time; writes down what succeeded (a pipe would be full some time).
 CHANGE = """
-number, conn = 0, None
+number, conn, told = 0, None, open(sys.argv[4], "w", buffering=1)
 while sys.argv[2] and not os.path.exists(sys.argv[3]):
     name = f"crash-{sys.argv[2]}-{number}"
     try:
@@ -26,9 +26,9 @@ while sys.argv[2] and not os.path.exists(sys.argv[3]):
             conn = connect()
         number += 1
         domain = conn.defineXML(f"<domain type='test'><name>{name}</name><memory>1024</memory><os><type>hvm</type></os></domain>")
-        answer(["define", name])
+        print(json.dumps(["define", name]), file=told)
         domain.undefine()
-        answer(["undefine", name])
+        print(json.dumps(["undefine", name]), file=told)
     except libvirt.libvirtError as error:
         if error.get_error_code() in (1, 38, 39) or conn is None or not conn.isAlive():
             conn = None
@@ -67,7 +67,7 @@ def test_I55_I58_I76_kills_of_every_process_under_load(own_gateway, other_libvir
         port = str(free.getsockname()[1])
     gateway = own_gateway(libvirtd=libvirtd, audit_sinks=[f"syslog:{place}/nobody"], tls_port=port)
     stop = f"{place}/stop"
-    clients = [gateway.popen_python("admin", CHANGE, str(number), stop, uri=libvirtd.test_uri) for number in range(CLIENTS)]
+    clients = [gateway.popen_python("admin", CHANGE, str(number), stop, f"{place}/{number}", uri=libvirtd.test_uri) for number in range(CLIENTS)]
     seed = random.SystemRandom().randrange(1 << 32)
     chance, killed, slowest = random.Random(seed), collections.Counter(), 0.0
     for _ in range(KILLS):
@@ -85,10 +85,11 @@ def test_I55_I58_I76_kills_of_every_process_under_load(own_gateway, other_libvir
     with open(stop, "w", encoding="ascii"):
         pass
     told = []
-    for client in clients:
-        output, errors = client.communicate(timeout=60)
+    for number, client in enumerate(clients):
+        errors = client.communicate(timeout=60)[1]
         assert client.returncode == 0, errors
-        told += [tuple(json.loads(line)) for line in output.splitlines()]
+        with open(f"{place}/{number}", encoding="ascii") as file:
+            told += [tuple(json.loads(line)) for line in file]
     there = set(libvirtd.virsh("list", "--all", "--name").stdout.split())
     gateway.stop()
     verified = gateway.audit_verify()
