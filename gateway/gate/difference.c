@@ -148,17 +148,51 @@ ask_next(struct call *call)
 	return true;
 }
 
-/* libvirtd leaves passwords out unless it is asked for them; what it should leave in is taken out here. */
-static void
-take_text(struct text *into, const char *text, size_t len)
+/* Nobody defined these: how full a pool is changes by itself. libvirt writes each on a line of its own. */
+static bool
+is_measured(enum vg_class class, const char *line, size_t len)
 {
-	char *clean;
-	size_t clean_len;
+	static const char *const measured[] = { "  <capacity ", "  <allocation ", "  <available " };
 
-	if (text == NULL || secrets_strip(text, len, &clean, &clean_len) < 0)
-		return;
-	into->bytes = clean != NULL ? clean : strndup(text, len);
-	into->len = into->bytes == NULL ? 0 : strlen(into->bytes);
+	for (size_t i = 0; class == VG_CLASS_storage_pool && i < sizeof(measured) / sizeof(measured[0]); i++)
+		if (len >= strlen(measured[i]) && memcmp(line, measured[i], strlen(measured[i])) == 0)
+			return true;
+	return false;
+}
+
+/* libvirtd leaves passwords out unless it is asked for them; what it should leave in is taken out here. */
+char *
+difference_text(enum vg_class class, const char *text, size_t len, size_t *out_len)
+{
+	char *clean, *out;
+	size_t left = 0;
+
+	if (text == NULL || secrets_strip(text, len, &clean, &left) < 0)
+		return NULL;
+	out = clean != NULL ? clean : strndup(text, len);
+	if (out == NULL)
+		return NULL;
+	left = strlen(out);
+	*out_len = 0;
+	for (const char *line = out; left > 0;) {
+		const char *end = memchr(line, '\n', left);
+		size_t line_len = end == NULL ? left : (size_t)(end + 1 - line);
+
+		if (!is_measured(class, line, line_len)) {
+			memmove(out + *out_len, line, line_len);
+			*out_len += line_len;
+		}
+		line += line_len;
+		left -= line_len;
+	}
+	out[*out_len] = '\0';
+	return out;
+}
+
+static void
+take_text(const struct difference *difference, struct text *into, const char *text, size_t len)
+{
+	into->bytes = difference_text(difference->source->class, text, len, &into->len);
 }
 
 static void
@@ -169,7 +203,7 @@ on_text(const char *text, size_t len, void *arg)
 	unsigned at = difference->answered++;
 
 	call->lookup_ticket = 0;
-	take_text(difference->second_round ? &difference->after[at] : &difference->before[at], text, len);
+	take_text(difference, difference->second_round ? &difference->after[at] : &difference->before[at], text, len);
 	if (ask_next(call))
 		return;
 	difference->awaited = false;

@@ -30,6 +30,11 @@ void difference_add(const struct call *call, json_t *record);
  * such document.
  */
 size_t difference_question(const struct vg_object *object, int32_t id, bool running, uint8_t *body, size_t size, const struct rpc_proc **proc);
+/*
+ * A document of libvirtd's as differences and digests have it, in a new allocation: without secrets, and without what was only measured. NULL: there is none,
+ * it does not parse, or memory is out.
+ */
+char *difference_text(enum vg_class class, const char *text, size_t len, size_t *out_len);
 /* Both sides whole, as far as they are known by now. */
 void difference_put_documents(const struct call *call, struct documents *documents);
 /* NULL is fine. Questions under way are the call's to cancel. */

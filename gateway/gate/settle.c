@@ -11,7 +11,6 @@
 #include "gateway/core/log.h"
 #include "gateway/gate/difference.h"
 #include "gateway/gate/inventory.h"
-#include "gateway/gate/secrets.h"
 #include "gateway/gate/trail.h"
 
 /* What libvirtd was told when we ended it may still be doing; it is not asked before. */
@@ -124,15 +123,15 @@ compare(struct settle *settle, const char *text, size_t len)
 {
 	const char *before = text_of(settle->intent, "documents", "before"), *running = text_of(settle->intent, "documents", "before_running");
 	const char *member = settle->second ? "after_running" : "after", *was = settle->second && *running != '\0' ? running : before;
-	char *clean = NULL;
 	size_t clean_len = 0;
+	char *clean = difference_text(object_of(settle).class, text, len, &clean_len);
 	bool same;
 
-	if (secrets_strip(text, len, &clean, &clean_len) < 0) {
+	if (clean == NULL) {
 		tell(settle, "unknown", "libvirtd's document of it cannot be read");
 		return;
 	}
-	documents_put(&settle->documents, member, clean != NULL ? clean : text, clean != NULL ? clean_len : len);
+	documents_put(&settle->documents, member, clean, clean_len);
 	free(clean);
 	same = strcmp(text_of(settle->documents.names, member, NULL), was) == 0;
 	if (same && !settle->second && *running != '\0') {
