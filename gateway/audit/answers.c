@@ -157,6 +157,9 @@ static const struct verb {
 	{ "policy.check", answers_policy_check },
 	{ "policy.diff", answers_policy_diff },
 	{ "policy.replay", answers_policy_replay },
+	{ "census.load", answers_census_load },
+	{ "census.definition", answers_census_definition },
+	{ "census.keep", answers_census_keep },
 };
 
 static void
@@ -280,6 +283,24 @@ answers_look(struct answers *answers)
 
 /* ---- all of it ---- */
 
+/* A file of that name in the directory of another. */
+static char *
+beside(const char *file, const char *name)
+{
+	const char *slash = strrchr(file, '/');
+	char *path;
+
+	return asprintf(&path, "%.*s%s", slash == NULL ? 0 : (int)(slash + 1 - file), file, name) < 0 ? NULL : path;
+}
+
+struct census *
+answers_census(struct answers *answers, struct vg_error *error)
+{
+	if (answers->census == NULL)
+		answers->census = census_open(answers->census_file, error);
+	return answers->census;
+}
+
 struct answers *
 answers_create(const char *dir, const char *index_file)
 {
@@ -292,7 +313,8 @@ answers_create(const char *dir, const char *index_file)
 	answers->index_file = strdup(index_file);
 	answers->record = malloc(sizeof(*answers->record));
 	answers->behind = true;
-	if (answers->dir != NULL && answers->index_file != NULL && answers->record != NULL)
+	answers->census_file = beside(index_file, CENSUS_FILE);
+	if (answers->dir != NULL && answers->index_file != NULL && answers->record != NULL && answers->census_file != NULL)
 		return answers;
 	answers_destroy(answers);
 	return NULL;
@@ -311,6 +333,8 @@ answers_destroy(struct answers *answers)
 	free(answers->record);
 	free(answers->dir);
 	free(answers->index_file);
+	census_close(answers->census);
+	free(answers->census_file);
 	free(answers);
 }
 

@@ -19,7 +19,7 @@ typedef void answers_send_cb(uint64_t ticket, bool ok, const char *text, size_t 
 /* Questions that wait at a time; one more is refused. */
 #define ANSWERS_MAX 64u
 
-/* Reads the trail in `dir`, and keeps an index of it in `index_file`. Does not fail for these: the answers say what is wrong. NULL: out of memory. */
+/* Reads the trail in `dir`, and keeps an index of it in `index_file`, beside that what census.h is about. Does not fail for these: the answers say what is wrong. NULL: out of memory. */
 struct answers *answers_create(const char *dir, const char *index_file);
 void answers_destroy(struct answers *answers);
 /* Takes a question; -1: too many wait, or memory is out. */

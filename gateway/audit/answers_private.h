@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "gateway/audit/answers.h"
+#include "gateway/audit/census.h"
 #include "gateway/audit/query.h"
 #include "gateway/core/buf.h"
 
@@ -18,7 +19,8 @@
 enum step { STEP_AGAIN, STEP_WAIT, STEP_DONE };
 
 struct answers {
-	char *dir, *index_file;
+	char *dir, *index_file, *census_file;
+	struct census *census;		/* NULL: not wanted yet, or it cannot be opened */
 	struct audit_index *index;	/* NULL: it cannot be opened */
 	struct audit_lines *lines;
 	struct audit_fields *record;	/* the one at hand */
@@ -103,5 +105,12 @@ bool answers_check(struct answers *answers);
 enum step answers_policy_check(struct question *question);
 enum step answers_policy_diff(struct question *question);
 enum step answers_policy_replay(struct question *question);
+
+/* ---- answers_census.c: what the gate wants to know again at its next start ---- */
+enum step answers_census_load(struct question *question);
+enum step answers_census_definition(struct question *question);
+enum step answers_census_keep(struct question *question);
+/* The database; NULL with `error`. */
+struct census *answers_census(struct answers *answers, struct vg_error *error);
 
 #endif

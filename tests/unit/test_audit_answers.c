@@ -560,6 +560,115 @@ test_no_place_for_an_index(void **state)
 	json_decref(ask("{\"verb\":\"audit.state\"}"));
 }
 
+/* ---- what the gate keeps for its next start ---- */
+
+static void
+keep_things(unsigned from, unsigned to, bool anew)
+{
+	json_t *put = json_array(), *question;
+	char uuid[40], *text;
+
+	for (unsigned i = from; i < to; i++) {
+		(void)snprintf(uuid, sizeof(uuid), "%08u", i);
+		json_array_append_new(put, json_pack("[s, s, s, i, s, i, s]", "domain", uuid, "a name", 3, "d", 7, "<domain/>\n"));
+	}
+	question = json_pack("{s:s, s:s, s:i, s:i, s:b, s:o}", "verb", "census.keep", "uri", "test:///default", "alive", 5, "compared", 4, "anew", anew, "put", put);
+	text = json_dumps(question, JSON_COMPACT);
+	json_decref(ask(text));
+	free(text);
+	json_decref(question);
+}
+
+static size_t
+num_things(const json_t *answer)
+{
+	return json_array_size(json_object_get(answer, "things"));
+}
+
+static void
+test_census_is_kept_and_comes_back(void **state)
+{
+	static const char load[] = "{\"verb\":\"census.load\",\"uri\":\"test:///default\",\"class\":\"\",\"uuid\":\"\"}";
+	json_t *answer, *first;
+
+	(void)state;
+	answer = ask(load);
+	assert_true(json_is_false(json_object_get(answer, "known")));
+	assert_null(json_object_get(answer, "lost"));
+	json_decref(answer);
+	expect_refused("{\"verb\":\"census.keep\",\"uri\":\"test:///default\",\"put\":[]}", "not there any more");
+	keep_things(0, 1001, true);
+	answer = ask(load);
+	assert_true(json_is_true(json_object_get(answer, "known")) && json_is_true(json_object_get(answer, "more")));
+	assert_int_equal(num_things(answer), 1000);
+	assert_int_equal(json_integer_value(json_object_get(answer, "alive")), 5);
+	assert_int_equal(json_integer_value(json_object_get(answer, "compared")), 4);
+	first = json_pack("[s, s, s, i, s, i]", "domain", "00000000", "a name", 3, "d", 7);
+	assert_true(json_equal(json_array_get(json_object_get(answer, "things"), 0), first));
+	json_decref(first);
+	json_decref(answer);
+	answer = ask("{\"verb\":\"census.load\",\"uri\":\"test:///default\",\"class\":\"domain\",\"uuid\":\"00000999\"}");
+	assert_int_equal(num_things(answer), 1);
+	assert_true(json_is_false(json_object_get(answer, "more")));
+	json_decref(answer);
+	answer = ask("{\"verb\":\"census.load\",\"uri\":\"qemu:///system\"}");	/* another world */
+	assert_true(json_is_false(json_object_get(answer, "known")) && num_things(answer) == 0);
+	json_decref(answer);
+	/* what has the same digest keeps its definition, what has another does not */
+	json_decref(ask("{\"verb\":\"census.keep\",\"uri\":\"test:///default\",\"put\":[[\"domain\",\"00000001\",\"n\",0,\"d\",9],"
+	    "[\"domain\",\"00000002\",\"n\",0,\"e\",9]],\"gone\":[[\"domain\",\"00000000\"]]}"));
+	answer = ask("{\"verb\":\"census.definition\",\"uri\":\"test:///default\",\"class\":\"domain\",\"uuid\":\"00000001\"}");
+	assert_string_equal(json_string_value(json_object_get(answer, "definition")), "<domain/>\n");
+	json_decref(answer);
+	answer = ask("{\"verb\":\"census.definition\",\"uri\":\"test:///default\",\"class\":\"domain\",\"uuid\":\"00000002\"}");
+	assert_true(json_is_null(json_object_get(answer, "definition")));
+	json_decref(answer);
+	answer = ask(load);
+	assert_int_equal(num_things(answer), 1000);
+	json_decref(answer);
+	/* all or nothing */
+	expect_refused("{\"verb\":\"census.keep\",\"uri\":\"test:///default\",\"put\":[[\"domain\",\"x\",\"n\",0,\"d\",9],[\"domain\"]]}", "not a thing");
+	answer = ask("{\"verb\":\"census.load\",\"uri\":\"test:///default\",\"class\":\"domain\",\"uuid\":\"00000999\"}");
+	assert_int_equal(num_things(answer), 1);
+	json_decref(answer);
+	/* nothing of before */
+	keep_things(0, 2, true);
+	answer = ask(load);
+	assert_int_equal(num_things(answer), 2);
+	json_decref(answer);
+}
+
+static void
+test_broken_census_says_so(void **state)
+{
+	static const char load[] = "{\"verb\":\"census.load\",\"uri\":\"test:///default\"}";
+	char path[320];
+	json_t *answer;
+	FILE *out;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/census.db", dir);
+	for (int how = 0; how < 3; how++) {
+		keep_things(0, 900, true);
+		answers_destroy(answers);
+		out = fopen(path, "r+");
+		assert_non_null(out);
+		if (how == 0)
+			assert_int_equal(ftruncate(fileno(out), 10000), 0);
+		else
+			(void)fseek(out, how == 1 ? 0 : 9000, SEEK_SET);
+		for (int i = 0; how != 0 && i < 1000; i++)
+			(void)fputs("garbage", out);
+		(void)fclose(out);
+		answers = answers_create(dir, file);
+		assert_non_null(answers);
+		answer = ask(load);
+		assert_true(json_is_false(json_object_get(answer, "known")));
+		assert_non_null(strstr(json_string_value(json_object_get(answer, "lost")), "census.db"));
+		json_decref(answer);
+	}
+}
+
 int
 main(void)
 {
@@ -569,7 +678,7 @@ main(void)
 		TEST(test_export_is_the_trail), TEST(test_state_whole_then_broken), TEST(test_search_goes_on_while_it_is_verified),
 		TEST(test_new_records_are_found), TEST(test_who_asked_is_gone), TEST(test_a_trail_that_was_replaced),
 		TEST(test_a_draft_is_checked), TEST(test_a_draft_is_compared), TEST(test_a_large_draft_is_compared), TEST(test_a_draft_is_replayed), TEST(test_drafts_have_little_room),
-		TEST(test_no_place_for_an_index),
+		TEST(test_no_place_for_an_index), TEST(test_census_is_kept_and_comes_back), TEST(test_broken_census_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
