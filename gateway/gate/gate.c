@@ -23,6 +23,7 @@
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/outside.h"
 #include "gateway/gate/rights.h"
+#include "gateway/gate/roll.h"
 #include "gateway/gate/settle.h"
 #include "gateway/gate/trail.h"
 
@@ -272,6 +273,8 @@ stop(struct gate *gate)
 		if (session->state != SESSION_CLOSED)
 			session_set_state(session, SESSION_CLOSED);
 	}
+	for (size_t i = 0; i < gate->num_inventories; i++)
+		roll_stop(inventory_roll(gate->inventories[i]));
 	event_base_loopexit(gate->base, &(struct timeval){ .tv_usec = 200000 });
 }
 
@@ -338,6 +341,8 @@ on_tick(int fd, short what, void *arg)
 	outside_tick(gate->outside, now);
 	trail_tick(gate->trail, now);
 	settle_tick(gate->settle, now);
+	for (size_t i = 0; i < gate->num_inventories; i++)
+		roll_tick(inventory_roll(gate->inventories[i]), now);
 }
 
 /* libvirtd's backlog was full when these dialed. */

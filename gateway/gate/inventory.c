@@ -9,6 +9,7 @@
 #include "gateway/gate/console.h"
 #include "gateway/gate/known.h"
 #include "gateway/gate/outside.h"
+#include "gateway/gate/roll.h"
 #include "gateway/gate/upstream.h"
 
 /* virDomainEventID and virDomainEventType, libvirt include/libvirt/libvirt-domain.h */
@@ -46,6 +47,7 @@ struct inventory {
 	struct lookup *lookups;
 	uint64_t last_ticket;
 	struct usage *usage;
+	struct roll *roll;
 };
 
 /* How each class is looked up; what is not here cannot be. */
@@ -263,6 +265,12 @@ struct usage *
 inventory_usage(const struct inventory *inventory)
 {
 	return inventory->usage;
+}
+
+struct roll *
+inventory_roll(const struct inventory *inventory)
+{
+	return inventory->roll;
 }
 
 struct usage_count *
@@ -551,7 +559,7 @@ on_listed(const struct rpc_proc *proc, const uint8_t *body, size_t len, const st
 	inventory->ready = true;
 	inventory->trouble[0] = '\0';
 	log_info("%s: inventory ready, %zu domains", inventory->uri, inventory->num_domains);
-	outside_back(inventory->gate->outside, inventory);
+	roll_back(inventory->roll);
 	wake_sessions(inventory);
 }
 
@@ -597,7 +605,7 @@ on_closed(const char *why, void *arg)
 		log_warn("%s: %s; trying again every %d s", inventory->uri, why, RETRY_SECONDS);
 	(void)snprintf(inventory->trouble, sizeof(inventory->trouble), "%s", why);
 	if (inventory->ready)
-		outside_lost(inventory->gate->outside, inventory);
+		roll_lost(inventory->roll);
 	inventory->ready = false;
 	if (inventory->upstream != NULL)
 		upstream_destroy(inventory->upstream);
@@ -634,12 +642,17 @@ inventory_create(struct gate *gate, const char *uri)
 {
 	struct inventory *inventory = calloc(1, sizeof(*inventory));
 
-	if (inventory == NULL || (inventory->uri = strdup(uri)) == NULL || (inventory->usage = usage_create(gate, inventory)) == NULL) {
-		free(inventory == NULL ? NULL : inventory->uri);
+	if (inventory == NULL)
+		return NULL;
+	inventory->gate = gate;
+	if ((inventory->uri = strdup(uri)) == NULL || (inventory->usage = usage_create(gate, inventory)) == NULL ||
+	    (inventory->roll = roll_create(gate, inventory)) == NULL) {
+		if (inventory->usage != NULL)
+			usage_destroy(inventory->usage);
+		free(inventory->uri);
 		free(inventory);
 		return NULL;
 	}
-	inventory->gate = gate;
 	inventory->known.uri = inventory->uri;
 	evtimer_assign(&inventory->retry, gate->base, on_retry, inventory);
 	dial(inventory);
@@ -661,6 +674,7 @@ inventory_destroy(struct inventory *inventory)
 	}
 	forget_all(inventory);
 	usage_destroy(inventory->usage);
+	roll_destroy(inventory->roll);
 	free(inventory->uri);
 	free(inventory);
 }

@@ -38,6 +38,8 @@ bool inventory_each_pool(const struct inventory *inventory, void (*each)(const c
 /* What its guests and volumes have; and what is known of one guest, NULL when it is not there. */
 struct usage *inventory_usage(const struct inventory *inventory);
 struct usage_count *inventory_count(struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN]);
+/* What there was when last looked: roll.h. NULL while it is created. */
+struct roll *inventory_roll(const struct inventory *inventory);
 /* Is this the id of the domain now, or was it? -1 always is. */
 bool inventory_has_id(const struct inventory_domain *domain, int32_t id);
 size_t inventory_num_domains(const struct inventory *inventory);

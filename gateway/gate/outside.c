@@ -9,6 +9,7 @@
 
 #include "gateway/core/log.h"
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/roll.h"
 #include "gateway/gate/upstream.h"
 
 #define NUM_BUCKETS	1024u
@@ -26,24 +27,9 @@ struct shadow {
 	char name[];
 };
 
-/* A domain as it was when the connection to libvirtd broke. */
-struct was {
-	uint8_t uuid[VG_UUID_LEN];
-	bool runs, still_there;
-	char *name;
-};
-
-struct memory {
-	struct outside *outside;
-	const struct inventory *inventory;
-	struct was *domains;		/* in order of their UUIDs; NULL: none to compare with */
-	size_t num;
-};
-
 struct outside {
 	struct gate *gate;
 	struct shadow *buckets[NUM_BUCKETS];
-	struct memory memories[GATE_MAX_URIS];
 };
 
 /* By whom it was done. */
@@ -125,6 +111,8 @@ outside_end(struct call *call)
 		if (strcmp(call->proc->name, beginnings[i]) == 0)
 			seconds = BEGUN_SECONDS;
 	call->shadow->until = gate_now(call->session->gate) + seconds;
+	roll_touch(inventory_roll(call->shadow->inventory), call->shadow->class, call->shadow->has_uuid ? call->shadow->uuid : NULL, call->shadow->name,
+	    strlen(call->shadow->name));
 	call->shadow = NULL;
 }
 
@@ -155,8 +143,8 @@ is_about(const struct shadow *shadow, const struct inventory *inventory, const s
 	return strlen(shadow->name) == object->name.len && memcmp(shadow->name, object->name.data, object->name.len) == 0;
 }
 
-static bool
-is_explained(struct outside *outside, const struct inventory *inventory, const struct xdr_object *object)
+bool
+outside_explains(struct outside *outside, const struct inventory *inventory, const struct xdr_object *object)
 {
 	const struct shadow *shadow;
 
@@ -253,117 +241,12 @@ outside_event(struct outside *outside, const struct inventory *inventory, const 
 	struct xdr_object object;
 	struct xdr_span span;
 
-	if (row == NULL || !xdr_find(proc->args, body, len, proc->about.path, &span) || !xdr_get_object(proc->about.class, span, &object) ||
-	    is_explained(outside, inventory, &object))
+	if (row == NULL || !xdr_find(proc->args, body, len, proc->about.path, &span) || !xdr_get_object(proc->about.class, span, &object))
+		return;
+	roll_touch(inventory_roll(inventory), object.class, object.uuid, (const char *)object.name.data, object.name.len);
+	if (outside_explains(outside, inventory, &object))
 		return;
 	record(outside, inventory, row->by, &object, row->what, part_in(proc, body, len));
-}
-
-/* ---- while libvirtd was away ---- */
-
-static struct memory *
-memory_of(struct outside *outside, const struct inventory *inventory)
-{
-	for (size_t i = 0; i < GATE_MAX_URIS; i++) {
-		struct memory *memory = &outside->memories[i];
-
-		if (memory->inventory == NULL || memory->inventory == inventory) {
-			memory->inventory = inventory;
-			memory->outside = outside;
-			return memory;
-		}
-	}
-	return NULL;
-}
-
-static void
-forget(struct memory *memory)
-{
-	for (size_t i = 0; i < memory->num; i++)
-		free(memory->domains[i].name);
-	free(memory->domains);
-	memory->domains = NULL;
-	memory->num = 0;
-}
-
-static int
-compare_was(const void *a, const void *b)
-{
-	return memcmp(((const struct was *)a)->uuid, ((const struct was *)b)->uuid, VG_UUID_LEN);
-}
-
-static void
-remember_one(const struct inventory_domain *domain, void *arg)
-{
-	struct memory *memory = arg;
-	struct was *was = &memory->domains[memory->num];
-
-	was->name = strdup(domain->name);
-	if (was->name == NULL)
-		return;
-	memcpy(was->uuid, domain->uuid, VG_UUID_LEN);
-	was->runs = domain->id != -1;
-	memory->num++;
-}
-
-void
-outside_lost(struct outside *outside, const struct inventory *inventory)
-{
-	struct memory *memory = memory_of(outside, inventory);
-	size_t num = inventory_num_domains(inventory);
-
-	if (memory == NULL || num == 0)
-		return;
-	forget(memory);
-	memory->domains = calloc(num, sizeof(*memory->domains));
-	if (memory->domains == NULL)
-		return;
-	inventory_each(inventory, remember_one, memory);
-	qsort(memory->domains, memory->num, sizeof(*memory->domains), compare_was);
-}
-
-static void
-tell(struct memory *memory, const uint8_t *uuid, const char *name, const char *what)
-{
-	struct xdr_object object = { .class = VG_CLASS_domain, .uuid = uuid, .name = { (const uint8_t *)name, strlen(name) } };
-
-	if (!is_explained(memory->outside, memory->inventory, &object))
-		record(memory->outside, memory->inventory, BY_HOST, &object, what, NULL);
-}
-
-static void
-compare_one(const struct inventory_domain *domain, void *arg)
-{
-	struct memory *memory = arg;
-	struct was key, *was;
-	bool runs = domain->id != -1;
-
-	memcpy(key.uuid, domain->uuid, VG_UUID_LEN);
-	was = bsearch(&key, memory->domains, memory->num, sizeof(*memory->domains), compare_was);
-	if (was == NULL) {
-		tell(memory, domain->uuid, domain->name, "there, and was not before libvirtd was away");
-		return;
-	}
-	was->still_there = true;
-	if (strcmp(was->name, domain->name) != 0)
-		tell(memory, domain->uuid, domain->name, "renamed while libvirtd was away");
-	if (runs != was->runs)
-		tell(memory, domain->uuid, domain->name, runs ? "runs, and did not before libvirtd was away" :
-		    "does not run any more since libvirtd was away");
-}
-
-void
-outside_back(struct outside *outside, const struct inventory *inventory)
-{
-	struct memory *memory = memory_of(outside, inventory);
-
-	if (memory == NULL || memory->domains == NULL)
-		return;
-	inventory_each(inventory, compare_one, memory);
-	for (size_t i = 0; i < memory->num; i++)
-		if (!memory->domains[i].still_there)
-			tell(memory, memory->domains[i].uuid, memory->domains[i].name, "not there any more since libvirtd was away");
-	forget(memory);
 }
 
 /* ---- beginning and end ---- */
@@ -408,8 +291,6 @@ outside_destroy(struct outside *outside)
 {
 	if (outside == NULL)
 		return;
-	for (size_t i = 0; i < GATE_MAX_URIS; i++)
-		forget(&outside->memories[i]);
 	for (size_t i = 0; i < NUM_BUCKETS; i++) {
 		while (outside->buckets[i] != NULL) {
 			struct shadow *shadow = outside->buckets[i];

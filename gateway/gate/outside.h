@@ -28,11 +28,7 @@ void outside_tick(struct outside *outside, time_t now);
 void outside_subscribe(struct upstream *upstream);
 /* Any event that came on the connection of an inventory: recorded, unless it is explained. */
 void outside_event(struct outside *outside, const struct inventory *inventory, const struct rpc_proc *proc, const uint8_t *body, size_t len);
-/*
- * The connection broke: what the inventory still has is remembered. And it is back, with the domains that there are now: what is
- * different becomes records.
- */
-void outside_lost(struct outside *outside, const struct inventory *inventory);
-void outside_back(struct outside *outside, const struct inventory *inventory);
+/* Does a change of ours explain what is told of this object just now? */
+bool outside_explains(struct outside *outside, const struct inventory *inventory, const struct xdr_object *object);
 
 #endif

@@ -112,6 +112,7 @@ def test_what_happened_while_libvirtd_was_away(make_gateway, scratch):
     gateway = make_gateway("outside-away", libvirtd=own, allowed_uris=[uri])
     listed = gateway.virsh("admin", "list", "--all", "--name", uri=uri)
     assert set(listed.stdout.split()) == {"web-stays", "web-goes"}, listed.stderr
+    gateway.wait_audit(event="inventory.taken")
     own.crash()
     wait_until(lambda: "trying again" in gateway.log(), "the gateway to notice", 10)
     # the gateway tries again every second: it must not see the steps, only the result
@@ -123,6 +124,8 @@ def test_what_happened_while_libvirtd_was_away(make_gateway, scratch):
         own.define_guest("web-comes", "6695eb01-f6a4-8304-79aa-97f250300003")
     finally:
         os.kill(gate, signal.SIGCONT)
-    wait_told(gateway, "web-goes", "not there any more since libvirtd was away")
-    wait_told(gateway, "web-comes", "there, and was not before libvirtd was away")
+    record = wait_told(gateway, "web-goes", "is not there any more", "VG1305W")
+    assert record["away"]["what"] == "libvirtd" and record["away"]["from"] < record["away"]["to"]
+    wait_told(gateway, "web-comes", "is there, and was not before", "VG1305W")
+    assert gateway.wait_audit(event="inventory.compared")[0]["changed"] == 2
     assert not [name for name, _ in told(gateway) if name == "web-stays"]

@@ -40,6 +40,7 @@ export function toFragment(filters) {
 // What came about without a call of anybody's through the gateway (gateway/core/audit_events.def).
 const OUTSIDE = {
 	'outside.host': { kind: 'bad', label: 'out of band', meaning: 'This was done without the gateway, by somebody on the host or from another host.' },
+	'outside.away': { kind: 'bad', label: 'out of band', meaning: 'This was done without the gateway, while it did not run or had lost libvirtd.' },
 	'outside.guest': { kind: 'warn', label: 'the guest itself', meaning: "This happened by itself, or by the guest's own doing." },
 };
 

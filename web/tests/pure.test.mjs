@@ -58,7 +58,7 @@ test('filters: local times become UTC, broken ones are left out', () => {
 });
 
 test('records: what went round the gateway is marked, and only that', () => {
-	assert.deepEqual(['outside.host', 'outside.guest', 'domain.start', undefined].map((event) => outsideMark({ event })?.kind), ['bad', 'warn', undefined, undefined]);
+	assert.deepEqual(['outside.host', 'outside.away', 'outside.guest', 'domain.start', undefined].map((event) => outsideMark({ event })?.kind), ['bad', 'bad', 'warn', undefined, undefined]);
 });
 
 test('time: for people', () => {

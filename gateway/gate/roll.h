@@ -1,0 +1,29 @@
+/*
+ * roll.h: the roll of what there is behind one URI: domains, networks, pools, filters and secrets, each with its state and the digest of its
+ * definition, as they were when last looked at. When the gate starts, and when libvirtd is there again, all are looked at anew: what is not as it was, and
+ * no record of the trail explains, was done meanwhile without the gateway, and becomes a record outside.away.
+ *
+ * What was is kept by the audit reader from one run to the next (audit/census.h). That it is what was kept can be told after an orderly end: the
+ * trail has its digest (record inventory.kept). While the gateway runs, each object that a call or an event was about is looked at again; nothing is told of it then,
+ * the call and the event have records of their own.
+ *
+ * Not seen: what runs where it is another than what is defined, snapshots, volumes, and what was changed and changed back.
+ */
+#ifndef GATE_ROLL_H
+#define GATE_ROLL_H
+
+#include "gateway/gate/gate.h"
+
+struct roll *roll_create(struct gate *gate, struct inventory *inventory);	/* NULL: out of memory */
+void roll_destroy(struct roll *roll);						/* before its inventory; NULL is fine */
+/* Once a second. */
+void roll_tick(struct roll *roll, time_t now);
+/* Something was done to an object, or libvirtd told of it: it is looked at again soon. Without a UUID it goes by its name. NULL is fine. */
+void roll_touch(struct roll *roll, enum vg_class class, const uint8_t *uuid, const char *name, size_t name_len);
+/* The connection to libvirtd is lost, and it is there again. NULL is fine. */
+void roll_lost(struct roll *roll);
+void roll_back(struct roll *roll);
+/* The gate ends: the trail is told the digest of what is kept. */
+void roll_stop(struct roll *roll);
+
+#endif

@@ -1,0 +1,362 @@
+/*
+ * roll_look.c: one round: which things there are, then each that is to be looked at, one after the other.
+ */
+#include "gateway/gate/roll_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/core/log.h"
+#include "gateway/gate/difference.h"
+#include "gateway/gate/inventory.h"
+#include "gateway/gate/outside.h"
+
+#define MAX_TOUCHED	256u		/* of a round while calls change things all the time */
+#define MAX_PUT		1000u		/* things, */
+#define MAX_PUT_LEN	(256u * 1024u)	/* and bytes of definitions, that wait to be kept */
+#define MAX_KEPT	(512u * 1024u)	/* of a longer definition only the digest is kept */
+#define MAX_QUESTION	1300u
+
+/* virConnectListAll…Flags: libvirt-domain.h, libvirt-network.h, libvirt-storage.h. Of domains the id tells whether they run. */
+const struct roll_kind roll_kinds[ROLL_KINDS] = {
+	{ VG_CLASS_domain, "connect_list_all_domains", { { 1u << 2, THING_PERSISTENT }, { 1u << 10, THING_AUTOSTART } } },
+	{ VG_CLASS_network, "connect_list_all_networks", { { 1u << 1, THING_ACTIVE }, { 1u << 2, THING_PERSISTENT }, { 1u << 4, THING_AUTOSTART } } },
+	{ VG_CLASS_storage_pool, "connect_list_all_storage_pools",
+	  { { 1u << 1, THING_ACTIVE }, { 1u << 2, THING_PERSISTENT }, { 1u << 4, THING_AUTOSTART } } },
+	{ VG_CLASS_nwfilter, "connect_list_all_nwfilters", { { 0 } } },
+	{ VG_CLASS_secret, "connect_list_all_secrets", { { 0 } } },
+};
+
+/* ---- ends of a round ---- */
+
+/* libvirtd is gone: all is looked at when it is back. */
+static void
+give_up(struct roll *roll)
+{
+	roll->phase = ROLL_IDLE;
+	roll->wants_all = true;
+	roll->due = roll->at = NULL;
+}
+
+static bool
+is_gone(const struct rpc_error *error)
+{
+	return error != NULL && error->code == RPC_ERR_SYSTEM && error->origin == RPC_ORIGIN_RPC;
+}
+
+static bool
+ask_libvirtd(struct roll *roll, const char *call, const void *body, size_t len, inventory_reply_cb *reply)
+{
+	roll->asked = inventory_call(roll->inventory, rpc_proc_by_name(call), body, len, reply, roll);
+	if (!roll->asked)
+		give_up(roll);
+	return roll->asked;
+}
+
+/* ---- which there are ---- */
+
+static bool
+is_wanted(const struct roll *roll, enum vg_class class)
+{
+	const char *key;
+	json_t *value;
+
+	if (roll->all)
+		return true;
+	for (size_t i = 0; i < ROLL_BUCKETS; i++)
+		for (const struct thing *thing = roll->buckets[i]; thing != NULL; thing = thing->next)
+			if (thing->touched && thing->class == class)
+				return true;
+	json_object_foreach(roll->names, key, value)
+		if (strncmp(key, class_name(class), strlen(class_name(class))) == 0)
+			return true;
+	return false;
+}
+
+bool
+roll_has_touched(const struct roll *roll)
+{
+	for (size_t i = 0; i < ROLL_KINDS; i++)
+		if (is_wanted(roll, roll_kinds[i].class))
+			return true;
+	return false;
+}
+
+/* Was one of that name asked for without a UUID? */
+static bool
+is_named(const struct roll *roll, enum vg_class class, const char *name)
+{
+	json_t *key = json_sprintf("%s:%s", class_name(class), name);
+	bool found = key != NULL && json_object_get(roll->names, json_string_value(key)) != NULL;
+
+	json_decref(key);
+	return found;
+}
+
+static void
+take_listed(struct roll *roll, const struct xdr_object *object)
+{
+	const struct roll_kind *kind = &roll_kinds[roll->kind];
+	struct thing *thing = roll_find(roll, kind->class, object->uuid);
+	json_t *text = audit_text_bounded(object->name.data, object->name.len);
+	const char *name = json_is_string(text) ? json_string_value(text) : "";
+
+	if (roll->list > 0) {
+		if (thing != NULL && thing->listed == roll->round)
+			thing->flags_now |= kind->states[roll->list - 1].flag;
+	} else if (thing != NULL || roll->all || is_named(roll, kind->class, name)) {
+		if (thing == NULL && (thing = roll_add(roll, kind->class, object->uuid)) != NULL)
+			thing->touched = !roll->all;
+		if (thing != NULL) {
+			thing->listed = roll->round;
+			thing->flags_now = kind->class == VG_CLASS_domain && object->id != -1 ? THING_ACTIVE : 0;
+			free(thing->name_now);
+			thing->name_now = strdup(name);
+		}
+	}
+	json_decref(text);
+}
+
+static void
+on_listed(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
+{
+	struct roll *roll = arg;
+	const struct roll_kind *kind = &roll_kinds[roll->kind];
+	struct xdr_object object;
+	struct xdr_items items;
+	struct xdr_span item;
+
+	roll->asked = false;
+	if (is_gone(error)) {
+		give_up(roll);
+		return;
+	}
+	if (error == NULL && xdr_items(proc->ret, body, len, proc->list.items, &items)) {
+		while (xdr_items_next(&items, &item))
+			if (xdr_get_object(kind->class, item, &object) && object.uuid != NULL)
+				take_listed(roll, &object);
+		roll->has[roll->kind] = true;
+	} else {
+		roll->has[roll->kind] = false;	/* this driver has none; or not all of them are known */
+	}
+	if (!roll->has[roll->kind] || roll->list == 3 || kind->states[roll->list].flags == 0) {
+		roll->kind++;
+		roll->list = 0;
+	} else {
+		roll->list++;
+	}
+	roll_go_on(roll);
+}
+
+/* Everything that is to be looked at. */
+static void
+make_due(struct roll *roll)
+{
+	size_t num = 0;
+
+	roll->due = NULL;
+	for (size_t i = 0; i < ROLL_BUCKETS; i++)
+		for (struct thing *thing = roll->buckets[i]; thing != NULL; thing = thing->next)
+			for (size_t k = 0; k < ROLL_KINDS; k++) {
+				if (roll_kinds[k].class != thing->class || (!roll->all && (!thing->touched || num == MAX_TOUCHED)))
+					continue;
+				if (!roll->has[k]) {
+					thing->touched = false;
+					continue;
+				}
+				thing->next_due = roll->due;
+				roll->due = thing;
+				num++;
+			}
+}
+
+void
+roll_begin(struct roll *roll)
+{
+	roll->all = roll->wants_all;
+	roll->wants_all = false;
+	roll->round++;
+	roll->began = roll_now();
+	roll->kind = roll->list = 0;
+	roll->num_looked = roll->num_told = 0;
+	memset(roll->has, 0, sizeof(roll->has));
+	roll->phase = ROLL_LISTING;
+	roll_go_on(roll);
+}
+
+void
+roll_list(struct roll *roll)
+{
+	uint8_t body[8];
+	struct xdr_out out;
+
+	while (roll->kind < ROLL_KINDS && roll->list == 0 && !is_wanted(roll, roll_kinds[roll->kind].class))
+		roll->kind++;
+	if (roll->kind == ROLL_KINDS) {
+		json_object_clear(roll->names);
+		make_due(roll);
+		roll->phase = ROLL_LOOKING;
+		roll_go_on(roll);
+		return;
+	}
+	xdr_out_init(&out, body, sizeof(body));
+	xdr_put_i32(&out, 1);		/* need_results */
+	xdr_put_u32(&out, roll->list == 0 ? 0 : roll_kinds[roll->kind].states[roll->list - 1].flags);
+	(void)ask_libvirtd(roll, roll_kinds[roll->kind].list, body, out.len, on_listed);
+}
+
+/* ---- one of them ---- */
+
+static unsigned
+changes_of(const struct roll *roll)
+{
+	static const struct { unsigned flag, change; } states[] = {
+		{ THING_ACTIVE, CHANGE_ACTIVE }, { THING_PERSISTENT, CHANGE_PERSISTENT }, { THING_AUTOSTART, CHANGE_AUTOSTART } };
+	const struct thing *thing = roll->at;
+	unsigned changes = 0;
+
+	if (thing->listed != roll->round)
+		return thing->known ? CHANGE_GONE : 0;
+	if (!thing->known)
+		return CHANGE_APPEARED;
+	if (strcmp(thing->name, thing->name_now) != 0)
+		changes |= CHANGE_RENAMED;
+	if (roll->digest[0] != '\0' && thing->digest[0] != '\0' && strcmp(roll->digest, thing->digest) != 0)
+		changes |= CHANGE_DEFINITION;
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if ((thing->flags ^ thing->flags_now) & states[i].flag)
+			changes |= states[i].change;
+	return changes;
+}
+
+static bool
+is_explained(const struct roll *roll)
+{
+	const struct thing *thing = roll->at;
+	const char *name = thing->name_now != NULL ? thing->name_now : thing->name != NULL ? thing->name : "";
+	struct xdr_object object = { .class = thing->class, .uuid = thing->uuid, .name = { (const uint8_t *)name, strlen(name) } };
+
+	return outside_explains(roll->gate->outside, roll->inventory, &object);
+}
+
+/* It is as it is: is that news? */
+static void
+judge(struct roll *roll)
+{
+	roll->num_looked++;
+	roll->changes = changes_of(roll);
+	roll->quiet = roll->quiet || roll->at->touched || !roll->all || !roll->known || is_explained(roll);
+	roll->as_it_was = roll->changes == 0 && !roll->quiet;
+	if (roll->changes == 0 || roll->quiet) {
+		roll_accept(roll);
+	} else {
+		roll->phase = ROLL_EXPLAINING;
+		roll->since = gate_now(roll->gate);
+	}
+}
+
+static void
+on_definition(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
+{
+	struct roll *roll = arg;
+	struct xdr_span span, text;
+
+	roll->asked = false;
+	if (is_gone(error)) {
+		give_up(roll);
+		return;
+	}
+	if (error == NULL && xdr_find(proc->ret, body, len, "xml", &span) && xdr_span_string(span, &text))
+		roll->definition = difference_text(roll->at->class, (const char *)text.data, text.len, &roll->definition_len);
+	roll_text_digest(roll->definition, roll->definition_len, roll->digest);
+	judge(roll);
+	roll_go_on(roll);
+}
+
+static bool
+is_enough(const struct roll *roll)
+{
+	return json_array_size(roll->put) + json_array_size(roll->gone) >= MAX_PUT || roll->put_len >= MAX_PUT_LEN;
+}
+
+/* The next one: what is gone is judged at once, libvirtd is asked about the others. */
+static void
+look_at(struct roll *roll, struct thing *thing)
+{
+	struct vg_object object = { .class = thing->class, .has_uuid = true, .name = thing->name_now };
+	const struct rpc_proc *proc = NULL;
+	uint8_t body[MAX_QUESTION];
+	size_t len;
+
+	free(roll->definition);
+	roll->definition = NULL;
+	roll->definition_len = 0;
+	roll->digest[0] = '\0';
+	roll->at = thing;
+	roll->due = thing->next_due;
+	roll->quiet = thing->touched;
+	roll->looked = roll_now();
+	thing->touched = false;
+	memcpy(object.uuid, thing->uuid, VG_UUID_LEN);
+	len = thing->listed != roll->round || thing->name_now == NULL ? 0 : difference_question(&object, -1, false, body, sizeof(body), &proc);
+	if (len == 0)
+		judge(roll);
+	else
+		(void)ask_libvirtd(roll, proc->name, body, len, on_definition);
+}
+
+void
+roll_look(struct roll *roll)
+{
+	while (roll->phase == ROLL_LOOKING && !roll->asked) {
+		if (roll->due == NULL || is_enough(roll))
+			roll->phase = ROLL_RECORDING;
+		else
+			look_at(roll, roll->due);
+	}
+	if (!roll->asked)
+		roll_go_on(roll);
+}
+
+static void
+put_gone(struct roll *roll, struct thing *thing)
+{
+	char uuid[VG_UUID_TEXT_LEN + 1];
+
+	uuid_text(thing->uuid, uuid);
+	(void)json_array_append_new(roll->gone, json_pack("[s, s]", class_name(thing->class), uuid));
+	roll_remove(roll, thing);
+}
+
+void
+roll_accept(struct roll *roll)
+{
+	struct thing *thing = roll->at;
+	bool fresh = !thing->known || (roll->digest[0] != '\0' && strcmp(roll->digest, thing->digest) != 0);
+	char uuid[VG_UUID_TEXT_LEN + 1];
+	json_t *row;
+
+	roll->at = NULL;
+	if (thing->listed != roll->round) {
+		put_gone(roll, thing);
+		return;
+	}
+	thing->known = true;
+	thing->seen = roll->looked;
+	thing->flags = thing->flags_now;
+	free(thing->name);
+	thing->name = thing->name_now;
+	thing->name_now = NULL;
+	if (roll->digest[0] != '\0')
+		memcpy(thing->digest, roll->digest, sizeof(thing->digest));
+	/* What a comparison found to be as it was is kept by the time of the comparison. */
+	if (roll->as_it_was && !fresh)
+		return;
+	uuid_text(thing->uuid, uuid);
+	row = json_pack("[s, s, s, I, s, I]", class_name(thing->class), uuid, thing->name, (json_int_t)thing->flags, thing->digest, (json_int_t)thing->seen);
+	if (fresh && roll->definition != NULL && roll->definition_len <= MAX_KEPT) {
+		(void)json_array_append_new(row, json_stringn(roll->definition, roll->definition_len));
+		roll->put_len += roll->definition_len;
+	}
+	(void)json_array_append_new(roll->put, row);
+}

@@ -1,0 +1,139 @@
+/*
+ * roll_private.h: what the files of roll.h share.
+ *
+ * phase	waits for			leaves to
+ * loading	the reader: what was		trusting
+ * trusting	the reader: is it what was kept	idle
+ * idle		something to look at		listing, keeping
+ * listing	libvirtd: which there are	looking
+ * looking	libvirtd: a definition		looking, explaining, recording, keeping
+ * explaining	the reader: records about it	recalling, looking
+ * recalling	the reader: what it was		looking
+ * recording	the trail: it was compared	keeping
+ * keeping	the reader: it is kept		looking, idle
+ */
+#ifndef GATE_ROLL_PRIVATE_H
+#define GATE_ROLL_PRIVATE_H
+
+#include "gateway/core/document.h"
+#include "gateway/gate/roll.h"
+#include "gateway/gate/trail.h"
+
+#define ROLL_BUCKETS	4096u
+#define ROLL_KINDS	5u
+#define ROLL_TIME_LEN	28u		/* "2026-11-28T02:10:05.123456Z" and its end */
+
+enum thing_flag { THING_ACTIVE = 1, THING_PERSISTENT = 2, THING_AUTOSTART = 4 };
+
+/* How a thing is not what it was: a set. */
+enum roll_change {
+	CHANGE_APPEARED = 1, CHANGE_GONE = 2, CHANGE_RENAMED = 4, CHANGE_DEFINITION = 8, CHANGE_ACTIVE = 16, CHANGE_PERSISTENT = 32, CHANGE_AUTOSTART = 64
+};
+
+/* As it was, and as it is in the round at hand. */
+struct thing {
+	struct thing *next, *next_due;
+	enum vg_class class;
+	uint8_t uuid[VG_UUID_LEN];
+	bool known;			/* it was there when last looked */
+	bool touched;			/* to be looked at; whoever did it has a record */
+	unsigned flags, flags_now;
+	uint64_t listed;		/* the round that it was last listed in */
+	int64_t seen;			/* microseconds since 1970 */
+	char digest[DOCUMENT_NAME_LEN + 1];	/* empty: it has no definition, or none that is known */
+	char *name, *name_now;		/* as audit_text() has them */
+};
+
+enum roll_phase {
+	ROLL_LOADING, ROLL_TRUSTING, ROLL_IDLE, ROLL_LISTING, ROLL_LOOKING, ROLL_EXPLAINING, ROLL_RECALLING, ROLL_RECORDING, ROLL_KEEPING
+};
+
+struct roll {
+	struct gate *gate;
+	struct inventory *inventory;
+	enum roll_phase phase;
+	uint64_t ticket;		/* of a question to the reader */
+	uint64_t audit_ticket;		/* of the record that keeping waits for */
+	bool asked;			/* libvirtd is to answer */
+	time_t next, since;		/* the next round not before; how long the reader has not answered */
+	struct thing *buckets[ROLL_BUCKETS];
+	size_t num;
+	json_t *names;			/* "class:name" of what was touched and has no UUID yet */
+	/* what was kept */
+	bool known;			/* there was something to compare with */
+	char *lost;			/* why there is not */
+	int64_t alive, compared;	/* microseconds since 1970; 0: never */
+	time_t told_alive;
+	/* the round at hand */
+	uint64_t round;
+	bool wants_all, all;		/* everything is to be looked at, is now */
+	bool libvirtd;			/* because libvirtd was away, not the gateway */
+	int64_t away;			/* since when */
+	int64_t began;
+	unsigned kind, list;
+	bool has[ROLL_KINDS];		/* listed well */
+	struct thing *due, *at;		/* to be looked at, and the one that is */
+	bool quiet;			/* its changes are not told */
+	bool as_it_was;			/* nothing of it is to be kept */
+	unsigned changes;
+	int64_t looked;
+	char *definition;		/* now; NULL: there is none */
+	size_t definition_len;
+	char digest[DOCUMENT_NAME_LEN + 1];
+	size_t num_looked, num_told;
+	/* what is to be kept */
+	json_t *put, *gone;
+	size_t put_len;
+	bool anew;			/* nothing of before stays */
+};
+
+/* The classes, and the lists that tell of their state. */
+struct roll_kind {
+	enum vg_class class;
+	const char *list;
+	struct { uint32_t flags; unsigned flag; } states[3];	/* flags 0: no more */
+};
+extern const struct roll_kind roll_kinds[ROLL_KINDS];
+
+/* ---- roll_things.c ---- */
+
+int64_t roll_now(void);
+void roll_time_text(int64_t when, char text[ROLL_TIME_LEN]);
+struct thing *roll_find(const struct roll *roll, enum vg_class class, const uint8_t uuid[VG_UUID_LEN]);
+struct thing *roll_add(struct roll *roll, enum vg_class class, const uint8_t uuid[VG_UUID_LEN]);	/* NULL: out of memory */
+void roll_remove(struct roll *roll, struct thing *thing);
+void roll_clear(struct roll *roll);
+/* SHA-256 of all that was there when last looked, in hex digits, and how many that were. -1: out of memory. */
+int roll_digest(const struct roll *roll, char digest[DOCUMENT_NAME_LEN + 1], size_t *num);
+void roll_text_digest(const char *text, size_t len, char digest[DOCUMENT_NAME_LEN + 1]);
+
+/* ---- roll_look.c: one round ---- */
+
+bool roll_has_touched(const struct roll *roll);
+void roll_begin(struct roll *roll);
+/* LISTING and LOOKING, where nothing is under way. */
+void roll_list(struct roll *roll);
+void roll_look(struct roll *roll);
+/* The thing at hand is as it is now. */
+void roll_accept(struct roll *roll);
+
+/* ---- roll_tell.c: what is not as it was ---- */
+
+/* The trail is asked whether it explains the changes of the thing at hand, and the reader what it was. */
+void roll_explain(struct roll *roll);
+void roll_recall(struct roll *roll);
+/* Without the reader's answer. */
+void roll_tell(struct roll *roll, const char *before, size_t before_len);
+/* inventory.taken or inventory.compared; `done` may be NULL. */
+uint64_t roll_tell_round(struct roll *roll, bool complete, audit_done_cb *done);
+void roll_tell_lost(struct roll *roll, const char *why);
+void roll_tell_kept(struct roll *roll);
+
+/* ---- roll.c ---- */
+
+/* Goes on with whatever the phase says. */
+void roll_go_on(struct roll *roll);
+/* False: the reader is away; asked again at the next tick. */
+bool roll_ask(struct roll *roll, json_t *question, trail_answer_cb *answer);
+
+#endif

@@ -1,0 +1,255 @@
+/*
+ * roll_tell.c: what is not as it was: is it explained by the trail, and if not, its record.
+ */
+#include "gateway/gate/roll_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/core/linediff.h"
+#include "gateway/gate/documents.h"
+#include "gateway/gate/inventory.h"
+#include "virtgate/member.h"
+
+#define MAX_DIFF	(12u * 1024u)
+#define MAX_RECORDS	100	/* about one thing that are looked at, the newest */
+
+static const struct {
+	unsigned change, flag;
+	const char *is, *is_not;	/* by the flag now; `is_not` NULL: there is no such */
+} words[] = {
+	{ CHANGE_APPEARED, 0, "is there, and was not before", NULL },
+	{ CHANGE_GONE, 0, "is not there any more", NULL },
+	{ CHANGE_RENAMED, 0, "was renamed", NULL },
+	{ CHANGE_DEFINITION, 0, "is defined otherwise", NULL },
+	{ CHANGE_ACTIVE, THING_ACTIVE, "runs, and did not before", "does not run any more" },
+	{ CHANGE_PERSISTENT, THING_PERSISTENT, "is persistent, and was not before", "is not persistent any more" },
+	{ CHANGE_AUTOSTART, THING_AUTOSTART, "is started with the host, and was not before", "is not started with the host any more" },
+};
+
+/* ---- is it explained ---- */
+
+/* What of `changes` this record, made after the thing was last looked at, leaves unexplained. */
+static unsigned
+left_by(const struct roll *roll, const json_t *record, unsigned changes)
+{
+	static const unsigned states = CHANGE_ACTIVE | CHANGE_PERSISTENT | CHANGE_AUTOSTART | CHANGE_RENAMED;
+	const char *event = audit_member(record, "event", NULL), *status = audit_member(record, "result", "status");
+	const char *after = audit_member(record, "documents", "after");
+	bool outcome = strcmp(audit_member(record, "stage", NULL), "outcome") == 0, outside = strncmp(event, "outside.", 8) == 0;
+
+	if (outcome && strcmp(status, "unknown") == 0)		/* settle.c tells what became of it */
+		return 0;
+	if (strcmp(status, "ok") != 0 || (!outcome && !outside && strcmp(event, "change.settled") != 0))
+		return changes;
+	changes &= ~states;
+	if (*after == '\0')
+		changes &= ~(unsigned)CHANGE_GONE;
+	/* An event tells that it was defined and not how; of a change whose documents were left out it is not known either. */
+	if ((*after != '\0' && strcmp(after, roll->digest) == 0) || (outside && *after == '\0') || json_object_get(record, "documents_left_out") != NULL)
+		changes &= ~(unsigned)(CHANGE_APPEARED | CHANGE_DEFINITION);
+	return changes;
+}
+
+static void
+on_records(enum trail_result result, const char *text, size_t len, void *arg)
+{
+	struct roll *roll = arg;
+	json_t *answer = result == TRAIL_ANSWERED ? json_loadb(text, len, 0, NULL) : NULL, *record;
+	size_t i;
+
+	roll->ticket = 0;
+	if (answer == NULL)
+		return;		/* asked again */
+	json_array_foreach(json_object_get(answer, "records"), i, record)
+		roll->changes = left_by(roll, record, roll->changes);
+	json_decref(answer);
+	if (roll->changes == 0 || roll->at->touched) {
+		roll_accept(roll);
+		roll->phase = ROLL_LOOKING;
+	} else {
+		roll->phase = ROLL_RECALLING;
+	}
+	roll_go_on(roll);
+}
+
+void
+roll_explain(struct roll *roll)
+{
+	const struct thing *thing = roll->at;
+	char uuid[VG_UUID_TEXT_LEN + 1], since[ROLL_TIME_LEN];
+
+	uuid_text(thing->uuid, uuid);
+	roll_time_text(thing->seen > roll->compared ? thing->seen : roll->compared, since);
+	(void)roll_ask(roll, json_pack("{s:s, s:o, s:s, s:i}", "verb", "audit.search", "object", json_sprintf("%s:%s", class_name(thing->class), uuid),
+	    "since", since, "limit", MAX_RECORDS), on_records);
+}
+
+static void
+on_definition(enum trail_result result, const char *text, size_t len, void *arg)
+{
+	struct roll *roll = arg;
+	json_t *answer = result == TRAIL_ANSWERED ? json_loadb(text, len, 0, NULL) : NULL;
+	const json_t *definition = json_object_get(answer, "definition");
+	char digest[DOCUMENT_NAME_LEN + 1];
+
+	roll->ticket = 0;
+	if (result == TRAIL_AWAY)
+		return;		/* asked again */
+	roll_text_digest(json_string_value(definition), json_string_length(definition), digest);
+	if (strcmp(digest, roll->at->digest) == 0)
+		roll_tell(roll, json_string_value(definition), json_string_length(definition));
+	else
+		roll_tell(roll, NULL, 0);
+	json_decref(answer);
+}
+
+void
+roll_recall(struct roll *roll)
+{
+	char uuid[VG_UUID_TEXT_LEN + 1];
+
+	if ((roll->changes & (CHANGE_DEFINITION | CHANGE_RENAMED | CHANGE_GONE)) == 0 || roll->at->digest[0] == '\0') {
+		roll_tell(roll, NULL, 0);
+		return;
+	}
+	uuid_text(roll->at->uuid, uuid);
+	(void)roll_ask(roll, json_pack("{s:s, s:s, s:s, s:s}", "verb", "census.definition", "uri", inventory_uri(roll->inventory), "class",
+	    class_name(roll->at->class), "uuid", uuid), on_definition);
+}
+
+/* ---- records ---- */
+
+static json_t *
+begin_record(const struct roll *roll, enum audit_event event)
+{
+	json_t *record = audit_record_event(event);
+
+	if (record != NULL)
+		(void)json_object_set_new(record, "connection", json_pack("{s:s}", "uri", inventory_uri(roll->inventory)));
+	return record;
+}
+
+static void
+add_time(json_t *record, const char *member, int64_t when)
+{
+	char text[ROLL_TIME_LEN];
+
+	if (when == 0)
+		return;
+	roll_time_text(when, text);
+	(void)json_object_set_new(record, member, json_string(text));
+}
+
+/* Between when and when it can have happened, and what was away. */
+static void
+add_away(const struct roll *roll, json_t *record)
+{
+	json_t *away = json_pack("{s:s}", "what", roll->libvirtd ? "libvirtd" : "gateway");
+
+	add_time(away, "from", roll->away);
+	add_time(away, "to", roll->began);
+	(void)json_object_set_new(record, "away", away);
+}
+
+static json_t *
+object_json(const struct thing *thing)
+{
+	const char *name = thing->name_now != NULL ? thing->name_now : thing->name;
+	char uuid[VG_UUID_TEXT_LEN + 1];
+
+	uuid_text(thing->uuid, uuid);
+	return json_pack("{s:s, s:s*, s:s}", "class", class_name(thing->class), "name", name, "uuid", uuid);
+}
+
+static void
+changes_text(const struct roll *roll, char *text, size_t size)
+{
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		const char *word = words[i].is_not == NULL || (roll->at->flags_now & words[i].flag) != 0 ? words[i].is : words[i].is_not;
+
+		if ((roll->changes & words[i].change) != 0 && len < size)
+			len += (size_t)snprintf(text + len, size - len, "%s%s", len == 0 ? "" : "; ", word);
+	}
+}
+
+void
+roll_tell(struct roll *roll, const char *before, size_t before_len)
+{
+	const struct thing *thing = roll->at;
+	struct documents documents = { .packed = { 0 } };
+	json_t *record = begin_record(roll, AUDIT_OUTSIDE_AWAY);
+	bool both = before != NULL || (roll->changes & CHANGE_APPEARED) != 0;
+	char *diff = both ? linediff(before, before_len, roll->definition, roll->definition_len, MAX_DIFF) : NULL;
+	char text[512];
+
+	if (record != NULL) {
+		changes_text(roll, text, sizeof(text));
+		(void)json_object_set_new(record, "object", object_json(thing));
+		if ((roll->changes & CHANGE_RENAMED) != 0)
+			(void)json_object_set_new(record, "former_name", json_string(thing->name));
+		add_away(roll, record);
+		if (thing->known)
+			add_time(record, "last_seen", thing->seen > roll->compared ? thing->seen : roll->compared);
+		if (diff != NULL && diff[0] != '\0')
+			(void)json_object_set_new(record, "diff", json_sprintf("--- definition\n+++ definition\n%s", diff));
+		audit_add_result(record, "ok", 0, text);
+	}
+	documents_put(&documents, "before", before, before_len);
+	if ((roll->changes & CHANGE_GONE) == 0)
+		documents_put(&documents, "after", roll->definition, roll->definition_len);
+	documents_add(&documents, record, roll->gate->audit, AUDIT_KEEP);
+	(void)audit_submit_with(roll->gate->audit, record, &documents.packed, AUDIT_KEEP, NULL, NULL);
+	free(diff);
+	roll->gate->counters.outside++;
+	roll->num_told++;
+	roll_accept(roll);
+	roll->phase = ROLL_LOOKING;
+	roll_go_on(roll);
+}
+
+uint64_t
+roll_tell_round(struct roll *roll, bool complete, audit_done_cb *done)
+{
+	json_t *record = begin_record(roll, roll->known ? AUDIT_INVENTORY_COMPARED : AUDIT_INVENTORY_TAKEN);
+
+	if (record != NULL) {
+		(void)json_object_set_new(record, "objects", json_integer((json_int_t)roll->num_looked));
+		if (roll->known) {
+			(void)json_object_set_new(record, "changed", json_integer((json_int_t)roll->num_told));
+			add_away(roll, record);
+		}
+		audit_add_result(record, "ok", 0, complete ? "all of them" : "so far");
+	}
+	return audit_submit(roll->gate->audit, record, AUDIT_KEEP, done, roll);
+}
+
+void
+roll_tell_lost(struct roll *roll, const char *why)
+{
+	json_t *record = begin_record(roll, AUDIT_INVENTORY_LOST);
+
+	if (record != NULL)
+		audit_add_result(record, "error", 0, why);
+	(void)audit_submit(roll->gate->audit, record, AUDIT_KEEP, NULL, NULL);
+}
+
+void
+roll_tell_kept(struct roll *roll)
+{
+	json_t *record = begin_record(roll, AUDIT_INVENTORY_KEPT);
+	char digest[DOCUMENT_NAME_LEN + 1];
+	size_t num;
+
+	if (record != NULL && roll_digest(roll, digest, &num) == 0) {
+		(void)json_object_set_new(record, "objects", json_integer((json_int_t)num));
+		(void)json_object_set_new(record, "digest", json_string(digest));
+		audit_add_result(record, "ok", 0, "");
+		(void)audit_submit(roll->gate->audit, json_incref(record), AUDIT_KEEP, NULL, NULL);
+	}
+	json_decref(record);
+}

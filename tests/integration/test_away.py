@@ -1,0 +1,225 @@
+"""What was changed while the gateway did not run, or had no libvirtd, is on record when it is back, and nothing else is."""
+import itertools
+import json
+import os
+import signal
+import sqlite3
+
+import pytest
+
+from lab.libvirtd import Libvirtd
+from lab.process import alive, children_of, wait_until
+
+NUMBERS = itertools.count()
+UUID = "6695eb01-f6a4-8304-79aa-97f25050%04d"
+DEFINE = {
+    "domain": ("define", "undefine", "<domain type='qemu'><name>%s</name><uuid>%s</uuid><memory unit='KiB'>%d</memory><os><type>hvm</type></os></domain>"),
+    "network": ("net-define", "net-undefine", "<network><name>%s</name><uuid>%s</uuid><bridge name='vgaw%d'/></network>"),
+    "storage_pool": ("pool-define", "pool-undefine", "<pool type='dir'><name>%s</name><uuid>%s</uuid><target><path>/nowhere/%d</path></target></pool>"),
+    "nwfilter": ("nwfilter-define", "nwfilter-undefine", "<filter name='%s' chain='root' priority='%d'><uuid>%s</uuid></filter>"),
+    "secret": ("secret-define", "secret-undefine", "<secret ephemeral='no' private='yes'><uuid>%s</uuid><description>%d</description>"
+               "<usage type='volume'><volume>/nowhere/%s</volume></usage></secret>"),
+}
+
+
+@pytest.fixture(scope="module")
+def own(scratch):
+    daemon = Libvirtd(scratch, name="away-libvirtd")
+    daemon.start_daemon()
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture
+def away(own, make_gateway):
+    """A gateway of one test's own, before that libvirtd alone; what it defined goes with it."""
+    gateway = make_gateway(f"away-{next(NUMBERS)}", libvirtd=own, allowed_uris=[own.qemu_uri])
+    noted(gateway, "inventory.taken")
+    yield gateway
+    gateway.stop()
+    for kind, (_, undefine, _) in DEFINE.items():
+        for number in range(1, 5):
+            own.virsh(undefine, name_of(kind, number), uri=own.qemu_uri, check=False)
+
+
+def name_of(kind, number):
+    return UUID % number if kind == "secret" else f"away-{kind}-{number}"
+
+
+def define(own, scratch, kind, number, value):
+    """Number `number` of a kind; another `value` is another definition."""
+    name, uuid = name_of(kind, number), UUID % number
+    value = value * 1024 if kind == "domain" else value * 10 + number       # what bridges and directories must not share
+    words = {"secret": (uuid, value, uuid), "nwfilter": (name, value, uuid)}.get(kind, (name, uuid, value))
+    own.virsh(DEFINE[kind][0], scratch.write(f"away-{kind}-{number}-{value}.xml", DEFINE[kind][2] % words), uri=own.qemu_uri)
+
+
+def undefine(own, kind, number):
+    own.virsh(DEFINE[kind][1], name_of(kind, number), uri=own.qemu_uri)
+
+
+WORLD = "SELECT compared FROM world"
+
+
+def noted(gateway, event, before=0, world=()):
+    """The record that tells that all was looked at, and that this is kept."""
+    record = gateway.wait_audit(before + 1, 30, event=event)[-1]
+    wait_until(lambda: kept(gateway, WORLD) not in ([], [(0,)], world), "what was found to be kept", 20)
+    return record
+
+
+def kept(gateway, question):
+    path = f"{gateway.dir}/state/audit-index/census.db"
+    if not os.path.exists(path):
+        return []
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20) as database:
+        try:
+            return database.execute(question).fetchall()
+        except sqlite3.DatabaseError:
+            return []
+
+
+def compared(gateway, again):
+    """Once more after `again`; what was told of it, and the record that says how much that was."""
+    before, told, world = len(gateway.audit(event="inventory.compared")), len(gateway.audit(event="outside.away")), kept(gateway, WORLD)
+    again()
+    record = noted(gateway, "inventory.compared", before, world)
+    found = gateway.audit(event="outside.away")[told:]
+    assert record["changed"] == len(found)
+    return {(item["object"]["class"], item["object"].get("name")): item for item in found}, record
+
+
+def stopped(gateway, meanwhile):
+    def again():
+        gateway.stop()
+        meanwhile()
+        gateway.start()
+    return again
+
+
+def kill_all(gateway):
+    pids = [gateway.daemon.pid] + children_of(gateway.daemon.pid)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    gateway.daemon.process.wait()
+    wait_until(lambda: not any(alive(pid) for pid in pids), "the end of all of it")
+    gateway.daemon = None
+
+
+def test_what_was_changed_while_it_was_stopped(away, own, scratch):
+    for kind in DEFINE:
+        for number in (1, 2, 3):
+            define(own, scratch, kind, number, 1)
+    wait_until(lambda: len(kept(away, "SELECT * FROM thing WHERE uuid LIKE '6695eb01-f6a4-8304-79aa-97f25050%'")) >= 12, "these to be looked at", 20)
+
+    def meanwhile():
+        for kind in DEFINE:
+            undefine(own, kind, 1)
+            define(own, scratch, kind, 2, 2)
+            define(own, scratch, kind, 4, 1)
+        own.virsh("autostart", "away-domain-3", uri=own.qemu_uri)
+    # of filters libvirt has no events: their first look is this start
+    found, record = compared(away, stopped(away, lambda: None))
+    assert {key for key in found} == {("nwfilter", name_of("nwfilter", number)) for number in (1, 2, 3)}
+    assert {item["result"]["message"] for item in found.values()} == {"is there, and was not before"}
+    found, record = compared(away, stopped(away, meanwhile))
+    told = {key: item["result"]["message"] for key, item in found.items()}
+    wanted = {("domain", "away-domain-3"): "is started with the host, and was not before"}
+    for kind in DEFINE:
+        if kind == "secret":
+            continue
+        wanted[kind, name_of(kind, 1)] = "is not there any more"
+        wanted[kind, name_of(kind, 2)] = "is defined otherwise"
+        wanted[kind, name_of(kind, 4)] = "is there, and was not before"
+    secrets = {item["object"]["uuid"]: item["result"]["message"] for item in away.audit(event="outside.away", object__class="secret")}
+    assert {key: what for key, what in told.items() if key[0] != "secret"} == wanted
+    assert secrets == {UUID % 1: "is not there any more", UUID % 2: "is defined otherwise", UUID % 4: "is there, and was not before"}
+    item = found["domain", "away-domain-2"]
+    assert item["code"] == "VG1305W" and item["connection"] == {"uri": own.qemu_uri} and item["away"]["what"] == "gateway"
+    assert item["away"]["from"] <= item["away"]["to"] <= item["time"] and item["last_seen"] < item["away"]["to"] and "user" not in item
+    assert "-  <memory unit='KiB'>1024</memory>\n" in item["diff"] and "+  <memory unit='KiB'>2048</memory>\n" in item["diff"]
+    assert set(item["documents"]) == {"before", "after"}
+    assert set(found["domain", "away-domain-1"]["documents"]) == {"before"} and set(found["network", "away-network-4"]["documents"]) == {"after"}
+    assert record["changed"] == 16
+    # and once more: nothing changed
+    found, record = compared(away, stopped(away, lambda: None))
+    assert found == {} and record["objects"] >= 12
+    assert not away.audit(event="inventory.lost")
+    shown = away.virtgate("audit", "search", "--dir", f"{away.dir}/audit", "--event", "outside.*", "--object", "away-domain-2", "--result", "ok")
+    assert "VG1305W" in shown.stdout or "outside.away" in shown.stdout, shown.stdout + shown.stderr
+    away.stop()
+    assert away.audit_verify().returncode == 0
+
+
+def test_our_own_changes_are_not_told_after_a_crash(away, own, scratch):
+    path = scratch.write("away-own.xml", DEFINE["domain"][2] % ("away-domain-1", UUID % 1, 4096))
+    other = scratch.write("away-other.xml", DEFINE["domain"][2] % ("away-domain-1", UUID % 1, 8192))
+    gone = scratch.write("away-gone.xml", DEFINE["network"][2] % ("away-network-1", UUID % 1, 1))
+    for words in (("define", path), ("net-define", gone)):
+        done = away.virsh("admin", *words, uri=own.qemu_uri)
+        assert done.returncode == 0, done.stderr
+    wait_until(lambda: len(kept(away, "SELECT * FROM thing")) >= 2, "these to be kept", 20)
+    reader = away.children("reade")
+    os.kill(reader[0], signal.SIGSTOP)      # what comes now is not kept
+    for words in (("define", other), ("autostart", "away-domain-1"), ("net-undefine", "away-network-1")):
+        done = away.virsh("admin", *words, uri=own.qemu_uri)
+        assert done.returncode == 0, done.stderr
+
+    def again():
+        kill_all(away)
+        away.start()
+    found, _ = compared(away, again)
+    assert found == {}
+
+    def with_change():
+        kill_all(away)
+        own.virsh("autostart", "away-domain-1", "--disable", uri=own.qemu_uri)
+        away.start()
+    found, _ = compared(away, with_change)
+    assert {key: item["result"]["message"] for key, item in found.items()} == {
+        ("domain", "away-domain-1"): "is not started with the host any more"}
+
+
+def test_only_the_gate_fell(away, own, scratch):
+    define(own, scratch, "domain", 1, 1)
+    wait_until(lambda: kept(away, "SELECT * FROM thing WHERE class = 'domain'"), "it to be kept", 20)
+    found, _ = compared(away, lambda: away.kill_child("gate"))
+    assert found == {}
+    gate = away.children("gate")[0]
+
+    def again():
+        os.kill(gate, signal.SIGSTOP)
+        undefine(own, "domain", 1)
+        os.kill(gate, signal.SIGKILL)
+    found, _ = compared(away, again)
+    assert {key: item["result"]["message"] for key, item in found.items()} == {("domain", "away-domain-1"): "is not there any more"}
+
+
+@pytest.mark.parametrize("how", ["removed", "cut", "garbage", "changed"])
+def test_what_was_kept_is_lost(away, own, scratch, how):
+    path = f"{away.dir}/state/audit-index/census.db"
+    define(own, scratch, "domain", 1, 1)
+    wait_until(lambda: kept(away, "SELECT * FROM thing WHERE class = 'domain'"), "it to be kept", 20)
+    away.stop()
+    assert away.audit(event="inventory.kept")[-1]["objects"] >= 1
+    if how == "removed":
+        os.unlink(path)
+    elif how == "cut":
+        os.truncate(path, os.path.getsize(path) // 2 - 100)
+    elif how == "garbage":
+        with open(path, "r+b") as file:
+            file.write(os.urandom(os.path.getsize(path)))
+    else:
+        with sqlite3.connect(path) as database:
+            database.execute("UPDATE thing SET flags = 0, digest = ? WHERE class = 'domain'", ("0" * 64,))
+    away.start()
+    record = away.wait_audit(seconds=30, event="inventory.lost")[-1]
+    assert record["code"] == "VG1309W" and record["result"]["status"] == "error" and record["connection"]["uri"] == own.qemu_uri
+    if how == "changed":
+        assert "by somebody else" in record["result"]["message"]
+        return
+    noted(away, "inventory.taken", 1)
+    assert not away.audit(event="outside.away")
+    assert json.loads(away.virtgate("--config", f"{away.dir}/virtgated.conf", "--json", "status").stdout)["outside_changes"] == 0
+    found, _ = compared(away, stopped(away, lambda: undefine(own, "domain", 1)))
+    assert list(found) == [("domain", "away-domain-1")]
