@@ -71,21 +71,38 @@ is_cut(const char *diff)
 	static const char end[] = " more lines)\n";
 	size_t len = strlen(diff);
 
-	return (len > sizeof(end) && strcmp(diff + len - sizeof(end) + 1, end) == 0) || strstr(diff, " more lines)\n--- running\n") != NULL;
+	return (len > sizeof(end) && strcmp(diff + len - sizeof(end) + 1, end) == 0) || strstr(diff, " more lines)\n--- ") != NULL;
 }
+
+/* The documents that a change may have, as the gate names them. */
+static const struct { const char *head, *before, *after; } sides[] = {
+	{ "--- definition\n+++ definition\n", "before", "after" },
+	{ "--- running\n+++ running\n", "before_running", "after_running" },
+	{ "--- snapshot\n+++ snapshot\n", "before_snapshot", "after_snapshot" },
+	{ "--- checkpoint\n+++ checkpoint\n", "before_checkpoint", "after_checkpoint" },
+};
 
 void
 audit_document_complete(const struct audit_source *source, json_t *record)
 {
-	bool runs = *audit_member(record, "documents", "before_running") != '\0' || *audit_member(record, "documents", "after_running") != '\0';
 	json_t *diff = json_object_get(record, "diff");
 	struct buf out = { 0 };
+	bool made = true;
 
 	if (diff == NULL || (json_is_string(diff) && !is_cut(json_string_value(diff))))
 		return;
-	if (add_side(&out, source, record, "--- definition\n+++ definition\n", "before", "after") == 0 &&
-	    (!runs || add_side(&out, source, record, "--- running\n+++ running\n", named(record, "before_running", "before"),
-	    named(record, "after_running", "after")) == 0) && buf_len(&out) > 0)
+	for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]) && made; i++) {
+		const char *before = sides[i].before, *after = sides[i].after;
+
+		if (*audit_member(record, "documents", before) == '\0' && *audit_member(record, "documents", after) == '\0')
+			continue;
+		if (i == 1) {
+			before = named(record, before, "before");
+			after = named(record, after, "after");
+		}
+		made = add_side(&out, source, record, sides[i].head, before, after) == 0;
+	}
+	if (made && buf_len(&out) > 0)
 		(void)json_object_set_new(record, "diff", audit_text(buf_head(&out), buf_len(&out)));
 	buf_free(&out);
 }

@@ -372,7 +372,7 @@ call_judge(struct call *call, const uint8_t *message, size_t len)
 		call_settle(call, &judgement, message, len);
 		return;
 	}
-	if (difference_before(call, &judgement.about.object)) {
+	if (difference_before(call, &judgement.about.object, message + RPC_HEADER_LEN, len - RPC_HEADER_LEN)) {
 		call->state = CALL_RESOLVING;
 		if (park(call, message, len) < 0)
 			session_close(session, CLOSE_NO_MEMORY);

@@ -1,5 +1,6 @@
 /*
- * difference.c: an object's documents before and after a change. A domain that runs has two, the one that runs and its definition.
+ * difference.c: an object's documents before and after a change. A domain that runs has two, the one that runs and its definition; a call about a
+ * snapshot or checkpoint has that one's too.
  */
 #include "gateway/gate/difference.h"
 
@@ -11,7 +12,7 @@
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/secrets.h"
 
-#define MAX_DOCUMENTS	2
+#define MAX_DOCUMENTS	3
 #define MAX_DIFF	(12u * 1024u)	/* bytes of one document's difference */
 #define MAX_OBJECT	1200u		/* an encoded object: two names and a UUID */
 
@@ -28,16 +29,28 @@ static const struct source {
 	{ VG_CLASS_domain, "domain_get_xml_desc", DOMAIN_XML_INACTIVE, 0, true },
 	{ VG_CLASS_network, "network_get_xml_desc", NETWORK_XML_INACTIVE, 0, true },
 	{ VG_CLASS_storage_pool, "storage_pool_get_xml_desc", STORAGE_XML_INACTIVE, 0, true },
+	{ VG_CLASS_storage_vol, "storage_vol_get_xml_desc", 0, 0, false },
 	{ VG_CLASS_nwfilter, "nwfilter_get_xml_desc", 0, 0, false },
 	{ VG_CLASS_secret, "secret_get_xml_desc", 0, 0, false },
 };
 
-static const char *const names[MAX_DOCUMENTS] = { "definition", "running" };
+/* What belongs to a domain and has a document of its own: where a call, or its reply, names it. */
+static const struct part {
+	const char *call, *argument, *reply;	/* NULL: it does not */
+	const char *name, *ask;
+} parts[] = {
+	{ "domain_snapshot_create_xml", NULL, "snap", "snapshot", "domain_snapshot_get_xml_desc" },
+	{ "domain_snapshot_delete", "snap", NULL, "snapshot", "domain_snapshot_get_xml_desc" },
+	{ "domain_revert_to_snapshot", "snap", NULL, "snapshot", "domain_snapshot_get_xml_desc" },
+	{ "domain_checkpoint_create_xml", NULL, "checkpoint", "checkpoint", "domain_checkpoint_get_xml_desc" },
+	{ "domain_checkpoint_delete", "checkpoint", NULL, "checkpoint", "domain_checkpoint_get_xml_desc" },
+};
 
 /* Permissions, with their parts, that are about what documents say. */
 static const enum vg_permission writing[] = { VG_PERM_domain_write, VG_PERM_domain_save, VG_PERM_domain_delete, VG_PERM_domain_block_write,
-	VG_PERM_domain_snapshot, VG_PERM_network_write, VG_PERM_network_save, VG_PERM_network_delete, VG_PERM_storage_pool_write,
-	VG_PERM_storage_pool_save, VG_PERM_storage_pool_delete, VG_PERM_nwfilter_write, VG_PERM_nwfilter_save, VG_PERM_nwfilter_delete,
+	VG_PERM_domain_snapshot, VG_PERM_domain_checkpoint, VG_PERM_network_write, VG_PERM_network_save, VG_PERM_network_delete,
+	VG_PERM_storage_pool_write, VG_PERM_storage_pool_save, VG_PERM_storage_pool_delete, VG_PERM_storage_vol_create, VG_PERM_storage_vol_delete,
+	VG_PERM_storage_vol_resize, VG_PERM_storage_vol_format, VG_PERM_nwfilter_write, VG_PERM_nwfilter_save, VG_PERM_nwfilter_delete,
 	VG_PERM_secret_write, VG_PERM_secret_save, VG_PERM_secret_delete };
 
 struct text {
@@ -45,14 +58,23 @@ struct text {
 	size_t len;
 };
 
-struct difference {
-	const struct source *source;
+/* One that is asked for. */
+struct document {
+	const char *name;		/* "definition", "running", or of a part */
+	const char *ask;
+	enum vg_class class;
+	uint32_t flags;
+	const char *reply;		/* where the reply has its object; NULL: nowhere */
 	uint8_t object[MAX_OBJECT];	/* encoded as the question has it */
-	size_t object_len;		/* 0: it is not there before the call */
-	unsigned num;			/* documents that are asked for */
-	unsigned asked, answered;	/* of the round at hand */
+	size_t object_len;		/* 0: it is not known */
+	struct text before, after;
+};
+
+struct difference {
+	struct document documents[MAX_DOCUMENTS];
+	unsigned num;
+	unsigned at;			/* the one that is asked for */
 	bool second_round, awaited, given_up;
-	struct text before[MAX_DOCUMENTS], after[MAX_DOCUMENTS];
 };
 
 /* ---- which calls ---- */
@@ -97,7 +119,11 @@ put_object(uint8_t *buf, size_t size, const struct vg_object *object, int32_t id
 	struct xdr_out out;
 
 	xdr_out_init(&out, buf, size);
-	if (object->class == VG_CLASS_secret) {
+	if (object->class == VG_CLASS_storage_vol) {
+		xdr_put_string(&out, object->parent == NULL ? "" : object->parent);
+		xdr_put_string(&out, name);
+		xdr_put_string(&out, "");	/* the key: libvirtd goes by the names */
+	} else if (object->class == VG_CLASS_secret) {
 		xdr_put_raw(&out, object->uuid, VG_UUID_LEN);
 		xdr_put_i32(&out, 0);		/* VIR_SECRET_USAGE_TYPE_NONE: libvirtd goes by the UUID */
 		xdr_put_string(&out, "");
@@ -127,35 +153,39 @@ difference_question(const struct vg_object *object, int32_t id, bool running, ui
 
 static void on_text(const char *text, size_t len, void *arg);
 
-/* The next document of this round. False: there is none, or it cannot be asked for. */
+/* The next document of this round, from the one at hand on. False: there is none, or it cannot be asked for. */
 static bool
 ask_next(struct call *call)
 {
 	struct difference *difference = call->difference;
 	uint8_t body[MAX_OBJECT + 4];
+	struct document *document;
 	struct xdr_out out;
 
-	if (difference->object_len == 0 || difference->asked == difference->num)
+	while (difference->at < difference->num && difference->documents[difference->at].object_len == 0)
+		difference->at++;
+	if (difference->at == difference->num)
 		return false;
-	memcpy(body, difference->object, difference->object_len);
-	xdr_out_init(&out, body + difference->object_len, 4);
-	xdr_put_u32(&out, difference->asked == 0 ? difference->source->definition : difference->source->running);
-	call->lookup_ticket = inventory_ask(call->session->inventory, rpc_proc_by_name(difference->source->ask), body,
-	    difference->object_len + out.len, on_text, call);
-	if (call->lookup_ticket == 0)
-		return false;
-	difference->asked++;
-	return true;
+	document = &difference->documents[difference->at];
+	memcpy(body, document->object, document->object_len);
+	xdr_out_init(&out, body + document->object_len, 4);
+	xdr_put_u32(&out, document->flags);
+	call->lookup_ticket = inventory_ask(call->session->inventory, rpc_proc_by_name(document->ask), body, document->object_len + out.len, on_text,
+	    call);
+	return call->lookup_ticket != 0;
 }
 
-/* Nobody defined these: how full a pool is changes by itself. libvirt writes each on a line of its own. */
+/* Nobody defined these: how full a pool is and when a volume was read change by themselves. libvirt writes each on a line of its own. */
 static bool
 is_measured(enum vg_class class, const char *line, size_t len)
 {
-	static const char *const measured[] = { "  <capacity ", "  <allocation ", "  <available " };
+	static const struct { enum vg_class class; const char *begins; } measured[] = {
+		{ VG_CLASS_storage_pool, "  <capacity " }, { VG_CLASS_storage_pool, "  <allocation " }, { VG_CLASS_storage_pool, "  <available " },
+		{ VG_CLASS_storage_vol, "      <atime>" }, { VG_CLASS_storage_vol, "      <mtime>" }, { VG_CLASS_storage_vol, "      <ctime>" },
+		{ VG_CLASS_storage_vol, "      <btime>" } };
 
-	for (size_t i = 0; class == VG_CLASS_storage_pool && i < sizeof(measured) / sizeof(measured[0]); i++)
-		if (len >= strlen(measured[i]) && memcmp(line, measured[i], strlen(measured[i])) == 0)
+	for (size_t i = 0; i < sizeof(measured) / sizeof(measured[0]); i++)
+		if (class == measured[i].class && len >= strlen(measured[i].begins) && memcmp(line, measured[i].begins, strlen(measured[i].begins)) == 0)
 			return true;
 	return false;
 }
@@ -190,20 +220,15 @@ difference_text(enum vg_class class, const char *text, size_t len, size_t *out_l
 }
 
 static void
-take_text(const struct difference *difference, struct text *into, const char *text, size_t len)
-{
-	into->bytes = difference_text(difference->source->class, text, len, &into->len);
-}
-
-static void
 on_text(const char *text, size_t len, void *arg)
 {
 	struct call *call = arg;
 	struct difference *difference = call->difference;
-	unsigned at = difference->answered++;
+	struct document *document = &difference->documents[difference->at++];
+	struct text *into = difference->second_round ? &document->after : &document->before;
 
 	call->lookup_ticket = 0;
-	take_text(difference, difference->second_round ? &difference->after[at] : &difference->before[at], text, len);
+	into->bytes = difference_text(document->class, text, len, &into->len);
 	if (ask_next(call))
 		return;
 	difference->awaited = false;
@@ -233,42 +258,86 @@ with_uuid(const struct inventory *inventory, const struct vg_object *object)
 	return named;
 }
 
-bool
-difference_before(struct call *call, const struct vg_object *about)
+static struct document *
+add_document(struct difference *difference, const char *name, const char *ask, enum vg_class class, uint32_t flags, const char *reply)
 {
-	const struct inventory_domain *domain;
-	struct difference *difference;
-	struct vg_object named;
-	const struct vg_object *object = &named;
+	struct document *document = &difference->documents[difference->num++];
+
+	document->name = name;
+	document->ask = ask;
+	document->class = class;
+	document->flags = flags;
+	document->reply = reply;
+	return document;
+}
+
+/* A snapshot's or checkpoint's document, where the call is about one. */
+static void
+add_part(struct call *call, const uint8_t *body, size_t len)
+{
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		const struct part *part = &parts[i];
+		struct document *document;
+		struct xdr_span span;
+
+		if (strcmp(call->proc->name, part->call) != 0)
+			continue;
+		document = add_document(call->difference, part->name, part->ask, VG_CLASS_domain, 0, part->reply);
+		if (part->argument != NULL && xdr_find(call->proc->args, body, len, part->argument, &span) && span.len <= MAX_OBJECT) {
+			memcpy(document->object, span.data, span.len);
+			document->object_len = span.len;
+		}
+	}
+}
+
+/* Its definition, and what runs of it. */
+static void
+add_object(struct call *call, const struct source *source, const struct vg_object *object)
+{
+	const struct inventory_domain *domain = object->class == VG_CLASS_domain && object->has_uuid ?
+	    inventory_by_uuid(call->session->inventory, object->uuid) : NULL;
+	const struct rpc_object *returns = &call->proc->returns;
+	const char *reply = returns->from == RPC_FROM_ARG && returns->class == source->class ? returns->path : NULL;
+	/* A volume that is asked for is not there yet. */
+	bool there = source->class == VG_CLASS_storage_vol ? reply == NULL && object->name != NULL && object->parent != NULL : object->has_uuid;
+	struct document *document = add_document(call->difference, "definition", source->ask, source->class, source->definition, reply), *second;
+
+	if (there)
+		document->object_len = put_object(document->object, sizeof(document->object), object, domain == NULL ? -1 : domain->id);
+	/* Of networks and pools it is not known here whether they run. */
+	if (!source->two || (object->class == VG_CLASS_domain && (domain == NULL || domain->id == -1)))
+		return;
+	second = add_document(call->difference, "running", source->ask, source->class, source->running, reply);
+	memcpy(second->object, document->object, document->object_len);
+	second->object_len = document->object_len;
+}
+
+bool
+difference_before(struct call *call, const struct vg_object *about, const uint8_t *body, size_t len)
+{
+	struct vg_object object;
 
 	if (call->difference != NULL || !is_wanted(call, about->class))
 		return false;
-	named = with_uuid(call->session->inventory, about);
-	difference = call->difference = calloc(1, sizeof(*difference));
-	if (difference == NULL)
+	object = with_uuid(call->session->inventory, about);
+	call->difference = calloc(1, sizeof(*call->difference));
+	if (call->difference == NULL)
 		return false;
-	difference->source = source_of(object->class);
-	domain = object->class == VG_CLASS_domain && object->has_uuid ? inventory_by_uuid(call->session->inventory, object->uuid) : NULL;
-	if (object->has_uuid)
-		difference->object_len = put_object(difference->object, sizeof(difference->object), object, domain == NULL ? -1 : domain->id);
-	/* Of networks and pools it is not known here whether they run. */
-	difference->num = difference->source->two && (object->class != VG_CLASS_domain || (domain != NULL && domain->id != -1)) ? 2 : 1;
+	add_object(call, source_of(object.class), &object);
+	add_part(call, body, len);
 	return ask_next(call);
 }
 
-/* What was defined or created has its UUID in the reply. */
+/* What was defined or created has its name and UUID in the reply. */
 static void
-take_object_of_reply(struct call *call, const uint8_t *reply, size_t len)
+take_object_of_reply(const struct call *call, struct document *document, const uint8_t *reply, size_t len)
 {
-	struct difference *difference = call->difference;
-	const struct rpc_object *returns = &call->proc->returns;
 	struct xdr_span span;
 
-	if (difference->object_len > 0 || returns->from != RPC_FROM_ARG || returns->class != difference->source->class ||
-	    !xdr_find(call->proc->ret, reply, len, returns->path, &span) || span.len > MAX_OBJECT)
+	if (document->object_len > 0 || document->reply == NULL || !xdr_find(call->proc->ret, reply, len, document->reply, &span) || span.len > MAX_OBJECT)
 		return;
-	memcpy(difference->object, span.data, span.len);
-	difference->object_len = span.len;
+	memcpy(document->object, span.data, span.len);
+	document->object_len = span.len;
 }
 
 bool
@@ -278,9 +347,10 @@ difference_after(struct call *call, const uint8_t *reply, size_t len)
 
 	if (difference == NULL)
 		return false;
-	take_object_of_reply(call, reply, len);
+	for (unsigned i = 0; i < difference->num; i++)
+		take_object_of_reply(call, &difference->documents[i], reply, len);
 	difference->second_round = true;
-	difference->asked = difference->answered = 0;
+	difference->at = 0;
 	difference->awaited = ask_next(call);
 	return difference->awaited;
 }
@@ -325,13 +395,13 @@ difference_add(const struct call *call, json_t *record)
 	if (difference == NULL || !difference->second_round || difference->awaited || difference->given_up)
 		return;
 	for (unsigned i = 0; i < difference->num && r == 0; i++) {
-		const struct text *before = &difference->before[i], *after = &difference->after[i];
+		const struct text *before = &difference->documents[i].before, *after = &difference->documents[i].after;
 
 		texts[i] = linediff(before->bytes, before->len, after->bytes, after->len, MAX_DIFF);
 		if (texts[i] == NULL)
 			r = -1;
 		else if (i == 0 || strcmp(texts[i], texts[0]) != 0)	/* what runs is what is defined: told once */
-			r = put_document(&out, names[i], texts[i]);
+			r = put_document(&out, difference->documents[i].name, texts[i]);
 	}
 	if (r == 0 && buf_len(&out) > 0)
 		(void)json_object_set_new(record, "diff", audit_text(buf_head(&out), buf_len(&out)));
@@ -340,16 +410,19 @@ difference_add(const struct call *call, json_t *record)
 	buf_free(&out);
 }
 
-/* What runs is what is defined: kept once. */
+/* "before" or "after", of the others with their names. What runs is what is defined: kept once. */
 static void
-put_side(struct documents *documents, const struct text texts[MAX_DOCUMENTS], const char *definition, const char *running)
+put_text(struct documents *documents, const struct document *document, const char *side, const struct text *text, const struct text *definition)
 {
-	bool same = texts[0].len == texts[1].len && texts[0].bytes != NULL && texts[1].bytes != NULL &&
-	    memcmp(texts[0].bytes, texts[1].bytes, texts[0].len) == 0;
+	char member[40];
 
-	documents_put(documents, definition, texts[0].bytes, texts[0].len);
-	if (!same)
-		documents_put(documents, running, texts[1].bytes, texts[1].len);
+	if (text == definition) {
+		documents_put(documents, side, text->bytes, text->len);
+	} else if (text->len != definition->len || text->bytes == NULL || definition->bytes == NULL ||
+	    memcmp(text->bytes, definition->bytes, text->len) != 0) {
+		(void)snprintf(member, sizeof(member), "%s_%s", side, document->name);
+		documents_put(documents, member, text->bytes, text->len);
+	}
 }
 
 void
@@ -359,9 +432,13 @@ difference_put_documents(const struct call *call, struct documents *documents)
 
 	if (difference == NULL)
 		return;
-	put_side(documents, difference->before, "before", "before_running");
-	if (difference->second_round && !difference->awaited && !difference->given_up)
-		put_side(documents, difference->after, "after", "after_running");
+	for (unsigned i = 0; i < difference->num; i++) {
+		const struct document *document = &difference->documents[i], *definition = &difference->documents[0];
+
+		put_text(documents, document, "before", &document->before, &definition->before);
+		if (difference->second_round && !difference->awaited && !difference->given_up)
+			put_text(documents, document, "after", &document->after, &definition->after);
+	}
 }
 
 void
@@ -370,8 +447,8 @@ difference_destroy(struct difference *difference)
 	if (difference == NULL)
 		return;
 	for (size_t i = 0; i < MAX_DOCUMENTS; i++) {
-		free(difference->before[i].bytes);
-		free(difference->after[i].bytes);
+		free(difference->documents[i].before.bytes);
+		free(difference->documents[i].after.bytes);
 	}
 	free(difference);
 }

@@ -1,7 +1,7 @@
 /*
  * difference.h: what a change made different. libvirtd is asked for the object's own document before the call is passed on and
  * again when it succeeded; the outcome's record has the difference. Which calls: those that need a permission to write, save or
- * delete definitions. Where libvirtd cannot tell (the object is not there yet, or not any more) the document is empty.
+ * delete definitions, volumes, snapshots or checkpoints. Where libvirtd cannot tell (the object is not there yet, or not any more) the document is empty.
  *
  * Both questions go by the connection of the inventory, as every question of a judgement. An answer that does not come in time is not
  * waited for: the outcome is recorded without it.
@@ -14,10 +14,10 @@
 struct difference;
 
 /*
- * A change that was allowed. True: libvirtd was asked what there is now; the call is parked, and judged again by call_looked_up().
+ * A change that was allowed, with its arguments. True: libvirtd was asked what there is now; the call is parked, and judged again by call_looked_up().
  * False: there is nothing to ask, or it is known by now.
  */
-bool difference_before(struct call *call, const struct vg_object *object);
+bool difference_before(struct call *call, const struct vg_object *object, const uint8_t *body, size_t len);
 /* It succeeded with this reply. True: libvirtd was asked again; reply_outcome() continues. */
 bool difference_after(struct call *call, const uint8_t *reply, size_t len);
 /* Is the second answer awaited? And no longer: the outcome is recorded without it. */

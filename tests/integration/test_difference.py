@@ -98,6 +98,71 @@ def test_a_running_guest_has_two_documents(qemu_gateway, libvirtd, guests, scrat
         libvirtd.virsh("destroy", GUEST, uri=guests)
 
 
+def test_volumes(qemu_gateway, libvirtd, guests, scratch):
+    gateway = qemu_gateway
+    libvirtd.storage_pool("diff-pool")
+    volume = "<volume><name>%s</name><capacity unit='bytes'>%d</capacity><target><format type='raw'/></target></volume>"
+    try:
+        for words in (("vol-create", "diff-pool", scratch.write("diff-vol.xml", volume % ("one.img", 1 << 20))),
+                      ("vol-clone", "--pool", "diff-pool", "one.img", "two.img"),
+                      ("vol-resize", "--pool", "diff-pool", "one.img", "2097152"),
+                      ("vol-delete", "--pool", "diff-pool", "two.img")):
+            done = gateway.virsh("admin", *words, uri=guests)
+            assert done.returncode == 0, done.stderr
+    finally:
+        for verb in ("pool-destroy", "pool-undefine"):
+            libvirtd.virsh(verb, "diff-pool", uri=guests)
+    kept = documents(gateway)
+
+    def text(record, which):
+        return kept[record["documents"][which]]
+    made = outcome(gateway, "storage_vol_create_xml")
+    assert set(made["documents"]) == {"after"} and "<capacity unit='bytes'>1048576</capacity>" in lines(made["diff"], "+"), made
+    assert "<name>one.img</name>" in text(made, "after") and "<atime>" not in text(made, "after")
+    assert "<name>one.img</name>" in text(gateway.audit(op=made["op"], stage="intent")[0], "asked")
+    cloned = outcome(gateway, "storage_vol_create_xml_from")
+    assert "<name>two.img</name>" in text(cloned, "after") and "before" not in cloned["documents"]
+    resized = outcome(gateway, "storage_vol_resize")
+    assert "<capacity unit='bytes'>1048576</capacity>" in lines(resized["diff"], "-")
+    assert "<capacity unit='bytes'>2097152</capacity>" in lines(resized["diff"], "+")
+    assert "1048576</capacity>" in text(resized, "before") and "2097152</capacity>" in text(resized, "after")
+    gone = outcome(gateway, "storage_vol_delete")
+    assert set(gone["documents"]) == {"before"} and "<name>two.img</name>" in lines(gone["diff"], "-") and not lines(gone["diff"], "+")
+    assert gateway.audit_verify().returncode == 0
+
+
+def test_snapshots_and_checkpoints(own_gateway, libvirtd, scratch):
+    gateway = own_gateway()
+    domain = scratch.write("diff-snap.xml", "<domain type='test'><name>web-snap</name><uuid>6695eb01-f6a4-8304-79aa-97f250400005</uuid>"
+                           "<memory>8192</memory><os><type>hvm</type></os><devices><disk type='file' device='disk'><driver type='qcow2'/>"
+                           f"<source file='/nowhere/snap.img'/><target dev='vda'/></disk><graphics type='vnc' passwd='{PLANTED}'/></devices></domain>")
+    libvirtd.virsh("define", domain)
+    try:
+        libvirtd.virsh("start", "web-snap")
+        for words in (("snapshot-create-as", "web-snap", "first", "a description"), ("snapshot-revert", "web-snap", "first"),
+                      ("snapshot-delete", "web-snap", "first"),
+                      ("checkpoint-create", "web-snap", scratch.write("diff-check.xml", "<domaincheckpoint><name>point</name></domaincheckpoint>")),
+                      ("checkpoint-delete", "web-snap", "point")):
+            done = gateway.virsh("admin", *words)
+            assert done.returncode == 0, (words, done.stderr)
+    finally:
+        libvirtd.virsh("destroy", "web-snap", check=False)
+        libvirtd.virsh("undefine", "web-snap", "--snapshots-metadata", check=False)
+    kept = documents(gateway)
+    for call, has, name, sign in (("domain_snapshot_create_xml", "after", "snapshot", "+"), ("domain_snapshot_delete", "before", "snapshot", "-"),
+                                  ("domain_checkpoint_create_xml", "after", "checkpoint", "+"), ("domain_checkpoint_delete", "before", "checkpoint", "-")):
+        record = outcome(gateway, call)
+        member, other = f"{has}_{name}", f"{'before' if has == 'after' else 'after'}_{name}"
+        assert member in record["documents"] and other not in record["documents"], (call, record["documents"])
+        assert f"<domain{name}>" in kept[record["documents"][member]]
+        assert f"--- {name}\n" in record["diff"] and f"<domain{name}>" in lines(record["diff"], sign)
+    reverted = outcome(gateway, "domain_revert_to_snapshot")["documents"]
+    assert {"before", "before_snapshot"} <= set(reverted) and "<description>a description</description>" in kept[reverted["before_snapshot"]]
+    trail = json.dumps(gateway.audit())
+    assert PLANTED not in trail and not any(PLANTED in text for text in kept.values())
+    assert gateway.audit_verify().returncode == 0
+
+
 def test_secrets_are_in_no_difference(qemu_gateway, libvirtd, guests, scratch):
     gateway = qemu_gateway
     xml = libvirtd.virsh("dumpxml", "--inactive", GUEST, uri=guests).stdout
