@@ -10,6 +10,7 @@
 
 #include "gateway/core/linediff.h"
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/roll.h"
 #include "gateway/gate/secrets.h"
 
 #define MAX_DOCUMENTS	3
@@ -75,6 +76,8 @@ struct difference {
 	unsigned num;
 	unsigned at;			/* the one that is asked for */
 	bool second_round, awaited, given_up;
+	bool has_uuid;			/* of the object */
+	uint8_t uuid[VG_UUID_LEN];
 };
 
 /* ---- which calls ---- */
@@ -229,6 +232,8 @@ on_text(const char *text, size_t len, void *arg)
 
 	call->lookup_ticket = 0;
 	into->bytes = difference_text(document->class, text, len, &into->len);
+	if (!difference->second_round && document == &difference->documents[0] && difference->has_uuid)
+		roll_saw(inventory_roll(call->session->inventory), document->class, difference->uuid, into->bytes, into->len);
 	if (ask_next(call))
 		return;
 	difference->awaited = false;
@@ -323,6 +328,8 @@ difference_before(struct call *call, const struct vg_object *about, const uint8_
 	call->difference = calloc(1, sizeof(*call->difference));
 	if (call->difference == NULL)
 		return false;
+	call->difference->has_uuid = object.has_uuid;
+	memcpy(call->difference->uuid, object.uuid, VG_UUID_LEN);
 	add_object(call, source_of(object.class), &object);
 	add_part(call, body, len);
 	return ask_next(call);

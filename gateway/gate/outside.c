@@ -33,7 +33,7 @@ struct outside {
 };
 
 /* By whom it was done. */
-enum by { BY_HOST, BY_GUEST };
+enum by { BY_HOST, BY_DEFINER, BY_GUEST };
 
 static const struct row {
 	const char *event;
@@ -219,7 +219,7 @@ object_json(const struct xdr_object *object)
 static void
 record(struct outside *outside, const struct inventory *inventory, enum by by, const struct xdr_object *object, const char *what, json_t *part)
 {
-	json_t *json = audit_record_event(by == BY_HOST ? AUDIT_OUTSIDE_HOST : AUDIT_OUTSIDE_GUEST);
+	json_t *json = audit_record_event(by == BY_GUEST ? AUDIT_OUTSIDE_GUEST : AUDIT_OUTSIDE_HOST);
 
 	if (json == NULL) {
 		json_decref(part);
@@ -230,8 +230,9 @@ record(struct outside *outside, const struct inventory *inventory, enum by by, c
 	if (part != NULL)
 		(void)json_object_set_new(json, "part", part);
 	audit_add_result(json, "ok", 0, what);
-	(void)audit_submit(outside->gate->audit, json, AUDIT_KEEP, NULL, NULL);
 	outside->gate->counters.outside++;
+	if (by != BY_DEFINER || !roll_hold(inventory_roll(inventory), object->class, object->uuid, json))
+		(void)audit_submit(outside->gate->audit, json, AUDIT_KEEP, NULL, NULL);
 }
 
 void

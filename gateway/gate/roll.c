@@ -15,6 +15,7 @@
 #define PAUSE_SECONDS	2	/* between rounds */
 #define ALIVE_SECONDS	60	/* so exactly is known when a gateway ended that could not say so */
 #define PATIENCE_SECONDS 60	/* with the reader */
+#define HOLD_SECONDS	5	/* then a record goes out without its difference */
 #define MAX_LOOKED_BACK	100	/* records inventory.*, of all URIs */
 
 /* ---- the reader ---- */
@@ -142,6 +143,14 @@ on_trusted(enum trail_result result, const char *text, size_t len, void *arg)
 
 /* ---- keeping ---- */
 
+/* Records do not wait for the pause between rounds. */
+void
+roll_hurry(struct roll *roll)
+{
+	if (roll->phase == ROLL_IDLE && roll->num_held > 0 && inventory_ready(roll->inventory))
+		roll_begin(roll);
+}
+
 static void
 on_kept(enum trail_result result, const char *text, size_t len, void *arg)
 {
@@ -169,6 +178,7 @@ on_kept(enum trail_result result, const char *text, size_t len, void *arg)
 		roll->phase = ROLL_IDLE;
 		roll->next = gate_now(roll->gate) + PAUSE_SECONDS;
 	}
+	roll_hurry(roll);
 	roll_go_on(roll);
 }
 
@@ -246,11 +256,22 @@ roll_go_on(struct roll *roll)
 	}
 }
 
+/* Those that are held since before `since`. */
+static void
+release(struct roll *roll, time_t since)
+{
+	for (size_t i = 0; i < ROLL_BUCKETS && roll->num_held > 0; i++)
+		for (struct thing *thing = roll->buckets[i]; thing != NULL; thing = thing->next)
+			if (thing->held != NULL && thing->held_since < since)
+				roll_release(roll, thing);
+}
+
 void
 roll_tick(struct roll *roll, time_t now)
 {
 	if (roll->next == 0)
 		roll->next = now + GRACE_SECONDS;
+	release(roll, now - HOLD_SECONDS);
 	if (roll->ticket != 0 || roll->asked || roll->audit_ticket != 0)
 		return;
 	if (roll->phase == ROLL_LOADING) {
@@ -304,6 +325,17 @@ roll_touch(struct roll *roll, enum vg_class class, const uint8_t *uuid, const ch
 	json_decref(key);
 }
 
+bool
+roll_hold(struct roll *roll, enum vg_class class, const uint8_t *uuid, json_t *record)
+{
+	struct thing *thing = roll == NULL || uuid == NULL || !roll->known || !inventory_ready(roll->inventory) ? NULL : roll_find(roll, class, uuid);
+
+	if (thing == NULL || !roll_add_held(roll, thing, record, NULL, 0))
+		return false;
+	roll_hurry(roll);
+	return true;
+}
+
 void
 roll_lost(struct roll *roll)
 {
@@ -323,6 +355,7 @@ roll_back(struct roll *roll)
 void
 roll_stop(struct roll *roll)
 {
+	release(roll, gate_now(roll->gate) + 1);
 	if (roll->phase == ROLL_IDLE && roll->known)
 		roll_tell_kept(roll);
 }
@@ -354,7 +387,7 @@ roll_destroy(struct roll *roll)
 		trail_forget(roll->gate->trail, roll->ticket);
 	if (roll->audit_ticket != 0)
 		audit_forget(roll->gate->audit, roll->audit_ticket);
-	roll_clear(roll);
+	roll_clear(roll);		/* nothing is held after roll_stop() */
 	json_decref(roll->names);
 	json_decref(roll->put);
 	json_decref(roll->gone);

@@ -20,6 +20,16 @@ void roll_destroy(struct roll *roll);						/* before its inventory; NULL is fine
 void roll_tick(struct roll *roll, time_t now);
 /* Something was done to an object, or libvirtd told of it: it is looked at again soon. Without a UUID it goes by its name. NULL is fine. */
 void roll_touch(struct roll *roll, enum vg_class class, const uint8_t *uuid, const char *name, size_t name_len);
+/*
+ * The record of an event that changed a definition: it is submitted, with the difference, when the object was looked at, which is at once. False: it cannot
+ * be looked at now, and the record is still the caller's.
+ */
+bool roll_hold(struct roll *roll, enum vg_class class, const uint8_t *uuid, json_t *record);
+/*
+ * A definition as it is just before a call of ours changes it. Another than when it was last looked at: that was done without the gateway, and
+ * without an event of libvirtd's (it has none for many of them), and becomes a record. NULL is fine.
+ */
+void roll_saw(struct roll *roll, enum vg_class class, const uint8_t *uuid, const char *text, size_t len);
 /* The connection to libvirtd is lost, and it is there again. NULL is fine. */
 void roll_lost(struct roll *roll);
 void roll_back(struct roll *roll);

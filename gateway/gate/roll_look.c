@@ -162,6 +162,7 @@ make_due(struct roll *roll)
 					continue;
 				if (!roll->has[k]) {
 					thing->touched = false;
+					roll_release(roll, thing);
 					continue;
 				}
 				thing->next_due = roll->due;
@@ -229,10 +230,9 @@ changes_of(const struct roll *roll)
 	return changes;
 }
 
-static bool
-is_explained(const struct roll *roll)
+bool
+roll_is_explained(const struct roll *roll, const struct thing *thing)
 {
-	const struct thing *thing = roll->at;
 	const char *name = thing->name_now != NULL ? thing->name_now : thing->name != NULL ? thing->name : "";
 	struct xdr_object object = { .class = thing->class, .uuid = thing->uuid, .name = { (const uint8_t *)name, strlen(name) } };
 
@@ -245,9 +245,11 @@ judge(struct roll *roll)
 {
 	roll->num_looked++;
 	roll->changes = changes_of(roll);
-	roll->quiet = roll->quiet || roll->at->touched || !roll->all || !roll->known || is_explained(roll);
+	roll->quiet = roll->quiet || roll->at->touched || !roll->all || !roll->known || roll_is_explained(roll, roll->at);
 	roll->as_it_was = roll->changes == 0 && !roll->quiet;
-	if (roll->changes == 0 || roll->quiet) {
+	if (roll->at->held != NULL) {
+		roll->phase = ROLL_RECALLING;
+	} else if (roll->changes == 0 || roll->quiet) {
 		roll_accept(roll);
 	} else {
 		roll->phase = ROLL_EXPLAINING;

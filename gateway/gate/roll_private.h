@@ -30,6 +30,14 @@ enum roll_change {
 	CHANGE_APPEARED = 1, CHANGE_GONE = 2, CHANGE_RENAMED = 4, CHANGE_DEFINITION = 8, CHANGE_ACTIVE = 16, CHANGE_PERSISTENT = 32, CHANGE_AUTOSTART = 64
 };
 
+/* A record that waits for the difference of its thing. */
+struct held {
+	struct held *next;
+	json_t *record;
+	char *definition;		/* as the record has it; NULL: as it is when it is looked at */
+	size_t len;
+};
+
 /* As it was, and as it is in the round at hand. */
 struct thing {
 	struct thing *next, *next_due;
@@ -42,6 +50,8 @@ struct thing {
 	int64_t seen;			/* microseconds since 1970 */
 	char digest[DOCUMENT_NAME_LEN + 1];	/* empty: it has no definition, or none that is known */
 	char *name, *name_now;		/* as audit_text() has them */
+	struct held *held;		/* oldest first */
+	time_t held_since;
 };
 
 enum roll_phase {
@@ -57,7 +67,7 @@ struct roll {
 	bool asked;			/* libvirtd is to answer */
 	time_t next, since;		/* the next round not before; how long the reader has not answered */
 	struct thing *buckets[ROLL_BUCKETS];
-	size_t num;
+	size_t num, num_held;		/* things, and records that they hold */
 	json_t *names;			/* "class:name" of what was touched and has no UUID yet */
 	/* what was kept */
 	bool known;			/* there was something to compare with */
@@ -114,6 +124,8 @@ void roll_begin(struct roll *roll);
 /* LISTING and LOOKING, where nothing is under way. */
 void roll_list(struct roll *roll);
 void roll_look(struct roll *roll);
+/* Does a call under way explain what is different? */
+bool roll_is_explained(const struct roll *roll, const struct thing *thing);
 /* The thing at hand is as it is now. */
 void roll_accept(struct roll *roll);
 
@@ -124,6 +136,10 @@ void roll_explain(struct roll *roll);
 void roll_recall(struct roll *roll);
 /* Without the reader's answer. */
 void roll_tell(struct roll *roll, const char *before, size_t before_len);
+/* Has a thing hold a record, and takes it and `definition`. False: out of memory, and they are still the caller's. */
+bool roll_add_held(struct roll *roll, struct thing *thing, json_t *record, char *definition, size_t len);
+/* Submits what a thing holds, without a difference. */
+void roll_release(struct roll *roll, struct thing *thing);
 /* inventory.taken or inventory.compared; `done` may be NULL. */
 uint64_t roll_tell_round(struct roll *roll, bool complete, audit_done_cb *done);
 void roll_tell_lost(struct roll *roll, const char *why);
@@ -131,6 +147,8 @@ void roll_tell_kept(struct roll *roll);
 
 /* ---- roll.c ---- */
 
+/* Something holds a record: looked at now, where nothing else is. */
+void roll_hurry(struct roll *roll);
 /* Goes on with whatever the phase says. */
 void roll_go_on(struct roll *roll);
 /* False: the reader is away; asked again at the next tick. */

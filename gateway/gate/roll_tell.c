@@ -15,6 +15,12 @@
 #define MAX_DIFF	(12u * 1024u)
 #define MAX_RECORDS	100	/* about one thing that are looked at, the newest */
 
+/* A definition; NULL: there is none, or none that is known. */
+struct text {
+	const char *bytes;
+	size_t len;
+};
+
 static const struct {
 	unsigned change, flag;
 	const char *is, *is_not;	/* by the flag now; `is_not` NULL: there is no such */
@@ -177,14 +183,93 @@ changes_text(const struct roll *roll, char *text, size_t size)
 	}
 }
 
+/* Members "diff" and "documents": what the definition was, as far as that is known, and is. Submits the record. */
+static void
+submit(struct roll *roll, json_t *record, const struct text *before, const struct text *after)
+{
+	struct documents documents = { .packed = { 0 } };
+	bool both = before->bytes != NULL || (roll->changes & CHANGE_APPEARED) != 0;
+	char *diff = both ? linediff(before->bytes, before->len, after->bytes, after->len, MAX_DIFF) : NULL;
+
+	if (record != NULL && diff != NULL && diff[0] != '\0')
+		(void)json_object_set_new(record, "diff", json_sprintf("--- definition\n+++ definition\n%s", diff));
+	documents_put(&documents, "before", before->bytes, before->len);
+	documents_put(&documents, "after", after->bytes, after->len);
+	documents_add(&documents, record, roll->gate->audit, AUDIT_KEEP);
+	(void)audit_submit_with(roll->gate->audit, record, &documents.packed, AUDIT_KEEP, NULL, NULL);
+	free(diff);
+}
+
+bool
+roll_add_held(struct roll *roll, struct thing *thing, json_t *record, char *definition, size_t len)
+{
+	struct held *held = calloc(1, sizeof(*held)), **last = &thing->held;
+
+	if (held == NULL)
+		return false;
+	if (thing->held == NULL)
+		thing->held_since = gate_now(roll->gate);
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = held;
+	held->record = record;
+	held->definition = definition;
+	held->len = len;
+	roll->num_held++;
+	return true;
+}
+
+static void
+drop_held(struct roll *roll, struct held *held)
+{
+	roll->num_held--;
+	free(held->definition);
+	free(held);
+}
+
 void
-roll_tell(struct roll *roll, const char *before, size_t before_len)
+roll_release(struct roll *roll, struct thing *thing)
+{
+	struct held *held;
+
+	while ((held = thing->held) != NULL) {
+		thing->held = held->next;
+		(void)audit_submit(roll->gate->audit, held->record, AUDIT_KEEP, NULL, NULL);
+		drop_held(roll, held);
+	}
+}
+
+/* Of several that changed it one after the other, and of which nothing is known between, the last has the difference that all of them made. */
+static void
+tell_held(struct roll *roll, struct text before, const struct text *after)
+{
+	struct thing *thing = roll->at;
+	struct held *held, *former = NULL;
+
+	while ((held = thing->held) != NULL) {
+		struct text now = { held->definition, held->len };
+
+		thing->held = held->next;
+		if (held->definition == NULL && thing->held != NULL) {
+			(void)audit_submit(roll->gate->audit, held->record, AUDIT_KEEP, NULL, NULL);
+			drop_held(roll, held);
+			continue;
+		}
+		submit(roll, held->record, &before, held->definition != NULL ? &now : after);
+		before = now;
+		if (former != NULL)
+			drop_held(roll, former);
+		former = held;		/* what it was before the next */
+	}
+	if (former != NULL)
+		drop_held(roll, former);
+}
+
+static void
+tell_away(struct roll *roll, const struct text *before, const struct text *after)
 {
 	const struct thing *thing = roll->at;
-	struct documents documents = { .packed = { 0 } };
 	json_t *record = begin_record(roll, AUDIT_OUTSIDE_AWAY);
-	bool both = before != NULL || (roll->changes & CHANGE_APPEARED) != 0;
-	char *diff = both ? linediff(before, before_len, roll->definition, roll->definition_len, MAX_DIFF) : NULL;
 	char text[512];
 
 	if (record != NULL) {
@@ -195,18 +280,53 @@ roll_tell(struct roll *roll, const char *before, size_t before_len)
 		add_away(roll, record);
 		if (thing->known)
 			add_time(record, "last_seen", thing->seen > roll->compared ? thing->seen : roll->compared);
-		if (diff != NULL && diff[0] != '\0')
-			(void)json_object_set_new(record, "diff", json_sprintf("--- definition\n+++ definition\n%s", diff));
 		audit_add_result(record, "ok", 0, text);
 	}
-	documents_put(&documents, "before", before, before_len);
-	if ((roll->changes & CHANGE_GONE) == 0)
-		documents_put(&documents, "after", roll->definition, roll->definition_len);
-	documents_add(&documents, record, roll->gate->audit, AUDIT_KEEP);
-	(void)audit_submit_with(roll->gate->audit, record, &documents.packed, AUDIT_KEEP, NULL, NULL);
-	free(diff);
+	submit(roll, record, before, after);
 	roll->gate->counters.outside++;
 	roll->num_told++;
+}
+
+void
+roll_saw(struct roll *roll, enum vg_class class, const uint8_t *uuid, const char *text, size_t len)
+{
+	struct thing *thing = roll == NULL || !roll->known || text == NULL ? NULL : roll_find(roll, class, uuid);
+	char digest[DOCUMENT_NAME_LEN + 1], *copy;
+	json_t *record;
+
+	if (thing == NULL || !thing->known || thing->touched || thing->digest[0] == '\0' || roll->wants_all ||
+	    (roll->all && roll->phase != ROLL_IDLE) || thing->held != NULL)
+		return;
+	roll_text_digest(text, len, digest);
+	if (strcmp(digest, thing->digest) == 0 || roll_is_explained(roll, thing))
+		return;
+	record = begin_record(roll, AUDIT_OUTSIDE_HOST);
+	copy = record == NULL ? NULL : strndup(text, len);
+	if (record != NULL) {
+		(void)json_object_set_new(record, "object", object_json(thing));
+		add_time(record, "last_seen", thing->seen > roll->compared ? thing->seen : roll->compared);
+		audit_add_result(record, "ok", 0, "definition changed, of which libvirtd told nothing");
+		roll->gate->counters.outside++;
+	}
+	thing->touched = true;
+	if (record != NULL && copy != NULL && roll_add_held(roll, thing, record, copy, len)) {
+		roll_hurry(roll);
+		return;
+	}
+	free(copy);
+	(void)audit_submit(roll->gate->audit, record, AUDIT_KEEP, NULL, NULL);
+}
+
+void
+roll_tell(struct roll *roll, const char *before, size_t before_len)
+{
+	const struct text was = { before, before_len };
+	const struct text is = { (roll->changes & CHANGE_GONE) != 0 ? NULL : roll->definition, (roll->changes & CHANGE_GONE) != 0 ? 0 : roll->definition_len };
+
+	if (roll->quiet)
+		tell_held(roll, was, &is);
+	else
+		tell_away(roll, &was, &is);
 	roll_accept(roll);
 	roll->phase = ROLL_LOOKING;
 	roll_go_on(roll);

@@ -75,6 +75,7 @@ roll_remove(struct roll *roll, struct thing *thing)
 		link = &(*link)->next;
 	*link = thing->next;
 	roll->num--;
+	roll_release(roll, thing);
 	free(thing->name);
 	free(thing->name_now);
 	free(thing);

@@ -180,6 +180,60 @@ def test_our_own_changes_are_not_told_after_a_crash(away, own, scratch):
         ("domain", "away-domain-1"): "is not started with the host any more"}
 
 
+def test_what_local_root_defines_has_its_difference(away, own, scratch):
+    """While the gateway runs: the record of libvirt's event."""
+    def lines(record, mark):
+        return [line[1:].strip() for line in record["diff"].splitlines() if line.startswith(mark) and not line.startswith(3 * mark)]
+
+    for kind, sign in (("domain", "<name>away-domain-1</name>"), ("network", "<name>away-network-1</name>"),
+                       ("storage_pool", "<name>away-storage_pool-1</name>")):
+        define(own, scratch, kind, 1, 1)
+        record = away.wait_audit(event="outside.host", object__class=kind, result__message="defined")[0]
+        assert sign in lines(record, "+") and not lines(record, "-") and set(record["documents"]) == {"after"}
+        undefine(own, kind, 1)
+        record = away.wait_audit(event="outside.host", object__class=kind, result__message="undefined")[0]
+        assert sign in lines(record, "-") and not lines(record, "+") and set(record["documents"]) == {"before"}
+    define(own, scratch, "domain", 2, 1)
+    first = away.wait_audit(2, event="outside.host", object__class="domain", result__message="defined")[1]
+    define(own, scratch, "domain", 2, 2)
+    record = away.wait_audit(event="outside.host", object__class="domain", result__message="definition changed")[0]
+    assert lines(record, "-") == ["<memory unit='KiB'>1024</memory>", "<currentMemory unit='KiB'>1024</currentMemory>"]
+    assert lines(record, "+") == ["<memory unit='KiB'>2048</memory>", "<currentMemory unit='KiB'>2048</currentMemory>"]
+    assert record["documents"]["before"] == first["documents"]["after"] != record["documents"]["after"]
+    # killed before it is kept, it is not told again
+    reader = away.children("reade")[0]
+    os.kill(reader, signal.SIGSTOP)
+    define(own, scratch, "domain", 2, 3)
+    away.wait_audit(2, event="outside.host", object__class="domain", result__message="definition changed")
+    undefine(own, "domain", 2)
+    away.wait_audit(2, event="outside.host", object__class="domain", result__message="undefined")
+
+    def again():
+        kill_all(away)
+        away.start()
+    found, _ = compared(away, again)
+    assert found == {}
+    away.stop()
+    assert away.audit_verify().returncode == 0
+
+
+def test_what_libvirtd_tells_nobody_is_seen_at_the_next_call(away, own, scratch):
+    define(own, scratch, "domain", 1, 8)
+    away.wait_audit(event="outside.host", object__class="domain", result__message="defined")
+    wait_until(lambda: kept(away, "SELECT * FROM thing WHERE class = 'domain'"), "it to be kept", 20)
+    own.virsh("setmem", "away-domain-1", "4096", "--config", uri=own.qemu_uri)       # no event
+    for _ in range(2):      # the second has nothing more to tell
+        done = away.virsh("admin", "setmem", "away-domain-1", "2048", "--config", uri=own.qemu_uri)
+        assert done.returncode == 0, done.stderr
+    record, = away.wait_audit(event="outside.host", result__message="definition changed, of which libvirtd told nothing")
+    assert "-  <currentMemory unit='KiB'>8192</currentMemory>\n+  <currentMemory unit='KiB'>4096</currentMemory>\n" in record["diff"]
+    ours = away.wait_audit(2, call="domain_set_memory_flags", stage="outcome")[0]
+    assert ours["documents"]["before"] == record["documents"]["after"] and record["last_seen"] < record["time"]
+    found, _ = compared(away, stopped(away, lambda: None))
+    assert found == {}
+    assert len(away.audit(event="outside.host", object__class="domain")) == 2
+
+
 def test_only_the_gate_fell(away, own, scratch):
     define(own, scratch, "domain", 1, 1)
     wait_until(lambda: kept(away, "SELECT * FROM thing WHERE class = 'domain'"), "it to be kept", 20)
