@@ -142,7 +142,8 @@ put_object(uint8_t *buf, size_t size, const struct vg_object *object, int32_t id
 size_t
 difference_question(const struct vg_object *object, int32_t id, bool running, uint8_t *body, size_t size, const struct rpc_proc **proc)
 {
-	const struct source *source = object->has_uuid ? source_of(object->class) : NULL;
+	bool named = object->class == VG_CLASS_storage_vol && object->name != NULL && object->parent != NULL;
+	const struct source *source = object->has_uuid || named ? source_of(object->class) : NULL;
 	struct xdr_out out;
 	size_t len;
 
@@ -178,13 +179,13 @@ ask_next(struct call *call)
 	return call->lookup_ticket != 0;
 }
 
-/* Nobody defined these: how full a pool is and when a volume was read change by themselves. libvirt writes each on a line of its own. */
+/* Nobody defined these: how much space is taken and when a volume was read change by themselves. libvirt writes each on a line of its own. */
 static bool
 is_measured(enum vg_class class, const char *line, size_t len)
 {
 	static const struct { enum vg_class class; const char *begins; } measured[] = {
 		{ VG_CLASS_storage_pool, "  <capacity " }, { VG_CLASS_storage_pool, "  <allocation " }, { VG_CLASS_storage_pool, "  <available " },
-		{ VG_CLASS_storage_vol, "      <atime>" }, { VG_CLASS_storage_vol, "      <mtime>" }, { VG_CLASS_storage_vol, "      <ctime>" },
+		{ VG_CLASS_storage_vol, "  <allocation " }, { VG_CLASS_storage_vol, "  <physical " }, { VG_CLASS_storage_vol, "      <atime>" }, { VG_CLASS_storage_vol, "      <mtime>" }, { VG_CLASS_storage_vol, "      <ctime>" },
 		{ VG_CLASS_storage_vol, "      <btime>" } };
 
 	for (size_t i = 0; i < sizeof(measured) / sizeof(measured[0]); i++)

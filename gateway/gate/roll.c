@@ -280,7 +280,7 @@ roll_tick(struct roll *roll, time_t now)
 	} else if (roll->phase == ROLL_IDLE) {
 		if (now < roll->next || !inventory_ready(roll->inventory))
 			return;
-		if (roll->wants_all || roll_has_touched(roll))
+		if (roll->wants_all || roll->touched)
 			roll_begin(roll);
 		else if (now >= roll->told_alive + ALIVE_SECONDS)
 			keep(roll);
@@ -311,6 +311,7 @@ roll_touch(struct roll *roll, enum vg_class class, const uint8_t *uuid, const ch
 
 	if (roll == NULL || !is_of_roll(class) || roll->phase == ROLL_LOADING)
 		return;		/* what was is not known yet, and all will be looked at */
+	roll->touched = true;
 	if (uuid != NULL) {
 		thing = roll_find(roll, class, uuid);
 		if (thing != NULL || (thing = roll_add(roll, class, uuid)) != NULL)

@@ -73,15 +73,6 @@ is_wanted(const struct roll *roll, enum vg_class class)
 	return false;
 }
 
-bool
-roll_has_touched(const struct roll *roll)
-{
-	for (size_t i = 0; i < ROLL_KINDS; i++)
-		if (is_wanted(roll, roll_kinds[i].class))
-			return true;
-	return false;
-}
-
 /* Was one of that name asked for without a UUID? */
 static bool
 is_named(const struct roll *roll, enum vg_class class, const char *name)
@@ -155,11 +146,16 @@ make_due(struct roll *roll)
 	size_t num = 0;
 
 	roll->due = NULL;
+	roll->touched = false;
 	for (size_t i = 0; i < ROLL_BUCKETS; i++)
 		for (struct thing *thing = roll->buckets[i]; thing != NULL; thing = thing->next)
 			for (size_t k = 0; k < ROLL_KINDS; k++) {
-				if (roll_kinds[k].class != thing->class || (!roll->all && (!thing->touched || num == MAX_TOUCHED)))
+				if (roll_kinds[k].class != thing->class || (!roll->all && !thing->touched))
 					continue;
+				if (!roll->all && num == MAX_TOUCHED) {
+					roll->touched = true;	/* in the next round */
+					continue;
+				}
 				if (!roll->has[k]) {
 					thing->touched = false;
 					roll_release(roll, thing);

@@ -68,6 +68,7 @@ struct roll {
 	time_t next, since;		/* the next round not before; how long the reader has not answered */
 	struct thing *buckets[ROLL_BUCKETS];
 	size_t num, num_held;		/* things, and records that they hold */
+	bool touched;			/* something is, or has a name in `names` */
 	json_t *names;			/* "class:name" of what was touched and has no UUID yet */
 	/* what was kept */
 	bool known;			/* there was something to compare with */
@@ -119,7 +120,6 @@ void roll_text_digest(const char *text, size_t len, char digest[DOCUMENT_NAME_LE
 
 /* ---- roll_look.c: one round ---- */
 
-bool roll_has_touched(const struct roll *roll);
 void roll_begin(struct roll *roll);
 /* LISTING and LOOKING, where nothing is under way. */
 void roll_list(struct roll *roll);

@@ -308,7 +308,7 @@ roll_saw(struct roll *roll, enum vg_class class, const uint8_t *uuid, const char
 		audit_add_result(record, "ok", 0, "definition changed, of which libvirtd told nothing");
 		roll->gate->counters.outside++;
 	}
-	thing->touched = true;
+	thing->touched = roll->touched = true;
 	if (record != NULL && copy != NULL && roll_add_held(roll, thing, record, copy, len)) {
 		roll_hurry(roll);
 		return;

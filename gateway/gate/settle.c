@@ -90,7 +90,8 @@ static struct vg_object
 object_of(const struct settle *settle)
 {
 	const char *name = text_of(settle->intent, "object", "name"), *class = text_of(settle->intent, "object", "class");
-	struct vg_object object = { .class = VG_CLASS_none, .name = *name == '\0' ? NULL : name };
+	const char *parent = text_of(settle->intent, "object", "parent");
+	struct vg_object object = { .class = VG_CLASS_none, .name = *name == '\0' ? NULL : name, .parent = *parent == '\0' ? NULL : parent };
 	const struct inventory_domain *domain;
 	const uint8_t *known;
 

@@ -158,22 +158,34 @@ def test_what_became_of_a_change_is_looked_at_after_a_crash(own_gateway, libvirt
         return text in libvirtd.virsh("dumpxml", "--inactive", name, check=False).stdout
 
     names = new, changed, off, running, gone = [f"web-{what}" for what in ("new", "changed", "off", "running", "gone")]
-    changes = [(define(new, 8192)), (define(changed, 16384)), ("start", off), ("destroy", running), ("undefine", gone)]
+    image, old = "settle-new.img", "settle-old.img"
+    changes = [(define(new, 8192)), (define(changed, 16384)), ("start", off), ("destroy", running), ("undefine", gone),
+               ("vol-create-as", "default-pool", image, "1M"), ("vol-delete", "--pool", "default-pool", old)]
     gateway = own_gateway()
+    here = {"connection__uri": libvirtd.test_uri, "seconds": 30}
+    gateway.wait_audit(event="inventory.taken", **here)
     try:
+        libvirtd.virsh("vol-create-as", "default-pool", old, "1M")
         for name in names[1:]:
             assert libvirtd.virsh(*define(name, 8192)).returncode == 0
         libvirtd.virsh("start", running)
         assert interrupted(gateway, changes, None) == {
             new: ("error", "it is not there"), changed: ("error", "it is as it was before"), off: ("error", "it does not run"),
-            running: ("error", "it runs"), gone: ("error", "it is still there")}
+            running: ("error", "it runs"), gone: ("error", "it is still there"), image: ("error", "it is not there"),
+            old: ("error", "it is still there")}
         made = lambda: has(new, new) and has(changed, "16384</memory>") and libvirtd.state(off) == "running" and \
-            libvirtd.state(running) != "running" and not has(gone, gone)
+            libvirtd.state(running) != "running" and not has(gone, gone) and \
+            old not in (there := libvirtd.virsh("vol-list", "default-pool").stdout) and image in there
         assert interrupted(gateway, changes, made) == {
             new: ("ok", "it is there, and was not before"), changed: ("ok", "it is not as it was before"), off: ("ok", "it runs"),
-            running: ("ok", "it does not run"), gone: ("ok", "it is gone")}
+            running: ("ok", "it does not run"), gone: ("ok", "it is gone"), image: ("ok", "it is there, and was not before"), old: ("ok", "it is gone")}
+        # none of that was done without the gateway
+        gateway.wait_audit(event="inventory.compared", **here)
+        assert not [record for record in gateway.audit(event="outside.away") if record["connection"]["uri"] == libvirtd.test_uri]
     finally:
         for name in names:
             libvirtd.virsh("destroy", name, check=False)
             libvirtd.virsh("undefine", name, check=False)
+        for name in (image, old):
+            libvirtd.virsh("vol-delete", "--pool", "default-pool", name, check=False)
     assert gateway.audit_verify().returncode == 0
