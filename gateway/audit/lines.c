@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* Who asks for a record so near to the one before will ask for its neighbours. */
-#define NEAR		(16u * 1024u)
+#define NEAR		(32u * 1024u)
 #define FIRST_PIECE	4096u		/* is read at once; twice as much each time that the next one was near */
 
 struct audit_lines {
