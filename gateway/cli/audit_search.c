@@ -97,11 +97,11 @@ view_again(struct audit_view *view)
 	return audit_view_init(view);
 }
 
-/* Candidates number `from` and on, and what came after them. */
+/* The candidates, and what came after them. */
 static int
-read_found(struct audit_source *source, const struct audit_place *places, size_t from, size_t num, struct audit_view *view, struct vg_error *error)
+read_found(struct audit_source *source, const struct audit_place *places, size_t num, struct audit_view *view, struct vg_error *error)
 {
-	for (size_t i = from; i < num; i++)
+	for (size_t i = 0; i < num; i++)
 		if (feed(source, &places[i], view, error) < 0)
 			return -1;
 	return read_rest(source, view, error) < 0 ? -1 : settle_open(source, view, error);
@@ -111,25 +111,21 @@ read_found(struct audit_source *source, const struct audit_place *places, size_t
 static int
 search_index(struct audit_source *source, struct audit_view *view, struct vg_error *error)
 {
-	const struct audit_query query = { .match = &view->match };
+	size_t most = view->limit * CANDIDATES_FOR_ONE, num;
 	struct audit_place *places;
-	size_t num, chunk, from;
 	int result;
 
-	if (audit_source_find(source, &query, &places, &num, error) < 0)
-		return -1;
-	error->what[0] = '\0';
-	chunk = view->limit == 0 ? num : view->limit * CANDIDATES_FOR_ONE;
-	if (chunk < CANDIDATES_AT_LEAST)
-		chunk = CANDIDATES_AT_LEAST;
-	for (;; chunk *= 4) {
-		from = chunk < num ? num - chunk : 0;
-		result = view_again(view) < 0 ? vg_fail(error, "out of memory") : read_found(source, places, from, num, view, error);
-		if (result < 0 || from == 0 || view->shown >= view->limit)
-			break;
+	if (view->limit > 0 && most < CANDIDATES_AT_LEAST)
+		most = CANDIDATES_AT_LEAST;
+	for (;; most *= 4) {
+		if (audit_source_find(source, &view->match, most, &places, &num, error) < 0)
+			return -1;
+		error->what[0] = '\0';
+		result = view_again(view) < 0 ? vg_fail(error, "out of memory") : read_found(source, places, num, view, error);
+		free(places);
+		if (result < 0 || num != most || view->shown >= view->limit)
+			return result;
 	}
-	free(places);
-	return result;
 }
 
 static bool

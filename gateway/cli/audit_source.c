@@ -85,11 +85,24 @@ audit_source_tell(const struct audit_source *source)
 		fprintf(stderr, "virtgate: %zu lines are no records; `virtgate audit verify` tells where the first bad one is\n", source->no_records);
 }
 
+static void
+turn_around(struct audit_place *places, size_t num)
+{
+	for (size_t i = 0; i < num / 2; i++) {
+		struct audit_place place = places[i];
+
+		places[i] = places[num - 1 - i];
+		places[num - 1 - i] = place;
+	}
+}
+
 /* All of them at once: the index is free again for its writer while they are read and shown. */
 int
-audit_source_find(struct audit_source *source, const struct audit_query *query, struct audit_place **places, size_t *num, struct vg_error *error)
+audit_source_find(struct audit_source *source, const struct audit_match *match, size_t most, struct audit_place **places, size_t *num,
+    struct vg_error *error)
 {
-	struct audit_cursor *cursor = audit_query_open(source->index, query, error);
+	const struct audit_query query = { .match = match, .newest_first = most > 0 };
+	struct audit_cursor *cursor = audit_query_open(source->index, &query, error);
 	size_t room = 0;
 	int result = -1;
 
@@ -98,7 +111,7 @@ audit_source_find(struct audit_source *source, const struct audit_query *query, 
 	while (cursor != NULL) {
 		struct audit_place place, *more;
 
-		result = audit_query_next(cursor, &place, error);
+		result = most > 0 && *num == most ? 0 : audit_query_next(cursor, &place, error);
 		if (result <= 0)
 			break;
 		if (result == 2)
@@ -118,6 +131,8 @@ audit_source_find(struct audit_source *source, const struct audit_query *query, 
 	if (result < 0) {
 		free(*places);
 		*places = NULL;
+	} else if (query.newest_first) {
+		turn_around(*places, *num);
 	}
 	return result;
 }
@@ -160,14 +175,13 @@ give(struct audit_source *source, const struct audit_match *match, const char *l
 int
 audit_source_each(struct audit_source *source, const struct audit_match *match, audit_each_cb *each, void *arg, struct vg_error *error)
 {
-	const struct audit_query query = { .match = match };
 	struct audit_place *places = NULL;
 	struct audit_reader *reader = NULL;
 	struct audit_line line;
 	size_t num = 0;
 	int result = -1;
 
-	if (source->index != NULL && audit_source_find(source, &query, &places, &num, error) < 0)
+	if (source->index != NULL && audit_source_find(source, match, 0, &places, &num, error) < 0)
 		return -1;
 	error->what[0] = '\0';
 	for (size_t i = 0; i < num; i++) {

@@ -24,8 +24,12 @@ void audit_source_close(struct audit_source *source);
 /* Says on standard error that lines were no records. */
 void audit_source_tell(const struct audit_source *source);
 
-/* The places of all records that may match, oldest first, as far as the index goes; the caller frees. -1 with `error`. */
-int audit_source_find(struct audit_source *source, const struct audit_query *query, struct audit_place **places, size_t *num, struct vg_error *error);
+/*
+ * The places of the records that may match, oldest first, as far as the index goes; with `most` only the newest so many. The caller frees. -1 with
+ * `error`.
+ */
+int audit_source_find(struct audit_source *source, const struct audit_match *match, size_t most, struct audit_place **places, size_t *num,
+    struct vg_error *error);
 /* The line at a place; NULL: it is gone, or not there, and then `error` says so. */
 const char *audit_source_line(struct audit_source *source, const struct audit_place *place, struct vg_error *error);
 /* A reader of what the index does not have yet; without an index of all. NULL with `error`. */
