@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define VERSION_OF_LAYOUT 1
+#define VERSION_OF_LAYOUT 2
 #define COMMIT_SECONDS	2		/* at the latest, and whenever the end is reached */
 #define LOOK_EVERY	64u		/* records between looks at the clock */
 /* How long to wait for the other: who writes can come back later, who reads cannot. */
@@ -24,6 +24,7 @@ static const char layout[] =
     "CREATE TABLE word (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT NULL, num INTEGER NOT NULL DEFAULT 0, UNIQUE (kind, text));"
     "CREATE TABLE record (seq INTEGER PRIMARY KEY, place INTEGER NOT NULL, len INTEGER NOT NULL, second INTEGER NOT NULL,"
     " user INTEGER NOT NULL, object INTEGER NOT NULL, what INTEGER NOT NULL, mark INTEGER NOT NULL, op INTEGER NOT NULL);"
+    "CREATE TABLE later (op INTEGER, seq INTEGER, PRIMARY KEY (op, seq)) WITHOUT ROWID;"
     "CREATE INDEX by_user ON record (user);"
     "CREATE INDEX by_object ON record (object);"
     "CREATE INDEX by_what ON record (what);"
@@ -31,10 +32,13 @@ static const char layout[] =
 
 static const char *const statements[NUM_STATEMENTS] = {
 	[PUT_RECORD] = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[PUT_LATER] = "INSERT OR IGNORE INTO later VALUES (?, ?)",
 	[GET_WORD] = "SELECT id FROM word WHERE kind = ? AND text = ?",
 	[PUT_WORD] = "INSERT INTO word (kind, text) VALUES (?, ?)",
 	[COUNT_WORD] = "UPDATE word SET num = num + ? WHERE id = ?",
 	[PUT_META] = "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+	[GET_OP] = "SELECT " INDEX_COLUMNS " FROM record WHERE op = ?1 OR seq IN (SELECT seq FROM later WHERE op = ?1) ORDER BY seq",
+	[GET_SEQ] = "SELECT " INDEX_COLUMNS " FROM record WHERE seq = ?",
 };
 
 int64_t

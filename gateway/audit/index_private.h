@@ -10,7 +10,10 @@
 
 #define INDEX_NUM_CACHED 4096u		/* words; a power of two */
 
-enum index_statement { PUT_RECORD, GET_WORD, PUT_WORD, COUNT_WORD, PUT_META, NUM_STATEMENTS };
+enum index_statement { PUT_RECORD, PUT_LATER, GET_WORD, PUT_WORD, COUNT_WORD, PUT_META, GET_OP, GET_SEQ, NUM_STATEMENTS };
+
+/* What a row of `record` is asked for. */
+#define INDEX_COLUMNS "seq, place, len, user, object, what, mark"
 
 /* A word that came lately; what was counted since is written when it leaves, or at the commit. */
 struct index_cached {

@@ -190,6 +190,19 @@ second_of(const char *time)
 	return (int64_t)timegm(&tm);
 }
 
+/* It tells what became of another operation. */
+static bool
+put_later(struct audit_index *index, const struct scan_line *facts, const struct scan_member *of)
+{
+	sqlite3_stmt *statement = audit_index_prepared(index, PUT_LATER);
+	char op[ID_LEN + 1] = "";
+
+	if (of->value_len == ID_LEN + 2)
+		memcpy(op, of->value + 1, ID_LEN);
+	return statement != NULL && sqlite3_bind_int64(statement, 1, audit_index_op(op)) == SQLITE_OK &&
+	    sqlite3_bind_int64(statement, 2, (int64_t)facts->seq) == SQLITE_OK && audit_index_done(statement);
+}
+
 bool
 audit_index_put(struct audit_index *index, const struct audit_line *line, const struct scan_line *facts)
 {
@@ -208,6 +221,9 @@ audit_index_put(struct audit_index *index, const struct audit_line *line, const 
 		if (is(&member, "result")) {
 			text = string_in(&member, "status");
 			mark |= (int64_t)audit_index_status(text.value, text.value_len) << MARK_STATUS_SHIFT;
+		} else if (is(&member, "of")) {
+			if (!put_later(index, facts, &member))
+				return false;
 		} else if (is(&member, "decision")) {
 			text = string_in(&member, "verdict");
 			if (text.value_len == 10 && memcmp(text.value, "would-deny", 10) == 0)

@@ -3,6 +3,7 @@
  * are tried on the row. Where nothing names few rows, all between the bounds are looked at.
  */
 #include "gateway/audit/query.h"
+#include "gateway/audit/index_private.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -12,8 +13,6 @@
 
 #define MAX_LEADERS 64u		/* words whose rows are merged; more of them, and all rows are looked at */
 #define ROWS_A_TURN 2048u
-
-#define COLUMNS "seq, place, len, user, object, what, mark"
 
 /* Ids of the words that a filter names, sorted. */
 struct set {
@@ -235,7 +234,7 @@ add_leader(struct audit_cursor *cursor, const char *where, int64_t id, int64_t l
 	struct leader *leader = &cursor->leaders[cursor->num_leaders];
 	char sql[256];
 
-	(void)snprintf(sql, sizeof(sql), "SELECT " COLUMNS " FROM record WHERE %s seq BETWEEN ?1 AND ?2 ORDER BY seq%s", where,
+	(void)snprintf(sql, sizeof(sql), "SELECT " INDEX_COLUMNS " FROM record WHERE %s seq BETWEEN ?1 AND ?2 ORDER BY seq%s", where,
 	    cursor->query->newest_first ? " DESC" : "");
 	if (sqlite3_prepare_v2(audit_index_db(cursor->index), sql, -1, &leader->statement, NULL) != SQLITE_OK)
 		return fail(cursor->index, error);
@@ -396,27 +395,27 @@ audit_query_next(struct audit_cursor *cursor, struct audit_place *place, struct 
 /* ---- one operation, one record ---- */
 
 static int
-places_of(struct audit_index *index, const char *sql, int64_t key, struct audit_place *places, size_t max, struct vg_error *error)
+places_of(struct audit_index *index, enum index_statement which, int64_t key, struct audit_place *places, size_t max, struct vg_error *error)
 {
-	sqlite3_stmt *statement = NULL;
+	sqlite3_stmt *statement = audit_index_prepared(index, which);
 	int result = SQLITE_ERROR;
 	size_t num = 0;
 
-	if (sqlite3_prepare_v2(audit_index_db(index), sql, -1, &statement, NULL) == SQLITE_OK && sqlite3_bind_int64(statement, 1, key) == SQLITE_OK)
+	if (statement != NULL && sqlite3_bind_int64(statement, 1, key) == SQLITE_OK)
 		while (num < max && (result = sqlite3_step(statement)) == SQLITE_ROW)
 			take_place(statement, &places[num++]);
-	sqlite3_finalize(statement);
+	(void)sqlite3_reset(statement);
 	return result == SQLITE_ROW || result == SQLITE_DONE ? (int)num : fail(index, error);
 }
 
 int
 audit_query_op(struct audit_index *index, const char *op, struct audit_place *places, size_t max, struct vg_error *error)
 {
-	return places_of(index, "SELECT " COLUMNS " FROM record WHERE op = ? ORDER BY seq", audit_index_op(op), places, max, error);
+	return places_of(index, GET_OP, audit_index_op(op), places, max, error);
 }
 
 int
 audit_query_seq(struct audit_index *index, uint64_t seq, struct audit_place *place, struct vg_error *error)
 {
-	return places_of(index, "SELECT " COLUMNS " FROM record WHERE seq = ?", (int64_t)seq, place, 1, error);
+	return places_of(index, GET_SEQ, (int64_t)seq, place, 1, error);
 }

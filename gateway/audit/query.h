@@ -23,7 +23,7 @@ void audit_query_close(struct audit_cursor *cursor);
 /* 1 and a place, in order of seq; 0: that was all; 2: so many rows were looked at that others may want a turn: call again; -1 with `error`. */
 int audit_query_next(struct audit_cursor *cursor, struct audit_place *place, struct vg_error *error);
 
-/* Places of records whose op may be this one, oldest first; at most `max`. -1 with `error`. */
+/* Places of records that may be of this operation, or tell afterwards what became of it, oldest first; at most `max`. -1 with `error`. */
 int audit_query_op(struct audit_index *index, const char *op, struct audit_place *places, size_t max, struct vg_error *error);
 /* 1: there it is; 0: no record has this number; -1 with `error`. */
 int audit_query_seq(struct audit_index *index, uint64_t seq, struct audit_place *place, struct vg_error *error);

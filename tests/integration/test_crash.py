@@ -144,6 +144,8 @@ def interrupted(gateway, changes, done):
         assert outcome["result"]["status"] == "unknown"
         record = gateway.wait_audit(event="change.settled", of=intent["op"], seconds=30)[-1]
         assert record["object"] == intent["object"] and record["user"]["x509"] == "CN=admin,O=Lab", record
+        shown = gateway.virtgate("audit", "show", "--json", "--config", f"{gateway.dir}/virtgated.conf", intent["op"])
+        assert [json.loads(line)["seq"] for line in shown.stdout.splitlines()] == [intent["seq"], outcome["seq"], record["seq"]], shown
         found[intent["object"]["name"]] = record["result"]["status"], record["result"]["message"].rpartition(": ")[2]
     return found
 

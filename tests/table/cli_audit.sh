@@ -5,8 +5,8 @@
 . "$(dirname "$(readlink -f "$0")")/../lab/cli.sh"
 
 # Six records: a change, a denial, a change without an outcome, a log-in with a hostile name, and a text that was no UTF-8.
-mkdir "$dir/trail"
-python3 - "$dir/trail" <<'PY' || exit 1
+mkdir "$dir/trail" "$dir/crash"
+python3 - "$dir/trail" "$dir/crash" <<'PY' || exit 1
 import hashlib, json, sys
 alice = {"name": "alice@EXAMPLE.COM", "sasl": "alice@EXAMPLE.COM", "x509": "CN=alice,O=Lab"}
 web = {"class": "domain", "name": "web-1", "uuid": "6695eb01-f6a4-8304-79aa-97f2502e193f"}
@@ -27,15 +27,25 @@ records = [
     {"op": "01E" + "0" * 23, "stage": "event", "code": "VG1102W", "event": "session.login", "user": {"name": "a\U0010feff"},
      "result": {"status": "denied", "code": 45, "message": "wrong password"}},
 ]
-prev = "0" * 64
-with open(sys.argv[1] + "/audit-000001.jsonl", "w", encoding="ascii") as out:
-    for seq, record in enumerate(records, 1):
-        record |= {"seq": seq, "prev": prev, "time": "2026-11-23T19:5%d:12.123456Z" % seq}
-        text = json.dumps(record, sort_keys=True, separators=(",", ":"))
-        record["hash"] = prev = hashlib.sha256(text.encode()).hexdigest()
-        print(json.dumps(record, sort_keys=True, separators=(",", ":")), file=out)
-with open(sys.argv[1] + "/audit-head", "w", encoding="ascii") as out:
-    print("%020d %s" % (len(records), prev), file=out)
+crash = [
+    records[0],
+    {"op": "01A" + "0" * 23, "stage": "outcome", "event": "domain.create", "result": {"status": "unknown", "code": 0, "message": ""}},
+    {"op": "01C" + "0" * 23, "of": "01A" + "0" * 23, "stage": "event", "event": "change.settled", "result": {"status": "ok", "code": 0, "message": ""}},
+]
+
+def write(directory, records):
+    prev = "0" * 64
+    with open(directory + "/audit-000001.jsonl", "w", encoding="ascii") as out:
+        for seq, record in enumerate(records, 1):
+            record = record | {"seq": seq, "prev": prev, "time": "2026-11-23T19:5%d:12.123456Z" % seq}
+            text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+            record["hash"] = prev = hashlib.sha256(text.encode()).hexdigest()
+            print(json.dumps(record, sort_keys=True, separators=(",", ":")), file=out)
+    with open(directory + "/audit-head", "w", encoding="ascii") as out:
+        print("%020d %s" % (len(records), prev), file=out)
+
+write(sys.argv[1], records)
+write(sys.argv[2], crash)
 PY
 
 # usage: audit NAME EXIT_CODE STDOUT_PATTERN STDERR_PATTERN ARGUMENT...
@@ -96,6 +106,14 @@ audit "show with an index" 0 '{*"seq": 1,*"stage": "intent"*}|{*"seq": 2,*"stage
 audit "show by number with an index" 0 '{|  "seq": 3,|*"db-1"*}|' "" show 3 $t --index "$dir/index"
 audit "show what is not there, with an index" 1 "" "*no record has*'77'*" show 77 $t --index "$dir/index"
 audit "an index that is not there" 2 "" "*$dir/none: No such file*virtgate audit index*" search $t --index "$dir/none"
+for index in "" "--index $dir/crash/index"; do
+	# shellcheck disable=SC2086
+	audit "show what became of a change after a crash ${index%% *}" 0 '{*"seq": 1,*"stage": "intent"*}|{*"seq": 2,*"unknown"*}|{*"seq": 3,*"change.settled"*}|' "" \
+		show 01A00000000000000000000000 --dir "$dir/crash" $index
+	audit "and by its own operation id ${index%% *}" 0 '{|  "seq": 3,|*"change.settled"*}|' "" show 01C00000000000000000000000 --dir "$dir/crash" $index
+	[ -n "$index" ] || audit "index of it" 0 "*up to record 3|" "" index "$dir/crash/index" --dir "$dir/crash"
+done
+audit "the newest of all, by the index" 0 "=*19:56*|*19:54*|" "" search $t --index "$dir/index" --limit 2
 audit "export is the record as it stands" 0 '={"code":"VG1102W",*"seq":6,*}|' "" export $t --code VG1102W
 audit "export in CEF" 0 '=CEF:0!virtgate!virtgate!*!VG2009W!domain.create!6!rt=* cn1=3 cn1Label=seq *suser=alice@EXAMPLE.COM *|' "" \
 	export --format cef $t --result denied --user alice*

@@ -265,6 +265,42 @@ test_export_is_the_trail(void **state)
 	free(whole);
 }
 
+/* What became of an operation after a crash is a record of its own, which names it. */
+static void
+test_show_tells_what_became_of_an_operation(void **state)
+{
+	char op[ID_LEN + 1], later[512], name[AUDIT_NAME_MAX], question[100], *text;
+	unsigned first, last;
+	json_t *answer;
+	size_t len;
+	int later_len;
+
+	(void)state;
+	trail_op(1000, op);
+	later_len = snprintf(later, sizeof(later), "{\"code\":\"VG1304I\",\"event\":\"change.settled\",\"hash\":\"%s\",\"of\":\"%s\",\"op\":\"01JD0000000000000000000009\","
+	    "\"prev\":\"%s\",\"seq\":3001,\"stage\":\"event\",\"time\":\"2026-01-06T00:00:00.000000Z\"}\n", AUDIT_HASH_ZERO, op, AUDIT_HASH_ZERO);
+	(void)snprintf(question, sizeof(question), "{\"verb\":\"audit.show\",\"id\":\"%s\"}", op);
+	json_decref(ask(question));
+	assert_int_equal(audit_reader_range(dir, &first, &last, NULL, NULL), 0);
+	audit_segment_name(name, last);
+	text = fixture_read(dir, name, &len);
+	text = realloc(text, len + (size_t)later_len);
+	assert_non_null(text);
+	memcpy(text + len, later, (size_t)later_len);
+	fixture_write(dir, name, text, len + (size_t)later_len);
+	free(text);
+	answers_look(answers);
+	answer = ask(question);
+	assert_int_equal(num_of(answer), 3);
+	assert_int_equal(seq_of(answer, 0), 1000);
+	assert_int_equal(seq_of(answer, 1), 1001);
+	assert_int_equal(seq_of(answer, 2), 3001);
+	json_decref(answer);
+	answer = ask("{\"verb\":\"audit.show\",\"id\":\"01JD0000000000000000000009\"}");
+	assert_int_equal(num_of(answer), 1);
+	json_decref(answer);
+}
+
 static void
 test_state_whole_then_broken(void **state)
 {
@@ -674,7 +710,7 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_search_gives_pages_newest_first), TEST(test_search_by_everything), TEST(test_bad_questions), TEST(test_show),
+		TEST(test_search_gives_pages_newest_first), TEST(test_search_by_everything), TEST(test_bad_questions), TEST(test_show), TEST(test_show_tells_what_became_of_an_operation),
 		TEST(test_export_is_the_trail), TEST(test_state_whole_then_broken), TEST(test_search_goes_on_while_it_is_verified),
 		TEST(test_new_records_are_found), TEST(test_who_asked_is_gone), TEST(test_a_trail_that_was_replaced),
 		TEST(test_a_draft_is_checked), TEST(test_a_draft_is_compared), TEST(test_a_large_draft_is_compared), TEST(test_a_draft_is_replayed), TEST(test_drafts_have_little_room),
