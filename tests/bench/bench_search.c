@@ -1,21 +1,31 @@
 /*
- * bench_search.c: how long does it take to find a day, a user, an object in a trail of many records? Makes the trail and its index, and prints one
- * JSON object: what making the index costs, how large it is, and each search with the number of records it found; `scan` is the same search by
- * reading all of the trail.
+ * bench_search.c: how long does it take to find a day, a user, an object in a trail of many records? Makes the trail, of 90 days, 100 users and 20,000
+ * objects, and its index, and prints one JSON object: what making the index costs, how large it is, and each search until its answer is complete:
  *
- * bench_search RECORDS [DIR]: DIR is where it is made, /var/tmp unless told otherwise.
+ *	command	`virtgate audit search` with its output into a pipe: rows (of an intent and its outcome one), time to the first byte and to the end
+ *	pages	the audit reader's answers, as the browser gets them: 500 records each, the first and all
+ *
+ * then what summaries and exports cost, and `scan`: the user by reading all of the trail.
+ *
+ * bench_search RECORDS [DIR]: DIR is where it is made, /var/tmp unless told otherwise. ./virtgate is the command.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "gateway/audit/query.h"
+#include <jansson.h>
+
+#include "gateway/audit/answers.h"
+#include "gateway/audit/index.h"
 #include "tests/bench/trail.h"
 
-static struct audit_fields record;	/* the one at hand */
+#define DAYS 90
+
+static char dir[4096], file[4200];
 
 static double
 now(void)
@@ -34,51 +44,110 @@ die(const char *what)
 	exit(1);
 }
 
-/* Finds, reads and matches, newest first; at most `limit` (0: all). */
-static size_t
-search(struct audit_index *index, const char *dir, const struct audit_match *match, size_t limit)
-{
-	struct audit_query query = { .match = match, .newest_first = true };
-	struct vg_error error;
-	struct audit_lines *lines = audit_lines_open(dir, &error);
-	struct audit_cursor *cursor = lines == NULL ? NULL : audit_query_open(index, &query, &error);
-	struct audit_place place;
-	const char *text;
-	size_t num = 0;
-	int result;
+/* ---- the command ---- */
 
-	if (cursor == NULL)
-		die(error.what);
-	while ((limit == 0 || num < limit) && (result = audit_query_next(cursor, &place, &error)) != 0) {
-		if (result < 0)
-			die(error.what);
-		if (result == 2)
-			continue;
-		if (audit_lines_get(lines, &place, &text) != 1)
-			die("a place was wrong");
-		num += audit_fields_read(&record, text, place.len) && audit_match(match, &record);
+#define MAX_WORDS 12
+
+static pid_t
+start(const char *verb, const char *const *words, int *fd)
+{
+	char *argv[MAX_WORDS + 8] = { "virtgate", "audit", (char *)verb, "--dir", dir, "--index", file };
+	size_t num = 7;
+	int ends[2];
+	pid_t pid;
+
+	for (size_t i = 0; words[i] != NULL && i < MAX_WORDS; i++)
+		argv[num++] = (char *)words[i];
+	if (pipe(ends) < 0 || (pid = fork()) < 0)
+		die("cannot start a process");
+	if (pid == 0) {
+		(void)dup2(ends[1], 1);
+		close(ends[0]);
+		close(ends[1]);
+		execv("./virtgate", argv);
+		_exit(127);
 	}
-	audit_query_close(cursor);
-	audit_lines_close(lines);
-	return num;
+	close(ends[1]);
+	*fd = ends[0];
+	return pid;
 }
 
-static size_t
-scan(const char *dir, const struct audit_match *match)
+/* Prints "rows": …, "first_ms": …, "ms": …. */
+static void
+run(const char *verb, const char *const *words)
 {
-	struct audit_reader *reader = audit_reader_open(dir, 0, NULL);
-	struct audit_line line;
-	size_t num = 0;
+	static char text[256 * 1024];
+	double from = now(), first = 0;
+	size_t rows = 0;
+	int fd, status;
+	pid_t pid = start(verb, words, &fd);
+	ssize_t got;
 
-	while (reader != NULL && audit_reader_next(reader, &line, NULL) == 1) {
-		num += audit_fields_read(&record, line.text, line.len) && audit_match(match, &record);
+	while ((got = read(fd, text, sizeof(text))) > 0) {
+		if (first == 0)
+			first = now();
+		for (ssize_t i = 0; i < got; i++)
+			rows += text[i] == '\n';
 	}
-	audit_reader_close(reader);
-	return num;
+	close(fd);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) > 1)
+		die("./virtgate failed");
+	printf("\"rows\": %zu, \"first_ms\": %.1f, \"ms\": %.1f", rows, (first - from) * 1000, (now() - from) * 1000);
+}
+
+/* ---- the reader ---- */
+
+static void
+take(uint64_t ticket, bool ok, const char *text, size_t len, void *arg)
+{
+	(void)ticket;
+	if (!ok)
+		die(text);
+	*(json_t **)arg = json_loadb(text, len, 0, NULL);
+}
+
+/* The page whose records are before that one; counts them. False: it was the last. */
+static bool
+page(struct answers *answers, const char *filter, json_int_t *before, size_t *found)
+{
+	json_t *answer = NULL, *records;
+	char question[512];
+	bool more;
+
+	(void)snprintf(question, sizeof(question), "{\"verb\":\"audit.search\",\"limit\":500%s%s,\"before\":%lld}", *filter == '\0' ? "" : ",", filter,
+	    (long long)*before);
+	if (answers_ask(answers, 1, question, strlen(question), take, &answer) < 0)
+		die("the reader takes no question");
+	while (answer == NULL)
+		(void)answers_work(answers, 20);
+	records = json_object_get(answer, "records");
+	*found += json_array_size(records);
+	*before = json_integer_value(json_object_get(json_array_get(records, json_array_size(records) - 1), "seq"));
+	more = json_is_true(json_object_get(answer, "more"));
+	json_decref(answer);
+	return more;
 }
 
 static void
-remove_all(const char *dir)
+pages(struct answers *answers, const char *filter)
+{
+	double from = now(), first = 0;
+	json_int_t before = INT64_MAX;
+	size_t found = 0, num = 0;
+	bool more;
+
+	do {
+		more = page(answers, filter, &before, &found);
+		if (num++ == 0)
+			first = now() - from;
+	} while (more);
+	printf("\"found\": %zu, \"pages\": %zu, \"first_ms\": %.1f, \"ms\": %.1f", found, num, first * 1000, (now() - from) * 1000);
+}
+
+/* ---- all of it ---- */
+
+static void
+remove_all(void)
 {
 	unsigned first, last;
 	char path[4200], name[AUDIT_NAME_MAX];
@@ -98,63 +167,101 @@ remove_all(const char *dir)
 	(void)rmdir(dir);
 }
 
-int
-main(int argc, char **argv)
+static void
+make(uint64_t records)
 {
-	struct trail_plan plan = { .users = 500, .objects = 20000, .segment_bytes = 64u * 1024u * 1024u };
-	static const struct { const char *name; struct audit_match match; size_t limit; } rows[] = {
-		{ "a user", { .user = "user-7" }, 0 },
-		{ "a user, the newest 500", { .user = "user-7" }, 500 },
-		{ "an object", { .object = "domain:guest-77" }, 0 },
-		{ "a day, the newest 500", { .since = "2026-01-15", .until = "2026-01-15" }, 500 },
-		{ "a day", { .since = "2026-01-15", .until = "2026-01-15" }, 0 },
-		{ "a user on a day", { .user = "sasl:user-7", .since = "2026-01-15", .until = "2026-01-15" }, 0 },
-		{ "refused, the newest 500", { .result = "denied" }, 500 },
-		{ "a user on an object", { .user = "user-7", .object = "guest-7?" }, 0 },
-	};
-	char dir[4096], file[4200];
+	struct trail_plan plan = { .records = records, .users = 100, .objects = 20000, .per_day = records / DAYS + 1, .segment_bytes = 64u * 1024u * 1024u };
 	struct audit_index_state state;
 	struct audit_index *index;
 	struct vg_error error;
 	struct stat st;
 	uint64_t bytes;
 	unsigned first, last;
-	double from, all;
-	int result;
+	double from;
+	int result = 0;
 
-	if (argc < 2)
-		die("usage: bench_search RECORDS [DIR]");
-	plan.records = strtoull(argv[1], NULL, 10);
-	plan.per_day = plan.records / 90 + 1;
-	(void)snprintf(dir, sizeof(dir), "%s/virtgate-bench-XXXXXX", argc > 2 ? argv[2] : "/var/tmp");
-	if (plan.records == 0 || mkdtemp(dir) == NULL)
-		die("no records, or no directory");
 	trail_make(dir, &plan);
 	(void)audit_reader_range(dir, &first, &last, &bytes, &error);
-	(void)snprintf(file, sizeof(file), "%s/%s", dir, AUDIT_INDEX_FILE);
 	from = now();
 	index = audit_index_open(file, dir, true, &error);
 	while (index != NULL && (result = audit_index_update(index, 50, &error)) > 0)
 		;
 	if (index == NULL || result < 0)
 		die(error.what);
-	all = now() - from;
+	from = now() - from;
 	audit_index_state(index, &state);
-	if (stat(file, &st) < 0 || state.last_seq != plan.records)
-		die("the index is not whole");
-	printf("{\"records\": %llu, \"trail_mib\": %llu, \"index_mib\": %lld, \"index_seconds\": %.1f, \"searches\": [", (unsigned long long)plan.records,
-	    (unsigned long long)bytes >> 20, (long long)st.st_size >> 20, all);
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		size_t num;
-
-		from = now();
-		num = search(index, dir, &rows[i].match, rows[i].limit);
-		printf("%s\n  {\"what\": \"%s\", \"found\": %zu, \"ms\": %.1f}", i == 0 ? "" : ",", rows[i].name, num, (now() - from) * 1000);
-	}
 	audit_index_close(index);
-	from = now();
-	printf("],\n \"scan\": {\"what\": \"a user\", \"found\": %zu,", scan(dir, &rows[0].match));
-	printf(" \"ms\": %.1f}}\n", (now() - from) * 1000);
-	remove_all(dir);
+	if (stat(file, &st) < 0 || state.last_seq != records)
+		die("the index is not whole");
+	printf("{\"records\": %llu, \"days\": %d, \"trail_mib\": %llu, \"index_mib\": %lld, \"index_seconds\": %.1f, \"searches\": [",
+	    (unsigned long long)records, DAYS, (unsigned long long)bytes >> 20, (long long)st.st_size >> 20, from);
+}
+
+static void
+search_all(void)
+{
+	static const struct { const char *what, *filter, *words[MAX_WORDS]; } rows[] = {
+		{ "a day", "\"since\":\"2026-01-15\",\"until\":\"2026-01-15\"", { "--utc", "--since", "2026-01-15", "--until", "2026-01-15" } },
+		{ "a user", "\"user\":\"user-7\"", { "--user", "user-7" } },
+		{ "an object", "\"object\":\"domain:guest-77\"", { "--object", "domain:guest-77" } },
+		{ "a user on a day", "\"user\":\"user-7\",\"since\":\"2026-01-15\",\"until\":\"2026-01-15\"",
+		    { "--utc", "--user", "user-7", "--since", "2026-01-15", "--until", "2026-01-15" } },
+		{ "a user on objects", "\"user\":\"user-7\",\"object\":\"guest-7?\"", { "--user", "user-7", "--object", "guest-7?" } },
+	};
+	struct answers *answers = answers_create(dir, file);
+
+	if (answers == NULL)
+		die("out of memory");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		printf("%s\n  {\"what\": \"%s\", \"command\": {", i == 0 ? "" : ",", rows[i].what);
+		run("search", rows[i].words);
+		printf("}, \"pages\": {");
+		pages(answers, rows[i].filter);
+		printf("}}");
+		fflush(stdout);
+	}
+	answers_destroy(answers);
+}
+
+static void
+others(void)
+{
+	static const struct { const char *what, *verb, *words[MAX_WORDS]; } rows[] = {
+		{ "the newest 20", "search", { "--limit", "20" } },
+		{ "refused, the newest 500", "search", { "--result", "denied", "--limit", "500" } },
+		{ "summary of a day by user", "summary", { "--utc", "--since", "2026-01-15", "--until", "2026-01-15" } },
+		{ "summary of all by object", "summary", { "--by", "object" } },
+		{ "a day as jsonl", "export", { "--utc", "--since", "2026-01-15", "--until", "2026-01-15" } },
+		{ "a day as cef", "export", { "--format", "cef", "--utc", "--since", "2026-01-15", "--until", "2026-01-15" } },
+		{ "a day as ocsf", "export", { "--format", "ocsf", "--utc", "--since", "2026-01-15", "--until", "2026-01-15" } },
+		{ "a day as rfc5424", "export", { "--format", "rfc5424", "--utc", "--since", "2026-01-15", "--until", "2026-01-15" } },
+		{ "scan: a user", "search", { "--user", "user-7", "--no-index" } },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		printf("%s\n  {\"what\": \"%s\", ", i == 0 ? "" : ",", rows[i].what);
+		run(rows[i].verb, rows[i].words);
+		printf("}");
+		fflush(stdout);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	uint64_t records = argc < 2 ? 0 : strtoull(argv[1], NULL, 10);
+
+	if (records == 0)
+		die("usage: bench_search RECORDS [DIR]");
+	(void)snprintf(dir, sizeof(dir), "%s/virtgate-bench-XXXXXX", argc > 2 ? argv[2] : "/var/tmp");
+	if (mkdtemp(dir) == NULL)
+		die("there is no such directory");
+	(void)snprintf(file, sizeof(file), "%s/%s", dir, AUDIT_INDEX_FILE);
+	make(records);
+	search_all();
+	printf("],\n \"others\": [");
+	others();
+	printf("]}\n");
+	remove_all();
 	return 0;
 }
