@@ -135,6 +135,13 @@ match_result(const char *wanted, const struct audit_fields *record)
 }
 
 bool
+audit_match_is_narrow(const struct audit_match *match)
+{
+	return match->user != NULL || match->object != NULL || match->code != NULL || match->event != NULL || match->call != NULL ||
+	    match->result != NULL || match->stage != NULL || match->since[0] != '\0' || match->until[0] != '\0';
+}
+
+bool
 audit_match(const struct audit_match *match, const struct audit_fields *record)
 {
 	const char *time = record->text[FIELD_TIME];

@@ -23,6 +23,9 @@ bool audit_match_time(const char *text, char out[AUDIT_MATCH_TIME]);
 /* The words that `result` and `stage` may be; NULL ends them. */
 extern const char *const audit_match_results[], *const audit_match_stages[];
 
+/* Does it leave anything out? What does not is faster read from one end to the other than by an index. */
+bool audit_match_is_narrow(const struct audit_match *match);
+
 bool audit_match(const struct audit_match *match, const struct audit_fields *record);
 
 #endif

@@ -128,15 +128,6 @@ search_index(struct audit_source *source, struct audit_view *view, struct vg_err
 	}
 }
 
-static bool
-is_narrow(const struct audit_view *view)
-{
-	const struct audit_match *match = &view->match;
-
-	return view->limit > 0 || match->user != NULL || match->object != NULL || match->code != NULL || match->event != NULL ||
-	    match->call != NULL || match->result != NULL || match->stage != NULL || match->since[0] != '\0' || match->until[0] != '\0';
-}
-
 int
 verb_audit_search(const struct cli *cli)
 {
@@ -148,10 +139,8 @@ verb_audit_search(const struct cli *cli)
 	if (audit_match_read(&view.match, cli, &error) == -1 || audit_open_number(cli, "limit", 0, &view.limit, &error) == -1 ||
 	    audit_source_open(&source, cli, &error) == -1)
 		goto out;
-	if (!is_narrow(&view)) {
-		audit_index_close(source.index);
-		source.index = NULL;
-	}
+	if (view.limit == 0 && !audit_match_is_narrow(&view.match))
+		audit_source_forget_index(&source);
 	if (audit_view_init(&view) == -1 ||
 	    (source.index != NULL ? search_index(&source, &view, &error) : read_rest(&source, &view, &error)) == -1)
 		goto out;

@@ -79,6 +79,13 @@ audit_source_close(struct audit_source *source)
 }
 
 void
+audit_source_forget_index(struct audit_source *source)
+{
+	audit_index_close(source->index);
+	source->index = NULL;
+}
+
+void
 audit_source_tell(const struct audit_source *source)
 {
 	if (source->no_records > 0)
@@ -181,6 +188,8 @@ audit_source_each(struct audit_source *source, const struct audit_match *match, 
 	size_t num = 0;
 	int result = -1;
 
+	if (!audit_match_is_narrow(match))
+		audit_source_forget_index(source);
 	if (source->index != NULL && audit_source_find(source, match, 0, &places, &num, error) < 0)
 		return -1;
 	error->what[0] = '\0';
@@ -246,10 +255,8 @@ audit_source_id(struct audit_source *source, const char *id, audit_each_cb *each
 
 	if (found < 0)
 		return -1;
-	if (found == 0) {	/* nothing is believed of an index, also not that there is nothing */
-		audit_index_close(source->index);
-		source->index = NULL;
-	}
+	if (found == 0)		/* nothing is believed of an index, also not that there is nothing */
+		audit_source_forget_index(source);
 	reader = audit_source_rest(source, error);
 	while (reader != NULL && (result = audit_reader_next(reader, &line, error)) == 1) {
 		int given;

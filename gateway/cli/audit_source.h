@@ -21,6 +21,8 @@ struct audit_source {
 /* The options --dir, --index and --no-index. -1 with `error`. */
 int audit_source_open(struct audit_source *source, const struct cli *cli, struct vg_error *error);
 void audit_source_close(struct audit_source *source);
+/* From here on all of the trail is read. */
+void audit_source_forget_index(struct audit_source *source);
 /* Says on standard error that lines were no records. */
 void audit_source_tell(const struct audit_source *source);
 
