@@ -124,17 +124,43 @@ usage(const struct verb *verb, FILE *out, int status)
 	return status;
 }
 
-static int
-usage_all(FILE *out, int status)
+static bool
+in_group(const struct verb *verb, const char *group)
 {
-	fprintf(out, "usage: virtgate VERB [ARGUMENT...] [OPTION...]\n\n");
+	size_t len = strlen(group);
+
+	return strncmp(verb->words, group, len) == 0 && verb->words[len] == ' ';
+}
+
+/* A line for each verb that begins with the word `group`, or for all. */
+static void
+list_verbs(FILE *out, const char *group)
+{
 	for (size_t i = 0; i < NUM_VERBS; i++) {
 		char left[64];
 		int len = (int)strcspn(verbs[i].help, "\n");
 
+		if (group != NULL && !in_group(&verbs[i], group))
+			continue;
 		snprintf(left, sizeof(left), "%s %s", verbs[i].words, verbs[i].arguments);
 		fprintf(out, "  %-38s %.*s\n", left, len, verbs[i].help);
 	}
+}
+
+static int
+usage_group(const char *group, FILE *out, int status)
+{
+	fprintf(out, "usage: virtgate %s VERB [ARGUMENT...] [OPTION...]\n\n", group);
+	list_verbs(out, group);
+	fprintf(out, "\n`virtgate %s VERB --help` tells more.\n", group);
+	return status;
+}
+
+static int
+usage_all(FILE *out, int status)
+{
+	fprintf(out, "usage: virtgate VERB [ARGUMENT...] [OPTION...]\n\n");
+	list_verbs(out, NULL);
 	fprintf(out, "\nEvery verb takes --json, --config FILE (default %s) and --help.\n"
 	    "Exit: 0 done, 1 no or not found, 2 usage or broken input.\n", CLI_DEFAULT_CONFIG);
 	return status;
@@ -165,12 +191,13 @@ unknown_verb(int argc, char **argv)
 	snprintf(written, sizeof(written), "%s%s%s", argv[0], argc > 1 && argv[1][0] != '-' ? " " : "",
 	    argc > 1 && argv[1][0] != '-' ? argv[1] : "");
 	for (size_t i = 0; i < NUM_VERBS; i++) {
-		size_t len = strcspn(verbs[i].words, " ");
-
 		nearest_offer(&nearest, verbs[i].words);
-		if (strlen(argv[0]) == len && strncmp(argv[0], verbs[i].words, len) == 0)
-			known_group = true;
+		known_group = known_group || in_group(&verbs[i], argv[0]);
 	}
+	if (known_group && argc == 1)
+		return usage_group(argv[0], stderr, CLI_USAGE);
+	if (known_group && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+		return usage_group(argv[0], stdout, CLI_DONE);
 	/* "chekc FILE": the second word is no part of a verb, so the first alone may still be near to one. */
 	snprintf(first, sizeof(first), "%s", argv[0]);
 	if (nearest.best == NULL) {
@@ -186,10 +213,7 @@ unknown_verb(int argc, char **argv)
 	cli_fail(&error, CLI_USAGE);
 	if (nearest.best != NULL || !known_group)
 		return CLI_USAGE;
-	for (size_t i = 0; i < NUM_VERBS; i++) {
-		if (strncmp(verbs[i].words, argv[0], strlen(argv[0])) == 0)
-			fprintf(stderr, "  virtgate %s %s\n", verbs[i].words, verbs[i].arguments);
-	}
+	list_verbs(stderr, argv[0]);
 	return CLI_USAGE;
 }
 

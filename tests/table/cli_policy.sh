@@ -17,7 +17,8 @@ expect "no verb: usage on standard error" 2 "" "usage:*"
 expect "version" 0 "virtgate [0-9]*" "" --version
 expect "help of a verb" 0 "usage: virtgate policy can USER PERMISSION OBJECT*sasl:NAME*" "" policy can --help
 expect "a verb with a slip" 2 "" "*unknown verb 'polcy chek'*did you mean 'policy check'?*" polcy chek
-expect "half a verb names the others" 2 "" "*virtgate policy can USER*" policy
+expect "half a verb names the others" 2 "" "usage: virtgate policy VERB*policy can USER*yes or no*" policy
+expect "help for a group" 0 "usage: virtgate audit VERB*audit verify*check that*" "" audit --help
 expect "nothing near" 2 "" "*unknown verb 'frobnicate'*--help*" frobnicate
 expect "an option with a slip" 2 "" "*does not know the option '--polciy'*did you mean '--policy'?*" policy check --polciy x
 expect "an option without its value" 2 "" "*--policy needs a value*" policy check --policy
