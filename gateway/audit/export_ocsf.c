@@ -13,10 +13,12 @@
 
 enum { CREATE = 1, READ, UPDATE, DELETE, OTHER = 99 };
 
+/* Of another activity the name is the source's own. */
 static const char *
-activity_name(int activity)
+activity_name(int activity, json_t *record)
 {
-	return activity == CREATE ? "Create" : activity == READ ? "Read" : activity == UPDATE ? "Update" : activity == DELETE ? "Delete" : "Other";
+	return activity == CREATE ? "Create" : activity == READ ? "Read" : activity == UPDATE ? "Update" : activity == DELETE ? "Delete" :
+	    audit_member(record, "event", NULL);
 }
 
 /* By the event's verb: "class.verb". libvirt's "create" starts a domain, network or pool that is there; of the rest it makes one. */
@@ -49,17 +51,22 @@ add(json_t *to, const char *key, json_t *record, const char *first, const char *
 		(void)json_object_set_new(to, key, json_string(text));
 }
 
+/* A person; of what nobody asked for the program that tells of it. */
 static json_t *
 actor_json(json_t *record)
 {
 	json_t *user = json_object(), *actor = json_object(), *session;
-	const char *dn = audit_member(record, "user", "x509");
 
 	add(user, "name", record, "user", "name");
-	(void)json_object_set_new(user, "type_id", json_integer(*audit_member(record, "user", "name") == '\0' ? 3 : 1));	/* system, user */
-	if (*dn != '\0')
-		add(user, "uid", record, "user", "x509");
-	(void)json_object_set_new(actor, "user", user);
+	add(user, "uid", record, "user", "x509");
+	if (json_object_size(user) > 0) {
+		(void)json_object_set_new(user, "type_id", json_integer(1));	/* user */
+		(void)json_object_set(actor, "user", user);
+	} else {
+		(void)json_object_set_new(actor, "app_name",
+		    json_string(strncmp(audit_member(record, "event", NULL), "outside.", 8) == 0 ? "libvirt" : "virtgate"));
+	}
+	json_decref(user);
 	if (*audit_member(record, "session", NULL) != '\0') {
 		session = json_object();
 		add(session, "uid", record, "session", NULL);
@@ -79,9 +86,12 @@ api_json(json_t *record)
 	(void)json_object_set_new(api, "service", service);
 	add(request, "uid", record, "op", NULL);
 	(void)json_object_set_new(api, "request", request);
-	(void)json_object_set_new(response, "code", json_integer(json_integer_value(json_object_get(json_object_get(record, "result"), "code"))));
-	add(response, "message", record, "result", "message");
-	(void)json_object_set_new(api, "response", response);
+	if (json_object_get(record, "result") != NULL) {
+		(void)json_object_set_new(response, "code", json_integer(json_integer_value(json_object_get(json_object_get(record, "result"), "code"))));
+		add(response, "message", record, "result", "message");
+		(void)json_object_set(api, "response", response);
+	}
+	json_decref(response);
 	return api;
 }
 
@@ -91,7 +101,8 @@ metadata_json(json_t *record)
 	json_t *metadata = json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:I}", "version", "1.3.0", "log_name", "audit", "product", "name", "virtgate",
 	    "vendor_name", "virtgate", "version", PACKAGE_VERSION, "sequence", json_integer_value(json_object_get(record, "seq")));
 
-	add(metadata, "uid", record, "op", NULL);
+	add(metadata, "uid", record, "hash", NULL);
+	add(metadata, "correlation_uid", record, "op", NULL);	/* an intent and its outcome have one */
 	add(metadata, "event_code", record, "code", NULL);
 	add(metadata, "original_time", record, "time", NULL);
 	return metadata;
@@ -158,7 +169,7 @@ event_json(json_t *record, const struct audit_fields *fields)
 	char severity = export_severity(fields);
 	json_t *json = json_pack("{s:i, s:s, s:i, s:s, s:i, s:s, s:i, s:i, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o*}", "category_uid", CATEGORY,
 	    "category_name", "Application Activity", "class_uid", CLASS, "class_name", "API Activity", "activity_id", activity, "activity_name",
-	    activity_name(activity), "type_uid", CLASS * 100 + activity, "severity_id", severity == 'E' ? 4 : severity == 'W' ? 3 : 1, "severity",
+	    activity_name(activity, record), "type_uid", CLASS * 100 + activity, "severity_id", severity == 'E' ? 4 : severity == 'W' ? 3 : 1, "severity",
 	    severity == 'E' ? "High" : severity == 'W' ? "Medium" : "Informational", "time", (json_int_t)export_milliseconds(fields), "metadata",
 	    metadata_json(record), "actor", actor_json(record), "api", api_json(record), "src_endpoint", source_json(record), "unmapped",
 	    unmapped_json(record), "resources", resources_json(record));

@@ -52,6 +52,12 @@ put_head(struct buf *out, const struct audit_fields *record)
 	return put_name(out, record->text[FIELD_CODE], 32);
 }
 
+static int
+put_word(struct buf *out, const char *text)
+{
+	return export_text(out, *text == '\0' ? "-" : text, "");
+}
+
 int
 export_rfc5424(struct buf *out, const struct audit_fields *record, const char *line, size_t len)
 {
@@ -70,9 +76,7 @@ export_rfc5424(struct buf *out, const struct audit_fields *record, const char *l
 	}
 	audit_fields_object(record, text, sizeof(text));
 	/* The text is UTF-8: section 6.4 has it begin with the byte order mark. */
-	if (export_plain(out, "] \xef\xbb\xbf") < 0 || export_text(out, record->text[FIELD_USER], "") < 0 || export_plain(out, " ") < 0 ||
-	    export_text(out, record->text[FIELD_EVENT], "") < 0 || export_plain(out, " ") < 0 || export_text(out, text, "") < 0 ||
-	    export_plain(out, " ") < 0 || export_text(out, record->text[FIELD_STATUS], "") < 0)
-		return -1;
-	return export_plain(out, "\n");
+	return export_plain(out, "] \xef\xbb\xbf") < 0 || put_word(out, record->text[FIELD_USER]) < 0 || export_plain(out, " ") < 0 ||
+	    put_word(out, record->text[FIELD_EVENT]) < 0 || export_plain(out, " ") < 0 || put_word(out, text) < 0 || export_plain(out, " ") < 0 ||
+	    put_word(out, record->text[FIELD_STATUS]) < 0 ? -1 : export_plain(out, "\n");
 }

@@ -118,6 +118,11 @@ test_ocsf(void **state)
 	assert_string_equal(name, "domain_create");
 	assert_int_equal(json_unpack(event, "{s:[{s:s}]}", "resources", "name", &name), 0);
 	assert_string_equal(name, "web-1");
+	/* one event has one uid; what belongs together is told by another one */
+	assert_int_equal(json_unpack(event, "{s:{s:s}}", "metadata", "uid", &name), 0);
+	assert_string_equal(name, "abc");
+	assert_int_equal(json_unpack(event, "{s:{s:s}}", "metadata", "correlation_uid", &name), 0);
+	assert_string_equal(name, "01JD0000000000000000000001");
 	assert_int_equal(json_unpack(event, "{s:{s:s}}", "unmapped", "hash", &name), 0);
 	assert_string_equal(name, "abc");
 	json_decref(event);
@@ -129,6 +134,10 @@ test_ocsf(void **state)
 		event = json_loads(text, 0, NULL);
 		assert_int_equal(json_integer_value(json_object_get(event, "activity_id")), rows[i].activity);
 		assert_int_equal(json_integer_value(json_object_get(event, "type_uid")), 600300 + rows[i].activity);
+		/* nobody: an actor is not empty, nor is a user without a name one; what has no result has no response */
+		assert_int_equal(json_unpack(event, "{s:{s:s}}", "actor", "app_name", &name), 0);
+		assert_null(json_object_get(json_object_get(event, "actor"), "user"));
+		assert_null(json_object_get(json_object_get(event, "api"), "response"));
 		json_decref(event);
 		json_decref(record);
 		free(text);
