@@ -1,6 +1,5 @@
 /*
- * audit.c: `virtgate audit tail`. It reads the files itself, so it
- * works also when the gateway does not run; nothing here writes.
+ * audit.c: `virtgate audit tail`. It reads the files itself, so it works also when the gateway does not run; nothing here writes.
  */
 #include <errno.h>
 #include <poll.h>
@@ -39,7 +38,7 @@ follow(const char *dir, struct audit_reader *reader, struct audit_view *view, st
 {
 	char events[4096];
 	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	struct pollfd wait = { fd, POLLIN, 0 };
+	struct pollfd wait[] = { { fd, POLLIN, 0 }, { STDOUT_FILENO, 0, 0 } };
 
 	if (fd == -1 || inotify_add_watch(fd, dir, IN_MODIFY | IN_CREATE) == -1) {
 		vg_fail(error, "%s: cannot be watched: %s", dir, strerror(errno));
@@ -50,9 +49,9 @@ follow(const char *dir, struct audit_reader *reader, struct audit_view *view, st
 	/* The second is for file systems that tell nothing. */
 	while (read_lines(reader, view, error) == 0) {
 		audit_view_flush(view, false);
-		if (ferror(stdout))
+		if (ferror(stdout) || (wait[1].revents & (POLLERR | POLLHUP)) != 0)	/* nobody reads any more */
 			break;
-		(void)poll(&wait, 1, 1000);
+		(void)poll(wait, sizeof(wait) / sizeof(wait[0]), 1000);
 		while (read(fd, events, sizeof(events)) > 0)
 			;
 	}

@@ -12,6 +12,19 @@
 #include "gateway/core/linediff.h"
 #include "virtgate/member.h"
 
+bool
+audit_document_word(const char *which, struct vg_error *error)
+{
+	static const char *const words[] = { "before", "asked", "asked_2", "after", "before_running", "after_running" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i], which) == 0)
+			return true;
+	vg_fail(error, "--document: '%s' is none of them", which);
+	vg_hint(error, "one of: before asked asked_2 after before_running after_running");
+	return false;
+}
+
 /* NULL: the record names none of that word, or it cannot be read; then `error` says why. */
 static char *
 read_document(const struct audit_source *source, json_t *record, const char *which, size_t *len, struct vg_error *error)

@@ -195,7 +195,7 @@ verb_audit_show(const struct cli *cli)
 {
 	struct vg_error error = { "", "" };
 	struct showing showing = { .cli = cli, .which = cli_option(cli, "document", 0), .error = &error };
-	int found = audit_source_open(&showing.source, cli, &error);
+	int found = showing.which != NULL && !audit_document_word(showing.which, &error) ? -1 : audit_source_open(&showing.source, cli, &error);
 
 	if (found == 0)
 		found = audit_source_id(&showing.source, cli->args[0], show, &showing, &error);
@@ -205,7 +205,7 @@ verb_audit_show(const struct cli *cli)
 	if (found < 0)
 		return cli_fail(&error, CLI_USAGE);
 	if (found > 0 && showing.which != NULL && showing.printed == 0) {
-		fprintf(stderr, "virtgate: no record of '%s' names a document '%s'; one of: before asked after before_running after_running\n",
+		fprintf(stderr, "virtgate: no record of '%s' names a document '%s'\n",
 		    cli->args[0], showing.which);
 		found = 0;
 	}

@@ -66,15 +66,15 @@ audit_view_text(const char *text, bool newlines)
 
 /* ---- one line ---- */
 
+/* As many as the widest column has, and one. */
+static const char blanks[] = "                         ";
+
 /* A column: what is longer is not cut, the line is only no longer aligned. */
 static void
 column(struct buf *out, const char *text, size_t width)
 {
 	size_t is = harmless(out, *text != '\0' ? text : "-", false);
-	char blanks[32];
 
-	_Static_assert(sizeof(blanks) > 24, "the widest column");
-	memset(blanks, ' ', sizeof(blanks));
 	(void)buf_add(out, blanks, is < width ? width - is + 1 : 1);
 }
 
@@ -140,12 +140,14 @@ static void
 print_line(struct audit_view *view)
 {
 	const struct audit_fields *record = view->record;
+	size_t number = strlen(record->text[FIELD_SEQ]), len;
 	char time[AUDIT_TIME_SHOWN], object[256];
 	struct buf *out = &view->out;
-	size_t len;
 
 	audit_time_show(record->text[FIELD_TIME], view->utc, time);
 	audit_fields_object(record, object, sizeof(object));
+	(void)buf_add(out, blanks, number < 7 ? 7 - number : 0);
+	column(out, record->text[FIELD_SEQ], number);
 	column(out, time, 23);
 	column(out, status_of(view), 7);
 	column(out, record->text[FIELD_EVENT], 22);

@@ -161,7 +161,8 @@ def test_documents_are_kept_whole(gateway, libvirtd, scratch):
     assert not any("planted!" in text for text in kept.values())
     whole = gateway.virtgate("audit", "show", record["op"], *uri).stdout
     assert "more lines)" not in whole and whole.count("/nowhere/") >= 200, "the difference is completed from the documents"
-    assert gateway.virtgate("audit", "show", record["op"], "--document", "other", *uri).returncode == 1
+    assert gateway.virtgate("audit", "show", record["op"], "--document", "after_running", *uri).returncode == 1
+    assert gateway.virtgate("audit", "show", record["op"], "--document", "other", *uri).returncode == 2
     assert gateway.audit_verify().returncode == 0
     copy = scratch("documents-gone")
     shutil.copytree(uri[1], copy)

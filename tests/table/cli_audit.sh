@@ -59,7 +59,7 @@ export TZ=UTC
 # shellcheck disable=SC2086 # $t is two words
 {
 audit "a change is one line, with who, what, whom and why" 0 \
-	"=2026-11-23 19:52:12.123 ok *domain.create *alice@EXAMPLE.COM *domain:web-1 *by webops-on-web|" "" search $t --result ok --object web-1
+	"= *2 2026-11-23 19:52:12.123 ok *domain.create *alice@EXAMPLE.COM *domain:web-1 *by webops-on-web|" "" search $t --result ok --object web-1
 audit "a denial says so" 0 "=*19:53:12.123 denied *domain.create *domain:db-1 *access denied|" "" search $t --result denied --user alice*
 audit "an intent without an outcome is unknown" 0 "=*19:54:12.123 unknown *domain.destroy *bob *no outcome (yet)|" "" search $t --user bob
 audit "everything, the open intent last" 0 "=*19:52*|*19:53*|*19:55*|*19:56*|*19:54*|" "" search $t
@@ -67,8 +67,8 @@ audit "the newest two" 0 "=*19:56*|*19:54*|" "" search $t --limit 2
 audit "stages apart" 0 "=*19:51*intent *|*19:54*intent *|" "" search $t --stage intent
 audit "since" 0 "=*19:55*|*19:56*|" "" search $t --since 2026-11-23T19:55 --event session.*
 audit "until, with a blank" 0 "=*19:52*|" "" search $t --until "2026-11-23 19:52"
-TZ=JST-9 audit "times of the reader's zone" 0 "=2026-11-24 04:52:12.123 ok *|" "" search $t --result ok --object web-1
-TZ=JST-9 audit "or of UTC" 0 "=2026-11-23 19:52:12.123 ok *|" "" search $t --utc --result ok --object web-1
+TZ=JST-9 audit "times of the reader's zone" 0 "= *2 2026-11-24 04:52:12.123 ok *|" "" search $t --result ok --object web-1
+TZ=JST-9 audit "or of UTC" 0 "= *2 2026-11-23 19:52:12.123 ok *|" "" search $t --utc --result ok --object web-1
 TZ=JST-9 audit "JSON is UTC" 0 '={*"time":"2026-11-23T19:52:12.123456Z"*}|' "" search $t --json --result ok --object web-1
 TZ=JST-9 audit "since, in the reader's zone" 0 "=*04:55*|*04:56*|" "" search $t --since 2026-11-24T04:55 --event session.*
 TZ=JST-9 audit "since, in UTC by its Z" 0 "=*04:55*|*04:56*|" "" search $t --since 2026-11-23T19:55Z --event session.*
@@ -90,6 +90,8 @@ audit "no such directory" 2 "" "*No such file*--dir names*" search --dir "$dir/n
 audit "show by operation id" 0 '{*"seq": 1,*"stage": "intent"*}|{*"seq": 2,*"stage": "outcome"*}|' "" show 01A00000000000000000000000 $t
 audit "show by number" 0 '{|  "seq": 3,|*"db-1"*}|' "" show 3 $t
 audit "show what is not there" 1 "" "*no record has*'77'*" show 77 $t
+audit "show a document of no such name" 2 "" "*--document: 'nope' is none*one of: before asked*" show 3 $t --document nope
+audit "show a document that there is not" 1 "" "*no record of '3' names a document 'after'*" show 3 $t --document after
 audit "tail" 0 "=*19:52*|*19:53*|*19:55*|*19:56*|*19:54*|" "" tail $t
 audit "tail of one" 0 "=*19:54*|" "" tail --lines 1 $t
 audit "tail with a wrong word" 2 "" "*neither -f*" tail -x $t
@@ -156,6 +158,8 @@ seen '"seq":6' && echo '{"seq":7,"op":"01F","stage":"event","time":"2026-11-23T2
 status=$?
 cp "$dir/follow" "$dir/told"
 verdict "tail -f goes on, also into the next file" "$status"
+timeout 20 "$virtgate" audit tail -f --dir "$dir/trail" 2>"$dir/told" | head -n 1 >/dev/null
+verdict "tail -f ends with who reads it" $((PIPESTATUS[0] == 124))
 kill "$follower"
 wait "$follower" 2>/dev/null
 end_of_tests
