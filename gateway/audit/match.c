@@ -36,6 +36,20 @@ read_ago(const char *text, char out[AUDIT_MATCH_TIME])
 	return false;
 }
 
+/* Is there such a day, and such a time as far as it is told in whole? */
+static bool
+exists(const char *text)
+{
+	int year, month, day, hour = 0, minute = 0, second = 0;
+	struct tm tm;
+
+	if (sscanf(text, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d", &year, &month, &day, &hour, &minute, &second) < 3)
+		return false;
+	tm = (struct tm){ .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day };
+	(void)timegm(&tm);		/* makes another day of one that there is not */
+	return tm.tm_mon == month - 1 && tm.tm_mday == day && hour < 24 && minute < 60 && second < 61;
+}
+
 /* The beginning of 2026-11-23T19:50:12.123456Z, at least the day; a blank may stand for the T. */
 static bool
 read_moment(const char *text, char out[AUDIT_MATCH_TIME])
@@ -52,6 +66,8 @@ read_moment(const char *text, char out[AUDIT_MATCH_TIME])
 		    !(text[i] == 'Z' && i == len - 1))
 			return false;
 	}
+	if (!exists(text))
+		return false;
 	(void)snprintf(out, AUDIT_MATCH_TIME, "%s", text);
 	if (len > 10)
 		out[10] = 'T';

@@ -85,6 +85,10 @@ audit "a name cannot harm the terminal or forge a line" 0 "=*eve\\\\x1b\[31m\\\\
 audit "a byte that was no UTF-8 is shown" 0 "=*a\\\\xff *|" "" search $t --code VG1102W
 audit "a status that does not exist" 2 "" "*'okay' is none of them*one of: ok error*" search $t --result okay
 audit "a time that is none" 2 "" "*--since: 'yesterday' is no time*2026-11-23T19:50*" search $t --since yesterday
+for time in 2026-13-01 2026-02-30 2026-11-00 2026-11-23T24:00 "2026-11-23 19:60" 2026-11-23T19:50:61; do
+	expect_lines "a time that there is not: $time" 2 "" "*--until: '$time' is no time*" audit search $t --until "$time"
+done
+audit "a leap second" 0 "=*19:52*|" "" search $t --until 2026-11-23T19:52:60
 audit "a limit that is none" 2 "" "*--limit: '0' is no number*" search $t --limit 0
 audit "no such directory" 2 "" "*No such file*--dir names*" search --dir "$dir/none"
 audit "show by operation id" 0 '{*"seq": 1,*"stage": "intent"*}|{*"seq": 2,*"stage": "outcome"*}|' "" show 01A00000000000000000000000 $t
