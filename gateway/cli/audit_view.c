@@ -329,7 +329,7 @@ print_diff(const char *diff)
 void
 audit_view_record(json_t *record)
 {
-	static const char *const order[] = { "seq", "time", "op", "stage", "code", "event", "user", "source", "session",
+	static const char *const order[] = { "seq", "time", "op", "of", "stage", "code", "event", "user", "source", "session",
 	    "connection", "call", "object", "args", "decision", "result", "duration_us" };
 	const char *diff = audit_member(record, "diff", NULL);
 	json_t *sorted = json_object();

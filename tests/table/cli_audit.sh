@@ -29,7 +29,8 @@ records = [
 ]
 crash = [
     records[0],
-    {"op": "01A" + "0" * 23, "stage": "outcome", "event": "domain.create", "result": {"status": "unknown", "code": 0, "message": ""}},
+    {"op": "01A" + "0" * 23, "stage": "outcome", "event": "domain.create", "result": {"status": "unknown", "code": 0, "message": ""},
+     "diff": "@@ -1 +1 @@\n-<vcpu>1</vcpu>\n+<vcpu>2</vcpu>\u001b[31m\n <a/>\n"},
     {"op": "01C" + "0" * 23, "of": "01A" + "0" * 23, "stage": "event", "event": "change.settled", "result": {"status": "ok", "code": 0, "message": ""}},
 ]
 
@@ -114,11 +115,19 @@ audit "show what is not there, with an index" 1 "" "*no record has*'77'*" show 7
 audit "an index that is not there" 2 "" "*$dir/none: No such file*virtgate audit index*" search $t --index "$dir/none"
 for index in "" "--index $dir/crash/index"; do
 	# shellcheck disable=SC2086
-	audit "show what became of a change after a crash ${index%% *}" 0 '{*"seq": 1,*"stage": "intent"*}|{*"seq": 2,*"unknown"*}|{*"seq": 3,*"change.settled"*}|' "" \
+	audit "show what became of a change after a crash ${index%% *}" 0 '{*"seq": 1,*"stage": "intent"*}|{*"seq": 2,*"unknown"*}|*{*"seq": 3,*"change.settled"*}|' "" \
 		show 01A00000000000000000000000 --dir "$dir/crash" $index
 	audit "and by its own operation id ${index%% *}" 0 '{|  "seq": 3,|*"change.settled"*}|' "" show 01C00000000000000000000000 --dir "$dir/crash" $index
 	[ -n "$index" ] || audit "index of it" 0 "*up to record 3|" "" index "$dir/crash/index" --dir "$dir/crash"
 done
+# On a terminal a difference has colours, and those only: not what a record brings, and none with NO_COLOR.
+script -qec "$virtgate audit show 2 --dir $dir/crash" /dev/null >"$dir/told"
+lines=$'\e[36m@@ -1 +1 @@\e[0m\r\n\e[31m-<vcpu>1</vcpu>\e[0m\r\n\e[32m+<vcpu>2</vcpu>\\x1b[31m\e[0m\r\n <a/>'
+[[ $(<"$dir/told") == *"$lines"* ]]
+verdict "a difference is shown in colours on a terminal" $?
+NO_COLOR=1 script -qec "$virtgate audit show 2 --dir $dir/crash" /dev/null >"$dir/told"
+[[ $(<"$dir/told") != *$'\e'* && $(<"$dir/told") == *"+<vcpu>2</vcpu>\\x1b[31m"* ]]
+verdict "and with NO_COLOR without" $?
 audit "the newest of all, by the index" 0 "=*19:56*|*19:54*|" "" search $t --index "$dir/index" --limit 2
 audit "export is the record as it stands" 0 '={"code":"VG1102W",*"seq":6,*}|' "" export $t --code VG1102W
 audit "export in CEF" 0 '=CEF:0!virtgate!virtgate!*!VG2009W!domain.create!6!rt=* cn1=3 cn1Label=seq *suser=alice@EXAMPLE.COM *|' "" \
