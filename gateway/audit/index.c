@@ -19,7 +19,11 @@
 #define WRITER_BUSY_MS	100
 #define READER_BUSY_MS	5000
 
+/* In bytes 68 to 71 of the file, as SQLite has it. */
+#define APPLICATION_ID	"0x76674931"	/* "vgI1" */
+
 static const char layout[] =
+    "PRAGMA application_id = " APPLICATION_ID ";"
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE word (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT NULL, num INTEGER NOT NULL DEFAULT 0, UNIQUE (kind, text));"
     "CREATE TABLE record (seq INTEGER PRIMARY KEY, place INTEGER NOT NULL, len INTEGER NOT NULL, second INTEGER NOT NULL,"
@@ -226,6 +230,28 @@ begin_anew(struct audit_index *index, const char *why, struct vg_error *error)
 	if (sqlite3_exec(index->db, layout, NULL, NULL, NULL) != SQLITE_OK)
 		return fail(index, error);
 	return 0;
+}
+
+bool
+audit_index_may_replace(const char *file, struct vg_error *error)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char head[72];
+	ssize_t len;
+
+	if (fd < 0 && errno == ENOENT)
+		return true;
+	if (fd < 0) {
+		vg_fail(error, "%s: %s", file, strerror(errno));
+		return false;
+	}
+	len = read(fd, head, sizeof(head));
+	close(fd);
+	if (len == 0 || (len == sizeof(head) && memcmp(head, "SQLite format 3", 16) == 0 && memcmp(head + 68, "vgI1", 4) == 0))
+		return true;
+	vg_fail(error, "%s: is there, and is no index of a trail", file);
+	vg_hint(error, "name a file that there is not, or remove this one");
+	return false;
 }
 
 struct audit_index *

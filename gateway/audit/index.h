@@ -51,6 +51,8 @@ struct audit_index_state {
 
 struct audit_index;
 
+/* Is there nothing yet at `file`, or an index? Anything else must not be replaced; `error` says so. For a file that a person names. */
+bool audit_index_may_replace(const char *file, struct vg_error *error);
 /*
  * The index in `file` of the trail in `dir`. To write: makes it where there is none, or none that fits. To read: NULL with `error` then. The
  * trail itself is only read.

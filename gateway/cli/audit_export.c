@@ -253,7 +253,7 @@ verb_audit_index(const struct cli *cli)
 	char *dir = audit_open_dir(cli, &error);
 	int result = -1;
 
-	if (dir != NULL)
+	if (dir != NULL && audit_index_may_replace(cli->args[0], &error))
 		index = audit_index_open(cli->args[0], dir, true, &error);
 	while (index != NULL && (result = audit_index_update(index, 1000, &error)) == 1) {
 		audit_index_state(index, &state);

@@ -112,6 +112,15 @@ done
 audit "show with an index" 0 '{*"seq": 1,*"stage": "intent"*}|{*"seq": 2,*"stage": "outcome"*}|' "" show 01A00000000000000000000000 $t --index "$dir/index"
 audit "show by number with an index" 0 '{|  "seq": 3,|*"db-1"*}|' "" show 3 $t --index "$dir/index"
 audit "show what is not there, with an index" 1 "" "*no record has*'77'*" show 77 $t --index "$dir/index"
+cp "$dir/trail/audit-000001.jsonl" "$dir/precious"
+python3 -c 'import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute("CREATE TABLE mine (x)"); d.commit()' "$dir/mine.db"
+for file in precious mine.db; do
+	cp "$dir/$file" "$dir/before"
+	audit "an index takes no other file's place: $file" 2 "" "*$file: is there, and is no index of a trail*" index "$dir/$file" $t
+	cmp "$dir/$file" "$dir/before" >"$dir/told" 2>&1
+	verdict "and it is as it was: $file" $?
+done
+audit "an index brought up to date" 0 "$dir/index: up to record 6|" "" index "$dir/index" $t
 audit "an index that is not there" 2 "" "*$dir/none: No such file*virtgate audit index*" search $t --index "$dir/none"
 for index in "" "--index $dir/crash/index"; do
 	# shellcheck disable=SC2086
