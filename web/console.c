@@ -400,6 +400,11 @@ console_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 		return console->web == NULL ? 0 : on_writeable(console);
 	case LWS_CALLBACK_RECEIVE:
 		return console->web == NULL ? 0 : on_receive(console, in, len);
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+		/* Nothing of the gate's may come behind our answer to that. */
+		if (console->readable != NULL)
+			(void)event_del(console->readable);
+		return 0;
 	case LWS_CALLBACK_CLOSED:
 	case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
 		if (console != NULL && console->web != NULL)
