@@ -18,7 +18,9 @@
 #define MAX_GUESTS	10000u
 #define MAY_AT_ONCE	500u	/* objects in one question */
 #define SETTLE_MS	150	/* after an event, before the list is made anew: they come in groups */
-#define OLD_SECONDS	10	/* without an event */
+#define AGAIN_MS	1000	/* while one event follows another: each list is a call of libvirtd's for every guest */
+#define OLD_SECONDS	60	/* of what no event tells, as of memory and CPUs */
+#define BLIND_SECONDS	10	/* where no event comes */
 
 /* virConnectListAllDomainsFlags, libvirt-domain.h */
 enum { LIST_ALL = 0, LIST_PERSISTENT = 1 << 2, LIST_AUTOSTART = 1 << 10 };
@@ -31,7 +33,7 @@ struct guests {
 	struct listing *told;		/* the last that was made; NULL: not yet */
 	json_t *fresh;			/* UUID -> guest, of one in the making */
 	unsigned pending;		/* calls of the making */
-	bool failed, stale;
+	bool failed, stale, hears_events;
 	struct rpc_error error;
 	time_t made;
 	struct event *reload;
@@ -46,6 +48,7 @@ struct waiter {
 };
 
 static void make(struct guests *guests);
+static void make_soon(struct guests *guests);
 
 /* ---- who waits ---- */
 
@@ -190,7 +193,7 @@ done_one(struct guests *guests, const struct rpc_error *error)
 		answer_one(guests, take_waiter(waiter), packed);
 	}
 	if (guests->stale && !LIST_EMPTY(&guests->streams))
-		make(guests);
+		make_soon(guests);
 }
 
 /* The object of a reply's item, as text. False: it is none. */
@@ -428,11 +431,24 @@ on_reload(evutil_socket_t fd, short what, void *arg)
 		make(guests);
 }
 
+static void
+make_soon(struct guests *guests)
+{
+	static const struct timeval settle = { 0, SETTLE_MS * 1000 }, again = { AGAIN_MS / 1000, AGAIN_MS % 1000 * 1000 };
+
+	if (!evtimer_pending(guests->reload, NULL))
+		(void)event_add(guests->reload, web_now() - guests->made > AGAIN_MS / 1000 ? &settle : &again);
+}
+
+static bool
+is_old(const struct guests *guests)
+{
+	return web_now() - guests->made >= (guests->hears_events ? OLD_SECONDS : BLIND_SECONDS);
+}
+
 void
 guests_event(struct web_session *session, const struct rpc_proc *proc, const uint8_t *body, size_t len)
 {
-	static const struct timeval settle = { 0, SETTLE_MS * 1000 };
-
 	struct waiter *waiter;
 
 	(void)body;
@@ -443,8 +459,7 @@ guests_event(struct web_session *session, const struct rpc_proc *proc, const uin
 		LIST_FOREACH(waiter, &session->guests->streams, entry)
 			request_event(waiter->request, "rights", "{}");
 	session->guests->stale = true;
-	if (!evtimer_pending(session->guests->reload, NULL))
-		(void)event_add(session->guests->reload, &settle);
+	make_soon(session->guests);
 }
 
 void
@@ -452,25 +467,25 @@ guests_tick(struct web_session *session)
 {
 	struct guests *guests = session->guests;
 	struct waiter *waiter;
-	time_t now = web_now();
 
 	if (guests == NULL)
 		return;
 	/* So that a proxy in between does not take a quiet stream for a dead one. */
-	if (now % 15 == 0)
+	if (web_now() % 15 == 0)
 		LIST_FOREACH(waiter, &guests->streams, entry)
 			request_event(waiter->request, NULL, NULL);
-	/* What no event tells, as of memory and CPUs. */
-	if (!LIST_EMPTY(&guests->streams) && now - guests->made >= OLD_SECONDS)
+	if (!LIST_EMPTY(&guests->streams) && is_old(guests))
 		make(guests);
 }
 
 static void
 on_subscribed(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
 {
+	struct guests *guests = arg;
+
 	(void)body;
 	(void)len;
-	(void)arg;
+	guests->hears_events = error == NULL;
 	if (error != NULL)
 		log_info("web: %s: %s", proc->name, error->message);
 }
@@ -491,7 +506,7 @@ guests_start(struct web_session *session)
 	LIST_INIT(&guests->streams);
 	session->guests = guests;
 	(void)rpc_client_call(session->rpc, rpc_proc_by_name("connect_domain_event_callback_register_any"), any_lifecycle, sizeof(any_lifecycle),
-	    on_subscribed, session);
+	    on_subscribed, guests);
 }
 
 void
@@ -533,7 +548,7 @@ guests_list(struct request *request)
 	struct guests *guests = request->session->guests;
 	struct waiter *waiter;
 
-	if (guests->told != NULL && !guests->stale && web_now() - guests->made < OLD_SECONDS) {
+	if (guests->told != NULL && !guests->stale && !is_old(guests)) {
 		guests->failed = false;
 		answer_one(guests, request, request_takes_gzip(request));
 		return;
