@@ -202,6 +202,32 @@ def test_events_tell_what_changes(gateway, libvirtd):
     assert next(events) == ("end", {"reason": "logged out"})
 
 
+def test_a_list_is_not_made_for_each_event(gateway, libvirtd):
+    """Each takes a call of libvirtd's for every guest."""
+    alice, admin = person(gateway, "alice"), person(gateway, "admin")
+
+    def calls():
+        return next(session["calls"] for session in admin.get("/sessions").json["sessions"] if session["id"] == alice.me["session"])
+
+    events = alice.events()
+    shown = [next(events) for _ in range(len(alice.guests()))]
+    assert all(guest["state"] for _, guest in shown)
+    one_list = 4 + len(shown)  # three lists, a question for what she may, each guest's state
+    begin, before = time.monotonic(), calls()
+    while time.monotonic() < begin + 4:
+        libvirtd.virsh("suspend", "web-1")
+        libvirtd.virsh("resume", "web-1")
+    seconds, lists = time.monotonic() - begin, (calls() - before) / one_list
+    assert 1 <= lists <= seconds + 1, (lists, seconds)
+    # What came last is shown all the same.
+    libvirtd.virsh("suspend", "web-1")
+    try:
+        assert any(guest["name"] == "web-1" and guest["state"] == "paused" for _, guest in events)
+        wait_until(lambda: alice.guests()["web-1"]["state"] == "paused", "the last state in the list")
+    finally:
+        libvirtd.virsh("resume", "web-1")
+
+
 def test_revoked_right_shows_within_seconds(own_gateway, users):
     gateway = own_gateway(sasl=users, listen_web=True, web_port="0")
     alice = person(gateway, "alice")
