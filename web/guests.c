@@ -13,6 +13,7 @@
 #include "gateway/core/log.h"
 #include "proto/rfb.h"
 #include "web/act.h"
+#include "web/facts.h"
 #include "web/listing.h"
 
 #define MAX_GUESTS	10000u
@@ -28,10 +29,13 @@ enum { LIST_ALL = 0, LIST_PERSISTENT = 1 << 2, LIST_AUTOSTART = 1 << 10 };
 /* virDomainState, libvirt-domain.h */
 static const char *const state_names[] = { "nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended" };
 
+static const struct rpc_error out_of_memory = { .code = RPC_ERR_SYSTEM, .origin = RPC_ORIGIN_RPC, .message = "out of memory" };
+
 struct guests {
 	struct web_session *session;
 	struct listing *told;		/* the last that was made; NULL: not yet */
 	json_t *fresh;			/* UUID -> guest, of one in the making */
+	struct facts facts, fresh_facts;
 	unsigned pending;		/* calls of the making */
 	bool failed, stale, hears_events;
 	struct rpc_error error;
@@ -158,22 +162,24 @@ fail(struct guests *guests, const struct rpc_error *error)
 static void
 take_fresh(struct guests *guests)
 {
-	const struct rpc_error out_of_memory = { .code = RPC_ERR_SYSTEM, .origin = RPC_ORIGIN_RPC, .message = "out of memory" };
 	struct listing *before = guests->told, *made = guests->failed ? NULL : listing_create(guests->fresh);
 
 	json_decref(guests->fresh);
 	guests->fresh = NULL;
+	if (made != NULL && !LIST_EMPTY(&guests->streams) && listing_compare(before, made, tell_change, guests) < 0) {
+		listing_destroy(made);
+		made = NULL;
+	}
 	if (made == NULL) {
+		facts_free(&guests->fresh_facts);
 		fail(guests, &out_of_memory);	/* unless it did before */
 		return;
 	}
-	if (!LIST_EMPTY(&guests->streams) && listing_compare(before, made, tell_change, guests) < 0) {
-		listing_destroy(made);
-		fail(guests, &out_of_memory);
-		return;
-	}
 	listing_destroy(before);
+	facts_free(&guests->facts);
 	guests->told = made;
+	guests->facts = guests->fresh_facts;
+	guests->fresh_facts = (struct facts){ 0 };
 	guests->made = web_now();
 }
 
@@ -196,21 +202,19 @@ done_one(struct guests *guests, const struct rpc_error *error)
 		make_soon(guests);
 }
 
-/* The object of a reply's item, as text. False: it is none. */
+/* The object of a reply's item, name and UUID as text. False: it is none. */
 static bool
-name_and_uuid(struct xdr_span item, char name[256], char uuid[37], int *id)
+take_domain(struct xdr_span item, struct xdr_object *object, char name[256], char uuid[37])
 {
-	struct xdr_object object;
 	const uint8_t *b;
 
-	if (!xdr_get_object(VG_CLASS_domain, item, &object) || object.uuid == NULL || object.name.len >= 256)
+	if (!xdr_get_object(VG_CLASS_domain, item, object) || object->uuid == NULL || object->name.len >= 256)
 		return false;
-	memcpy(name, object.name.data, object.name.len);
-	name[object.name.len] = '\0';
-	b = object.uuid;
+	memcpy(name, object->name.data, object->name.len);
+	name[object->name.len] = '\0';
+	b = object->uuid;
 	(void)snprintf(uuid, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7],
 	    b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-	*id = object.id;
 	return true;
 }
 
@@ -241,42 +245,62 @@ asked_free(struct asked *asked)
 	free(asked);
 }
 
+static struct fact *
+fact_of(const struct guests *guests, const json_t *guest)
+{
+	uint8_t uuid[VG_UUID_LEN];
+
+	return act_parse_uuid(json_string_value(json_object_get(guest, "uuid")), uuid) ? facts_find(&guests->fresh_facts, uuid) : NULL;
+}
+
+static void
+show_fact(json_t *guest, const struct fact *fact)
+{
+	(void)json_object_set_new(guest, "state", json_string(state_names[fact->state < sizeof(state_names) / sizeof(state_names[0]) ? fact->state : 0]));
+	(void)json_object_set_new(guest, "memory_kib", json_integer((json_int_t)fact->memory_kib));
+	(void)json_object_set_new(guest, "vcpus", json_integer((json_int_t)fact->vcpus));
+}
+
 static void
 on_info(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
 {
 	struct asked *asked = arg;
 	struct guests *guests = asked->guests;
-	json_t *guest = asked->about;
-	struct xdr_span span;
+	struct fact *fact = fact_of(guests, asked->about);
+	struct xdr_span state, memory, vcpus;
 
 	/* It may have gone meanwhile: then it stays without. */
-	if (error == NULL) {
-		unsigned state = xdr_find(proc->ret, body, len, "state", &span) ? (unsigned)xdr_span_u32(span) : 0;
-
-		(void)json_object_set_new(guest, "state", json_string(state_names[state < sizeof(state_names) / sizeof(state_names[0]) ? state : 0]));
-		if (xdr_find(proc->ret, body, len, "maxMem", &span))
-			(void)json_object_set_new(guest, "memory_kib", json_integer((json_int_t)((uint64_t)rfb_load_u32(span.data) << 32 | rfb_load_u32(span.data + 4))));
-		if (xdr_find(proc->ret, body, len, "nrVirtCpu", &span))
-			(void)json_object_set_new(guest, "vcpus", json_integer((json_int_t)xdr_span_u32(span)));
+	if (error == NULL && fact != NULL && xdr_find(proc->ret, body, len, "state", &state) && xdr_find(proc->ret, body, len, "maxMem", &memory) &&
+	    xdr_find(proc->ret, body, len, "nrVirtCpu", &vcpus)) {
+		fact->known = true;
+		fact->asked = web_now();
+		fact->state = xdr_span_u32(state);
+		fact->memory_kib = (uint64_t)rfb_load_u32(memory.data) << 32 | rfb_load_u32(memory.data + 4);
+		fact->vcpus = xdr_span_u32(vcpus);
+		show_fact(asked->about, fact);
 	}
 	asked_free(asked);
 	done_one(guests, NULL);
 }
 
 static void
-ask_info(struct guests *guests, json_t *guest)
+find_info(struct guests *guests, json_t *guest)
 {
-	const char *name = json_string_value(json_object_get(guest, "name"));
-	uint8_t body[400], uuid[VG_UUID_LEN];
+	const struct fact *fact = fact_of(guests, guest);
 	struct asked *asked;
 	struct xdr_out out;
+	uint8_t body[400];
 
-	xdr_out_init(&out, body, sizeof(body));
-	xdr_put_string(&out, name);
-	if (!act_parse_uuid(json_string_value(json_object_get(guest, "uuid")), uuid))
+	if (fact == NULL)
 		return;
-	xdr_put_raw(&out, uuid, VG_UUID_LEN);
-	xdr_put_i32(&out, json_is_null(json_object_get(guest, "id")) ? -1 : (int32_t)json_integer_value(json_object_get(guest, "id")));
+	if (fact->known) {
+		show_fact(guest, fact);
+		return;
+	}
+	xdr_out_init(&out, body, sizeof(body));
+	xdr_put_string(&out, json_string_value(json_object_get(guest, "name")));
+	xdr_put_raw(&out, fact->uuid, VG_UUID_LEN);
+	xdr_put_i32(&out, fact->id);
 	asked = asked_create(guests, json_incref(guest));
 	if (asked == NULL || out.failed || rpc_client_call(guests->session->rpc, rpc_proc_by_name("domain_get_info"), body, out.len, on_info, asked) == NULL)
 		asked_free(asked);
@@ -298,7 +322,7 @@ on_may(const json_t *json, const struct rpc_error *error, void *arg)
 
 		(void)json_object_set_new(guest, "may", act_may(may));
 		if (!guests->failed && error == NULL && json_is_true(json_object_get(may, "domain:read")))
-			ask_info(guests, guest);
+			find_info(guests, guest);
 	}
 	asked_free(asked);
 	done_one(guests, error);
@@ -327,12 +351,12 @@ mark(struct guests *guests, const char *member, const struct rpc_proc *proc, con
 {
 	struct xdr_items items;
 	struct xdr_span item;
+	struct xdr_object object;
 	char name[256], uuid[37];
-	int id;
 
 	if (error == NULL && xdr_items(proc->ret, body, len, "domains", &items))
 		while (xdr_items_next(&items, &item))
-			if (name_and_uuid(item, name, uuid, &id))
+			if (take_domain(item, &object, name, uuid))
 				(void)json_object_set_new(json_object_get(guests->fresh, uuid), member, json_true());
 	done_one(guests, error);
 }
@@ -364,6 +388,13 @@ ask_list(struct guests *guests, uint32_t flags, rpc_reply_cb *reply)
 		done_one(guests, &lost);
 }
 
+/* Of the second from which on they count: without events none does. */
+static time_t
+oldest_fact(const struct guests *guests)
+{
+	return guests->hears_events ? web_now() - OLD_SECONDS + 1 : web_now() + 1;
+}
+
 static void
 on_listed(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
 {
@@ -371,17 +402,19 @@ on_listed(const struct rpc_proc *proc, const uint8_t *body, size_t len, const st
 	json_t *list = json_array(), *objects = json_array();
 	struct xdr_items items;
 	struct xdr_span item;
+	struct xdr_object object;
 	char name[256], uuid[37];
-	int id;
 
 	if (error == NULL && xdr_items(proc->ret, body, len, "domains", &items)) {
 		while (xdr_items_next(&items, &item) && json_object_size(guests->fresh) < MAX_GUESTS) {
 			json_t *guest;
 
-			if (!name_and_uuid(item, name, uuid, &id))
+			if (!take_domain(item, &object, name, uuid))
 				continue;
+			if (facts_add(&guests->fresh_facts, object.uuid, object.id) < 0)
+				fail(guests, &out_of_memory);
 			guest = json_pack("{s:s, s:o, s:o, s:n, s:n, s:n, s:b, s:b}", "uuid", uuid, "name", audit_text(name, strlen(name)), "id",
-			    id < 0 ? json_null() : json_integer(id), "state", "vcpus", "memory_kib", "persistent", 0, "autostart", 0);
+			    object.id < 0 ? json_null() : json_integer(object.id), "state", "vcpus", "memory_kib", "persistent", 0, "autostart", 0);
 			(void)json_object_set_new(guests->fresh, uuid, guest);
 			(void)json_array_append(list, guest);
 			(void)json_array_append_new(objects, json_pack("{s:s, s:s, s:s}", "class", "domain", "uuid", uuid, "name", name));
@@ -392,6 +425,7 @@ on_listed(const struct rpc_proc *proc, const uint8_t *body, size_t len, const st
 			}
 		}
 	}
+	facts_settle(&guests->fresh_facts, &guests->facts, oldest_fact(guests));
 	if (json_array_size(list) > 0) {
 		ask_may(guests, list, objects);
 	} else {
@@ -446,18 +480,29 @@ is_old(const struct guests *guests)
 	return web_now() - guests->made >= (guests->hears_events ? OLD_SECONDS : BLIND_SECONDS);
 }
 
+/* Those of the list that is in the making, too: what is told for it may have been so before the event. */
+static void
+touch(struct guests *guests, const uint8_t uuid[VG_UUID_LEN])
+{
+	facts_touch(&guests->facts, uuid);
+	facts_touch(&guests->fresh_facts, uuid);
+}
+
 void
 guests_event(struct web_session *session, const struct rpc_proc *proc, const uint8_t *body, size_t len)
 {
+	struct xdr_object object;
 	struct waiter *waiter;
+	struct xdr_span span;
 
-	(void)body;
-	(void)len;
 	if (session->guests == NULL)
 		return;
 	if (proc->program == RPC_PROGRAM_VIRTGATE)
 		LIST_FOREACH(waiter, &session->guests->streams, entry)
 			request_event(waiter->request, "rights", "{}");
+	else if (proc->about.from == RPC_FROM_ARG && proc->about.class == VG_CLASS_domain && xdr_find(proc->args, body, len, proc->about.path, &span) &&
+	    xdr_get_object(VG_CLASS_domain, span, &object) && object.uuid != NULL)
+		touch(session->guests, object.uuid);
 	session->guests->stale = true;
 	make_soon(session->guests);
 }
@@ -536,6 +581,8 @@ guests_free(struct guests *guests)
 		return;
 	listing_destroy(guests->told);
 	json_decref(guests->fresh);
+	facts_free(&guests->facts);
+	facts_free(&guests->fresh_facts);
 	event_free(guests->reload);
 	free(guests);
 }
