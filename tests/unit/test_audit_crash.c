@@ -424,6 +424,61 @@ test_I56_I57_kills_on_a_disk_that_fails_besides(void **state)
 	kill_under_load(DISK_LOSES_AND_FAILS, "and calls fail with ENOSPC, EIO or half done");
 }
 
+/* ---- what a start cuts off ---- */
+
+static void
+count_answer(bool durable, void *arg)
+{
+	*(unsigned *)arg += durable;
+}
+
+/* A segment that is full, with half a record behind: the next one begins at once, and what was cut must be gone from the disk by then. */
+static void
+test_I55_what_a_start_cut_off_does_not_come_back(void **state)
+{
+	char *dir = fixture_dir(), *shadow = fixture_dir(), *text, *synced;
+	struct event_base *base = fixture_base();
+	struct writer_options options = WRITER_DEFAULTS(dir);
+	struct audit_client *client = audit_client_create(base);
+	struct writer *writer = writer_create(base, &options, NULL);
+	unsigned answers = 0;
+	size_t len, synced_len;
+	char op[27];
+	int fds[2];
+
+	(void)state;
+	assert_non_null(writer);
+	assert_int_equal(link_pair(fds), 0);
+	assert_int_equal(writer_add(writer, fds[0], PROCESS_GATE), 0);
+	audit_client_connect(client, fds[1]);
+	fixture_op(op, 'C', 1);
+	assert_true(audit_submit(client, fixture_record("event", op), AUDIT_KEEP, count_answer, &answers) != 0);
+	assert_true(fixture_until(base, &answers, 1));
+	audit_client_destroy(client);
+	writer_destroy(writer);
+
+	text = fixture_read(dir, "audit-000001.jsonl", &len);
+	text = realloc(text, 2 * len);
+	assert_non_null(text);
+	memcpy(text + len, text, len);
+	fixture_write(dir, "audit-000001.jsonl", text, len + len / 2);
+	options.segment_bytes = len;
+	lost_disk_begin(dir, shadow, 0);
+	writer = writer_create(base, &options, NULL);
+	lost_disk_end();
+	assert_non_null(writer);
+	writer_destroy(writer);
+	assert_int_equal(access(fixture_path(dir, "audit-000002.jsonl"), F_OK), 0);
+	synced = fixture_read(shadow, "c.audit-000001.jsonl", &synced_len);
+	assert_int_equal(synced_len, len);
+	assert_memory_equal(synced, text, len);
+	free(synced);
+	free(text);
+	event_base_free(base);
+	fixture_remove(dir);
+	fixture_remove(shadow);
+}
+
 /* ---- every system call ---- */
 
 /*
@@ -508,6 +563,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_I58_I76_kills_lose_and_repeat_nothing),
 		cmocka_unit_test(test_I55_I58_kills_on_a_disk_that_loses_what_was_not_synced),
 		cmocka_unit_test(test_I56_I57_kills_on_a_disk_that_fails_besides),
+		cmocka_unit_test(test_I55_what_a_start_cut_off_does_not_come_back),
 		cmocka_unit_test(test_I76_every_system_call),
 		cmocka_unit_test(test_I55_I76_every_system_call_on_a_disk_that_loses),
 	};
