@@ -79,6 +79,7 @@ def test_I55_I58_I76_kills_of_every_process_under_load(own_gateway, other_libvir
             began = time.monotonic()
             wait_until(lambda: gateway.children("audit"), "another audit process")
             slowest = max(slowest, time.monotonic() - began)
+    signal.alarm(TEST_SECONDS + KILLS)          # what they leave is to be read
     wait_until(lambda: all(gateway.children(kind) for kind in ("audit", "gate", "front")), "all rooms to be back")
     before = len(gateway.audit(stage="outcome", result__status="ok"))
     wait_until(lambda: len(gateway.audit(stage="outcome", result__status="ok")) > before, "changes to go on", 30)
