@@ -122,7 +122,7 @@ def documents(gateway):
     for path in sorted(glob.glob(f"{gateway.dir}/audit/*.documents")):
         with open(path, "rb") as file:
             packed = file.read()
-        while packed:
+        while packed.strip(b"\0"):      # behind the last one are zeros
             assert packed[:4] == b"VGD1"
             length, = struct.unpack_from("<I", packed, 8)
             text = zlib.decompress(packed[48:12 + length])
