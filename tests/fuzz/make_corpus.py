@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the seeds of fuzz_browser and fuzz_admission, and of fuzz_rpc and fuzz_xdr from captured messages: tests/fuzz/make_corpus.py, after
+"""Makes the seeds of fuzz_browser, fuzz_rest, fuzz_socket, fuzz_ticket and fuzz_admission, and of fuzz_rpc and fuzz_xdr from captured messages: tests/fuzz/make_corpus.py, after
 packets.txt changed.
 
 Of each procedure one call and one reply at most, the shorter ones first, and some of every other kind of message."""
@@ -114,9 +114,66 @@ def browser():
                                                         http2_frame(0, 1, 1, b'{"user":"a","password":"b"}'), http2_frame(3, 0, 1, bytes(4)), http2_frame(7, 0, 0, bytes(8))]))
 
 
+def rest():
+    """Of each route one request as it is meant, one without what it needs, and some with headers of their own."""
+    empty("rest")
+    guest = "api/v1/guests/11000000-0000-0000-0000-000000000000"
+    with open(os.path.join(HERE, "..", "..", "web", "openapi.json"), encoding="utf-8") as file:
+        paths = json.load(file)["paths"]
+    bodies = {"/login": {"user": "alice", "password": "x"}, "/logout": {"everywhere": True}, "/guests/{uuid}/console": {"mode": "input"},
+              "/policy/can": {"permission": "domain:start", "object": "domain:web-1", "explain": True}}
+    for path, operations in paths.items():
+        for method in operations:
+            real = "api/v1" + path.replace("/guests/{uuid}", guest[6:]).format(action="start", id="01M8").replace("api/v1", "", 1)
+            query = "?" + "&".join(f"{one['name']}=1" for one in operations[method].get("parameters", []) if one["in"] == "query")
+            number = ("get", "post", "delete", "put").index(method) << 3
+            body = json.dumps(bodies.get(path, {"draft": "{}"})).encode() if method == "post" else b""
+
+            def asked(how, more=b"", number=number, text=(real + query.rstrip("?")).encode(), body=body):
+                return bytes([number | how]) + text + b"\x1e" + more + b"\x1e" + body
+            write("rest", method + path.replace("/", "_").replace("{", "").replace("}", ""), b"\x1d".join([asked(7), asked(0), asked(5)]))
+    write("rest", "page", b"\x1d".join([b"\0\x1e\x1e", b"\7assets/app.js\x1e\x1e", b"\7\x1eAccept-Encoding: identity\n\x1e", b"\7../etc/passwd\x1e\x1e"]))
+    write("rest", "headers", b"\x1d".join(b"\7api/v1/me\x1e" + line + b"\x1e" for line in (
+        b"Cookie: a=b; __Host-virtgate=" + b"A" * 43, b"Host: evil.example", b"Origin: null", b"X-Auth-Token: x\nIf-None-Match: *\nRange: bytes=0-1", b"Expect: 100-continue")))
+
+
+def socket():
+    """Messages whole, in parts, with control frames between; and each fault."""
+    empty("socket")
+    key = b"\4\1\0\0\0\0\0a"
+
+    def frames(*pieces):
+        return b"\0" + b"\x1e".join(bytes([first, how]) + data for first, how, data in pieces)
+    write("socket", "messages", frames((0x82, 0, key), (0x82, 2, key * 30), (0x82, 4, key), (0x82, 0, b"")))
+    write("socket", "parts", frames((0x02, 0, key[:3]), (0x89, 0, b"ping"), (0x00, 2, key[3:5]), (0x8a, 0, b""), (0x80, 0, key[5:]), (0x82, 0, key)))
+    write("socket", "by-hand", b"\1" + b"\x1e".join([b"\x82\0RFB 003", b"\x82\2.008\n", b"\x82\0\1", b"\x82\0" + key]))
+    for name, first, how, data in (("unmasked", 0x82, 1, key), ("unmasked-ping", 0x89, 1, b"x"), ("compressed", 0xc2, 0, key), ("text", 0x81, 0, b"text"),
+                                   ("unknown", 0x83, 0, key), ("long-ping", 0x89, 0, b"x" * 126), ("parted-ping", 0x09, 0, b"x"), ("close", 0x88, 0, b"\3\xe8"),
+                                   ("continued", 0x80, 0, key)):
+        write("socket", name, frames((0x82, 0, key), (first, how, data), (0x82, 0, key)))
+    write("socket", "message-in-message", frames((0x02, 0, key), (0x82, 0, key), (0x82, 0, key)))
+    write("socket", "no-rfb", b"\1" + b"\x1e".join([b"\x82\0RFB 003.003\n", b"\x82\0\1", b"\x82\0" + key]))
+    write("socket", "too-early", b"\1\x82\0RFB 003.008\n\1" + key)
+
+
+def ticket():
+    """Given (0), shown as subprotocol (1) and as repeater id (2), time (3), log-out (4)."""
+    empty("ticket")
+    give, protocols, repeater = lambda how: bytes([0, how]), lambda which, origin, text: bytes([1, which, origin, len(text)]) + text, \
+        lambda which, origin, text: bytes([2, which, origin, len(text)]) + text
+    write("ticket", "once", give(0) + protocols(0, 0, b"binary, \1\2") * 2 + give(4) + protocols(1, 0, b"\1\2, binary"))
+    write("ticket", "elsewhere", give(1) + give(2) + repeater(0, 1, b"\1\2") * 2 + repeater(1, 1, b"\1\2") + repeater(1, 2, b"\1\2") + give(3) + give(9))
+    write("ticket", "late", give(0) + bytes([3, 29]) + protocols(0, 0, b"\1\2") + give(0) + bytes([3, 30]) + protocols(1, 0, b"\1\2"))
+    write("ticket", "logged-out", give(0) + give(16) + bytes([4, 0]) + protocols(0, 0, b"\1\2") + protocols(1, 0, b"\1\2"))
+    write("ticket", "wrong", give(0) + protocols(0, 0, b"\1\2x") + protocols(0, 0, b"\1x") + protocols(0, 0, b"\1\1\2") + repeater(0, 0, b"\2") + repeater(0, 0, b"\1\2\2"))
+
+
 def main():
     admission()
     browser()
+    rest()
+    socket()
+    ticket()
     empty("rpc")
     empty("xdr")
     chosen = sorted((p for p in packets() if len(p[1]) <= MAX_LEN), key=kinds_first)
