@@ -11,7 +11,8 @@
 #include "web/guests.h"
 
 #define TICKET_SECONDS	30
-#define MAX_TICKETS	1000u
+#define MAX_TICKETS	4000u	/* open at a time */
+#define MAX_PER_LOGIN	20u	/* and of one log-in, so that nobody has them all */
 
 static LIST_HEAD(, ticket) tickets = LIST_HEAD_INITIALIZER(tickets);
 static unsigned num_tickets;
@@ -45,6 +46,17 @@ drop_old(void)
 		if (ticket->until <= web_now())
 			ticket_drop(ticket);
 	}
+}
+
+static unsigned
+count_of(const struct web_session *session)
+{
+	const struct ticket *ticket;
+	unsigned num = 0;
+
+	LIST_FOREACH(ticket, &tickets, entry)
+		num += ticket->session == session;
+	return num;
 }
 
 /* It counts once: out of the list, whatever becomes of it. NULL: there is none such for a page of this origin. */
@@ -158,7 +170,7 @@ ticket_post(struct request *request)
 		reply_error(request, 400, RPC_ERR_INVALID_ARG, "\"mode\" is \"input\" or \"view\"");
 	} else if (!find_page(request, json_object_get(json, "origin"), origin)) {
 		reply_error(request, 400, RPC_ERR_INVALID_ARG, "\"origin\" is none of web_embed_origins in virtgated.conf");
-	} else if (num_tickets >= MAX_TICKETS) {
+	} else if (num_tickets >= MAX_TICKETS || count_of(request->session) >= MAX_PER_LOGIN) {
 		reply_error(request, 503, RPC_ERR_SYSTEM, "too many tickets are open: try again in a moment");
 	} else {
 		request->json = json_pack("{s:b, s:s}", "view", view, "origin", origin);

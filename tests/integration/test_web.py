@@ -486,6 +486,13 @@ def test_I66_a_ticket_counts_once_and_for_one_page(screens_gateway, serial):
     assert late.removeprefix("ticket.") not in screens_gateway.log()
 
 
+def test_nobody_has_all_the_tickets(screens_gateway, serial):
+    alice, other = person(screens_gateway, "alice"), person(screens_gateway, "alice")
+    statuses = [alice.post(f"/guests/{GUEST_UUID}/console", {"mode": "view"}).status for _ in range(22)]
+    assert statuses == [200] * 20 + [503] * 2
+    assert other.console(GUEST_UUID, "input").open()[0] == 720
+
+
 def test_no_certificate_is_asked_for_under_the_name_for_pages_elsewhere(own_gateway, users, authority):
     """Chromium gives up a WebSocket that is asked for one, unless somebody was asked there before."""
     gateway = own_gateway(sasl=users, listen_web=True, web_port="0", web_embed_hosts=["consoles.localhost"])
