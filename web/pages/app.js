@@ -133,7 +133,7 @@ async function begin() {
 // A fragment is a route here, so the skip link moves the focus itself.
 document.querySelector('[data-skip]').addEventListener('click', (event) => {
 	event.preventDefault();
-	main.focus();
+	document.querySelector('main:not([hidden])').focus();
 });
 setLoggedOut(loggedOut);
 addEventListener('hashchange', show);

@@ -1,7 +1,7 @@
 // The trail: a time line with filters, one record's page, the state of the chain, export.
 import { get } from './api.js';
 import { describe } from './errors.js';
-import { field, fill, h } from './dom.js';
+import { block, field, fill, h } from './dom.js';
 import { diffLines } from './diff.js';
 import { FILTERS, outsideMark, parseFilters, toFragment, toQuery } from './filters.js';
 import { dateTime, micros } from './time.js';
@@ -95,8 +95,8 @@ function oneRecord(record) {
 			['Call', record.call], ['Object', objectText(record.object)], ['UUID', record.object?.uuid], ['Verdict', record.decision?.verdict],
 			['Permissions', record.decision?.permissions?.join(', ')], ['Binding', record.decision?.binding], ['Rule', record.decision?.rule],
 			['Result', record.result?.message], ['Took', micros(record.duration_us)], ['Hash', record.hash && h('span', { class: 'mono' }, record.hash)]]),
-		record.args ? [h('h2', {}, 'Arguments'), h('pre', { class: 'scroll' }, JSON.stringify(record.args, null, 2))] : null,
-		record.diff ? [h('h2', {}, 'Difference'), h('pre', { class: 'diff' }, diffLines(typeof record.diff === 'string' ? record.diff : JSON.stringify(record.diff, null, 2))
+		record.args ? [h('h2', {}, 'Arguments'), block('Arguments', { class: 'scroll' }, JSON.stringify(record.args, null, 2))] : null,
+		record.diff ? [h('h2', {}, 'Difference'), block('Difference', { class: 'diff' }, diffLines(typeof record.diff === 'string' ? record.diff : JSON.stringify(record.diff, null, 2))
 			.map(({ kind, text }) => h('span', { class: kind }, text || ' ')))] : null);
 }
 
@@ -104,7 +104,7 @@ async function showRecord(main, id) {
 	const back = h('p', {}, h('a', { href: '#/audit' }, '← All records'));
 	try {
 		const { records } = await get(`/audit/${encodeURIComponent(id)}`);
-		fill(main, back, h('h1', {}, `Record ${id}`), records.length ? records.map(oneRecord) : h('p', {}, 'There is no such record.'));
+		fill(main, back, h('div', { class: 'head' }, h('h1', {}, `Record ${id}`)), records.length ? records.map(oneRecord) : h('p', {}, 'There is no such record.'));
 	} catch (error) {
 		fill(main, back, h('p', { class: 'note bad', role: 'alert' }, describe(error)));
 	}

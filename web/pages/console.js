@@ -173,7 +173,7 @@ class Console {
 			this.rfb.dragViewport = false;
 			scale.setAttribute('aria-pressed', this.rfb.scaleViewport);
 		} }, 'Fit');
-		fill(this.tools, h('strong', {}, this.name),
+		fill(this.tools, h('h1', {}, this.name),
 			input && h('button', { onclick: () => { this.rfb?.sendCtrlAltDel(); this.rfb?.focus(); } }, 'Ctrl+Alt+Del'), input && keys, scale,
 			h('button', { onclick: () => this.view.requestFullscreen().then(() => this.rfb?.focus()).catch(() => toast('The browser refused full screen.', true)) }, 'Full screen'),
 			input && this.may?.paste && h('button', { onclick: () => this.paste() }, 'Paste'), this.clipboard.button,

@@ -30,6 +30,11 @@ export function toast(text, bad = false) {
 		setTimeout(() => box.remove(), 8000);
 }
 
+// Text that is wider than its place can be moved by the keyboard, too.
+export function block(label, options, ...children) {
+	return h('pre', { tabindex: '0', role: 'group', 'aria-label': label, ...options }, ...children);
+}
+
 export function field(label, input) {
 	return h('label', { class: 'field' }, label, input);
 }

@@ -2,7 +2,7 @@
 // force by the file that is downloaded here.
 import { get, post } from './api.js';
 import { describe } from './errors.js';
-import { field, fill, h } from './dom.js';
+import { block, field, fill, h } from './dom.js';
 import { TABLES, cellText, countOf, fromForm, lineRange, policyText, readPolicy, replayWords, rowsOf, toForm, withRow } from './draft.js';
 import { dateTime } from './time.js';
 
@@ -207,7 +207,7 @@ function editor(main, shown, me) {
 		me.mode === 'permissive' && h('p', { class: 'note warn' }, 'The policy is permissive: what it would refuse is only recorded.'),
 		tabs, body, h('h2', {}, 'Test'), h('form', { class: 'filters', onsubmit: run }, field('Recorded decisions of the last … days', days), test), results,
 		h('h2', {}, 'Put it in force'), h('div', { class: 'panel pad' }, h('p', {}, 'Nothing here changes the policy: the draft is in this tab only, until you log out. On the host, as root:'),
-			h('pre', { class: 'scroll' }, `virtgate policy check policy.json\ncp policy.json ${shown.file}\nvirtgate reload`),
+			block('Commands', { class: 'scroll' }, `virtgate policy check policy.json\ncp policy.json ${shown.file}\nvirtgate reload`),
 			h('p', { class: 'quiet' }, 'The reload is recorded, and running sessions are judged anew.')));
 	draw();
 }

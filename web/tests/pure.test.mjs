@@ -1,5 +1,6 @@
 // The pages' modules that need no browser. Run by tests/unit/web_pages.sh.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { diffLines } from '../pages/diff.js';
 import { TABLES, cellText, fromForm, lineRange, policyText, readPolicy, replayWords, rowsOf, toForm, withRow } from '../pages/draft.js';
@@ -136,6 +137,31 @@ test('text: at most 256 KiB, and no half letters', () => {
 	assert.deepEqual(boundedText('a'.repeat(262144)), { text: 'a'.repeat(262144), cut: false });
 	assert.deepEqual(boundedText('a' + '€'.repeat(100000)), { text: 'a' + '€'.repeat(87381), cut: true });
 	assert.equal(boundedText('ab' + '€'.repeat(100000)).text, 'ab' + '€'.repeat(87380));
+});
+
+// What stands on what in app.css, and how much lighter one must be (WCAG 2.2, 1.4.3 and 1.4.11).
+const ON = { ink: ['back', 'plane', 'hover'], quiet: ['back', 'plane', 'hover'], accent: ['back', 'plane', 'hover'], bad: ['plane', 'hover', 'bad-back'], good: ['good-back', 'plane'],
+	warn: ['warn-back', 'plane'], 'on-accent': ['accent'] };
+const EDGES = { edge: ['back', 'plane'], accent: ['back', 'plane'] };
+
+function light(colour) {
+	const hex = colour.length === 4 ? [...colour.slice(1)].map((digit) => digit + digit).join('') : colour.slice(1);
+	const [r, g, b] = [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255).map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+	return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+test('colours: everything can be read, by day and by night', async () => {
+	const css = await readFile(new URL('../pages/app.css', import.meta.url), 'utf8');
+	const sets = [...css.matchAll(/:root \{([^}]*)\}/g)].map(([, text]) => Object.fromEntries([...text.matchAll(/--([\w-]+): (#[0-9a-f]+)/g)].map(([, name, colour]) => [name, colour])));
+	assert.equal(sets.length, 2);
+	for (const [pairs, least] of [[ON, 4.5], [EDGES, 3]])
+		for (const colours of sets)
+			for (const [over, unders] of Object.entries(pairs))
+				for (const under of unders) {
+					const [high, low] = [light(colours[over]), light(colours[under])].sort((a, b) => b - a);
+					const contrast = (high + 0.05) / (low + 0.05);
+					assert.ok(contrast >= least, `${over} ${colours[over]} on ${under} ${colours[under]}: ${contrast.toFixed(2)}`);
+				}
 });
 
 const POLICY = {
