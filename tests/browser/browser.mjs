@@ -1,10 +1,11 @@
 // What the scenarios share: Debian's Chromium by playwright-core, pictures of pages, and words to standard output for the test that started this.
 // The one argument is JSON: { url, modules, artefacts, ... }.
 import { createRequire } from 'node:module';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const given = JSON.parse(process.argv[2]);
+const axe = readFileSync(join(given.modules, 'axe-core', 'axe.min.js'), 'utf8');
 const { chromium } = createRequire(join(given.modules, 'x.js'))('playwright-core');
 
 export function say(word, value) {
@@ -54,16 +55,29 @@ export function go(page, route) {
 	return page.evaluate((hash) => { location.hash = hash; }, route);
 }
 
-// A picture of every page, also dark and as wide as a telephone.
+// Labels, roles, contrast, the order of headings: what can be seen from the page as it is (WCAG 2.2 AA, by axe-core).
+export async function accessible(page, name) {
+	if (!await page.evaluate(() => 'axe' in window))
+		await page.evaluate(axe);
+	const found = await page.evaluate(async () => (await window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })).violations
+		.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help}: ${node.html.slice(0, 120)}: ${node.failureSummary.split('\n').slice(1).join(';')}`)));
+	if (found.length > 0)
+		throw new Error(`${name} is not accessible:\n${found.join('\n')}`);
+}
+
+// A picture of every page, also dark and as wide as a telephone; and that everybody can use it.
 export async function pictures(page, name) {
 	await picture(page, name);
+	await accessible(page, name);
 	await page.emulateMedia({ colorScheme: 'dark' });
 	await picture(page, `${name}-dark`);
+	await accessible(page, `${name}-dark`);
 	await page.emulateMedia({ colorScheme: 'light' });
 	const size = page.viewportSize();
 	await page.setViewportSize({ width: 390, height: 800 });
 	const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
 	await picture(page, `${name}-phone`);
+	await accessible(page, `${name}-phone`);
 	if (wide)
 		throw new Error(`${name}: wider than a telephone`);
 	await page.setViewportSize(size);
