@@ -41,6 +41,7 @@ struct console {
 	struct buf in;			/* of the handshake */
 	struct buf to_gate;
 	bool held;			/* the browser, until the gate has taken that */
+	bool refused;			/* over HTTP/2, before it was there */
 	const char *version;		/* to be said to the browser; NULL: was said */
 	unsigned close;			/* code; 0: not asked for */
 	struct event *end;		/* when nothing is left to write before the close frame, or the handshake takes too long */
@@ -346,6 +347,13 @@ on_filter(struct console *console, struct lws *wsi)
 	memset(console, 0, sizeof(*console));
 	console->fd = -1;
 	console->web = look.web;
+	/*
+	 * Nobody was offered one over HTTP/2 (guard.c). When this is called libwebsockets has got memory for it that it frees with WebSockets only: so
+	 * it becomes one, and ends with its connection.
+	 */
+	console->refused = lws_get_network_wsi(wsi) != wsi;
+	if (console->refused)
+		return 0;
 	if ((!request_header(&look, WSI_TOKEN_HOST, host, sizeof(host)) && !request_header(&look, WSI_TOKEN_HTTP_COLON_AUTHORITY, host, sizeof(host))) ||
 	    !web_is_our_host(look.web, host) || !request_header(&look, WSI_TOKEN_ORIGIN, origin, sizeof(origin)))
 		return -1;
@@ -371,6 +379,10 @@ on_established(struct console *console, struct lws *wsi)
 	static const struct timeval patience = { BEGIN_SECONDS, 0 };
 	struct ticket *ticket = console->ticket;
 
+	if (console->refused) {
+		guard_end(lws_get_ssl(lws_get_network_wsi(wsi)), "a WebSocket over HTTP/2, which was not offered");
+		return -1;
+	}
 	console->wsi = wsi;
 	console->ticket = NULL;
 	console->end = evtimer_new(console->web->base, on_end, console);

@@ -72,6 +72,17 @@ guard_upgrade(SSL *ssl)
 	return guard != NULL && wire_upgrade(&guard->wire);
 }
 
+void
+guard_end(SSL *ssl, const char *why)
+{
+	struct guard *guard = guard_of(ssl);
+
+	if (guard != NULL)
+		guard->wrong = why;
+	log_info("a browser's connection is ended: %s", why);
+	(void)shutdown(SSL_get_fd(ssl), SHUT_RDWR);
+}
+
 /* ---- in the place of libssl's ---- */
 
 /* As their manual says: 0 when the other end closed, else negative; SSL_get_error() knows why. */
@@ -96,6 +107,7 @@ int
 SSL_read(SSL *ssl, void *buf, int num)
 {
 	struct guard *guard = guard_of(ssl);
+	const char *wrong;
 	size_t got = 0;
 
 	if (guard != NULL && guard->wrong != NULL)
@@ -106,11 +118,10 @@ SSL_read(SSL *ssl, void *buf, int num)
 		return (int)got;
 	if (!guard->begun)
 		begin(guard, ssl);
-	guard->wrong = wire_take(&guard->wire, buf, got, web_now());
-	if (guard->wrong == NULL)
+	wrong = wire_take(&guard->wire, buf, got, web_now());
+	if (wrong == NULL)
 		return (int)got;
-	log_info("a browser's connection is ended: %s", guard->wrong);
-	(void)shutdown(SSL_get_fd(ssl), SHUT_RDWR);
+	guard_end(ssl, wrong);
 	return -1;
 }
 

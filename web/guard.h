@@ -18,5 +18,7 @@ int guard_start(struct vg_error *error);
 int guard_watch(SSL *ssl);
 /* The request that came last becomes a WebSocket. False: it may not (wire.h). */
 bool guard_upgrade(SSL *ssl);
+/* The connection ends: nothing more is read of it. */
+void guard_end(SSL *ssl, const char *why);
 
 #endif
