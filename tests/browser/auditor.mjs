@@ -9,7 +9,7 @@ await scenario(async (browser) => {
 	await page.getByRole('link', { name: 'Audit' }).click();
 	await page.getByText(/The chain is/).waitFor();
 	await page.getByRole('link', { name: 'domain.define' }).first().waitFor();
-	say('events', await page.locator('tbody a').allTextContents());
+	say('events', await page.locator('tbody tr').allInnerTexts());
 	await page.waitForFunction(() => /is whole|BROKEN/.test(document.body.textContent), null, { timeout: 30000 });
 	say('chain', await page.getByText(/The chain is/).textContent());
 	await pictures(page, 'audit');
@@ -34,6 +34,11 @@ await scenario(async (browser) => {
 	await page.getByRole('link', { name: 'Sessions' }).click();
 	await page.getByRole('cell', { name: /admin/ }).first().waitFor();
 	await pictures(page, 'sessions-admin');
+	page.once('dialog', (dialog) => { say('asked', dialog.message()); dialog.accept(); });
+	await page.getByRole('row', { name: /bob/ }).getByRole('button', { name: 'End the session of bob' }).click();
+	await page.getByText('The session was ended.').waitFor();
+	await page.getByRole('row', { name: /bob/ }).waitFor({ state: 'detached' });
+	say('killed');
 	const download = page.waitForEvent('download');
 	await page.getByRole('link', { name: 'Audit' }).click();
 	await page.getByRole('link', { name: 'cef' }).click();

@@ -40,6 +40,7 @@ await scenario(async (browser) => {
 
 	await page.getByRole('link', { name: 'My access' }).click();
 	await page.getByText('webops-on-web').waitFor();
+	say('bindings', await page.getByRole('table').first().locator('tbody tr').allInnerTexts());
 	await page.getByLabel('Permission').fill('domain:start');
 	await page.getByLabel('Object').fill('domain:db-1');
 	await page.getByRole('button', { name: 'Ask' }).click();

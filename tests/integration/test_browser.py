@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import queue
+import re
 import ssl
 import subprocess
 import threading
@@ -78,7 +79,10 @@ def users(scratch):
 
 def start(make, libvirtd, users, name=None, **more):
     args = () if name is None else (name,)
-    return make(*args, policy=with_consoles(policy_with_realms()), sasl=users, listen_web=True, web_port="0", allowed_uris=[libvirtd.qemu_uri], **more)
+    policy = with_consoles(policy_with_realms())
+    policy["bindings"].append({"id": "guest-work", "who": ["sasl:alice"], "role": "viewer", "on": ["domain:guest-*"],
+                               "when": {"until": "2199-01-01T00:00:00Z", "hours": "Mon-Fri 08:00-18:00"}})
+    return make(*args, policy=policy, sasl=users, listen_web=True, web_port="0", allowed_uris=[libvirtd.qemu_uri], **more)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +130,9 @@ def test_an_operators_day(gateway, libvirtd, serial, off):
         assert different(day.wait("screen"), screenshot(libvirtd)) < 0.02
         day.wait("typed")
         wait_until(lambda: 0x1e in said(serial)[before:], "the key to reach the guest", 20)
+        bindings = {row.split("\t")[-1].strip(): row for row in day.wait("bindings")}
+        assert re.search("2(198|199)-(12-31|01-01)", bindings["guest-work"]) and "Mon-Fri 08:00-18:00" in bindings["guest-work"], bindings
+        assert "no end" in bindings["webops-on-web"] and "always" in bindings["webops-on-web"], bindings
         day.wait("logged out")
         day.end()
     for wanted in ({"call": "domain_create_with_flags"}, {"call": "domain_destroy_flags"}, {"event": "console.open"}, {"event": "console.close"},
@@ -194,14 +201,26 @@ def test_an_auditor_with_a_certificate(gateway, authority, off, libvirtd, scratc
     xml = off.XMLDesc().replace("32768</memory>", "49152</memory>")
     changed = gateway.virsh("admin", "define", scratch.write("web-off.xml", xml), uri=libvirtd.qemu_uri)
     assert changed.returncode == 0, changed.stderr
+    alice, bob = (Browser(gateway).login(name, WORDS[name]) for name in ("alice", "bob"))
+    for action in ("start", "destroy", "undefine"):
+        assert alice.post(f"/guests/{off.UUIDString()}/{action}").status == (404 if action == "undefine" else 200)
+    assert bob.post(f"/guests/{off.UUIDString()}/start").status == 403
+    gateway.wait_audit(user__name="bob", result__status="denied")
     with Scenario("auditor", gateway, certificate=f"{authority.clients}/admin/clientcert.pem", key=f"{authority.clients}/admin/clientkey.pem",
                   dn="CN=admin,O=Lab", changed="web-off") as admin:
-        assert "domain.define" in admin.wait("events")
+        rows = [[cell.strip() for cell in row.split("\t")] for row in admin.wait("events")]
+        done = {(who, what, on, result) for _, who, what, on, result in rows}
+        assert {("CN=admin,O=Lab", "domain.define", "domain web-off", "ok"), ("alice", "domain.create", "domain web-off", "ok"),
+                ("alice", "domain.destroy", "domain web-off", "ok"), ("bob", "domain.create", "domain web-off", "denied")} <= done, rows
+        assert any("out of band" in who and what == "outside.host" for _, who, what, _, _ in rows), rows
         assert "whole" in admin.wait("chain")
         diff = admin.wait("diff")
         assert "-" in diff and "49152" in diff
         everybody = [row.split("\t") for row in admin.wait("everybody")]
         assert ["sasl:alice", "allow", "always", "webops-on-web"] in everybody and any(row[3] == "admins-on-all" for row in everybody), everybody
+        assert "bob" in admin.wait("asked")
+        admin.wait("killed")
+        assert bob.get("/guests").status == 401 and alice.get("/guests").status == 200
         assert admin.wait("export").startswith("virtgate-audit")
         admin.end()
 

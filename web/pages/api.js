@@ -14,12 +14,12 @@ export function setToken(csrf) {
 
 export async function call(method, path, body) {
 	const headers = {};
-	if (method !== 'GET') {
-		headers['Content-Type'] = 'application/json';
+	if (method !== 'GET')
 		headers['X-Auth-Token'] = token;
-	}
+	if (method === 'POST')
+		headers['Content-Type'] = 'application/json';
 	const response = await fetch('/api/v1' + path, { method, headers, credentials: 'same-origin', cache: 'no-store', redirect: 'error',
-		body: method === 'GET' ? undefined : JSON.stringify(body || {}) });
+		body: method === 'POST' ? JSON.stringify(body || {}) : undefined });
 	if (response.ok)
 		return response;
 	const json = await response.json().catch(() => ({}));

@@ -4,6 +4,8 @@ import { describe } from './errors.js';
 import { fill, h, toast } from './dom.js';
 import { span } from './time.js';
 
+const NUMBERS = ['Calls', 'Silent'];
+
 export function show(main, route, me) {
 	const list = h('div', {}, h('p', { class: 'quiet' }, 'Loading the sessions …'));
 
@@ -31,7 +33,7 @@ export function show(main, route, me) {
 		try {
 			const { sessions } = await get('/sessions');
 			fill(list, h('div', { class: 'panel scroll' }, h('table', { class: 'stack' }, h('thead', {}, h('tr', {}, ['Who', 'From', 'By', 'State', 'Calls', 'Silent', 'Actions']
-				.map((name) => h('th', {}, name)))), h('tbody', {}, sessions.map(row)))));
+				.map((name) => h('th', { class: NUMBERS.includes(name) ? 'num' : null }, name)))), h('tbody', {}, sessions.map(row)))));
 		} catch (error) {
 			fill(list, h('p', { class: 'note bad', role: 'alert' }, describe(error)));
 		}
