@@ -338,6 +338,9 @@ def test_what_the_gate_is_asked(gateway):
     answer, told = admin.post("/policy/who-can", question), gateway.virtgate("policy", "who-can", *question.values(), "--policy", gateway.policy_file, "--json")
     assert answer.json["people"] == json.loads(told.stdout) and ("sasl:alice", "allow") in {(one["who"], one["verdict"]) for one in answer.json["people"]}
     assert admin.post("/policy/who-can", {"permission": "domain:strat", "object": "*"}).status == 400
+    for path in ("", "/state", "/export?format=cef", "/1"):
+        assert alice.get(f"/audit{path}").json["error"]["permission"] == "audit:read", path
+        assert admin.get(f"/audit{path}").status == 200, path
     assert {session["user"] for session in alice.get("/sessions").json["sessions"]} == {"alice"}
     others = [session for session in admin.get("/sessions").json["sessions"] if session["user"] == "alice"]
     assert others
@@ -353,6 +356,7 @@ def test_screen_and_keys(screens_gateway, serial):
     uuid = alice.guests()[GUEST]["uuid"]
     picture = alice.get(f"/guests/{uuid}/screenshot")
     assert picture.status == 200 and picture.headers["content-type"] in ("image/png", "image/x-portable-pixmap") and len(picture.body) > 500
+    assert person(screens_gateway, "bob").get(f"/guests/{uuid}/screenshot").json["error"]["permission"] == "domain:screenshot", "who sees the guest need not see this"
     screen = alice.console(uuid)
     width, height, name = screen.open()
     assert (width, height) == (720, 400) and GUEST in name

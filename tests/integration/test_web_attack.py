@@ -3,6 +3,7 @@ import http.client
 import resource
 import socket
 import ssl
+import struct
 import threading
 import time
 
@@ -10,9 +11,11 @@ import pytest
 
 from conftest import PASSWORDS, policy_with_realms
 from lab.gateway import SaslUsers
+from lab.http2 import DATA, END_HEADERS, END_STREAM, HEADERS, WINDOW_UPDATE, Connection, frame
 from lab.process import LabError, wait_until
 from lab.web import Browser, Closed, WebSocket, cost
 from screens import GUEST_UUID, with_consoles
+from test_web_http2 import INITIAL_WINDOW_SIZE, script
 
 SILENCE = 1.5    # seconds without a byte after which no further answer is expected
 INNER = b"GET /api/v1/inner HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -83,6 +86,16 @@ def lasting(make_gateway, users, libvirtd, serial):
     silent.close()
 
 
+@pytest.fixture(scope="module")
+def held(gateway):
+    """Requests over HTTP/2 whose answers have no window to be sent in, from the first test that takes long on: (connection, when)."""
+    connection = Connection(Browser(gateway)).begin((INITIAL_WINDOW_SIZE, 0))
+    block = connection.request(script(gateway), more=[("accept-encoding", "gzip")])
+    connection.socket.sendall(b"".join(frame(HEADERS, END_HEADERS | END_STREAM, stream, block) for stream in range(1, 40, 2)))
+    yield connection, time.monotonic()
+    connection.close()
+
+
 def request(gateway, *headers, method="POST", path="/api/v1/login", body=b""):
     port = gateway.ports["web"]
     lines = [f"{method} {path} HTTP/1.1", f"Host: localhost:{port}", f"Origin: https://localhost:{port}", *headers]
@@ -148,7 +161,7 @@ def test_headers_are_bounded(gateway, headers, path):
 
 @pytest.mark.parametrize("begin", [b"", b"GET /api/v1/me HT", b"POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n{"],
                          ids=["nothing", "header", "body"])
-def test_slow_requests_are_ended(gateway, lasting, begin):
+def test_slow_requests_are_ended(gateway, lasting, held, begin):
     """One byte a second is no request; others do not wait for it."""
     stream = Browser(gateway).connect()
     stream.sendall(begin)
@@ -281,6 +294,20 @@ def test_a_login_ends_in_the_end_and_so_does_who_answers_no_ping(lasting):
     frames, closed = everything(silent.socket)
     assert closed and frames.startswith(b"\x89") and b"\x11\x3a" not in frames, "a ping, and no close code 4410: it ended before"
     assert len(gateway.wait_audit(2, event="console.close")) == 2
+
+
+def test_answers_that_nobody_takes_are_not_kept(gateway, held):
+    """When the windows are opened at last there is nothing to send any more."""
+    connection, since = held
+    time.sleep(max(0, since + 22 - time.monotonic()))
+    heads = [got for got in connection.frames(0.5) if got is not None and got[0] in (HEADERS, DATA)]
+    assert len(heads) == 20 and all(got[0] == HEADERS for got in heads)
+    try:
+        connection.socket.sendall(frame(WINDOW_UPDATE, 0, 0, struct.pack("!I", 1 << 24)) +
+                                  b"".join(frame(WINDOW_UPDATE, 0, stream, struct.pack("!I", 1 << 20)) for stream in range(1, 40, 2)))
+        assert not any(got and got[0] == DATA for got in connection.frames(1))
+    except (OSError, ssl.SSLError):
+        pass    # the connection has ended
 
 
 def test_one_persons_token_does_not_fit_anothers_cookie(gateway):
