@@ -16,6 +16,7 @@
 #define AGAIN_MS	1000	/* while one event follows another: each list is a call of libvirtd's for every guest */
 #define OLD_SECONDS	60	/* of what no event tells, as of memory and CPUs */
 #define BLIND_SECONDS	10	/* where no event comes */
+#define MAX_STREAMS	20u	/* of one log-in: pages that are open */
 
 struct guests {
 	struct web_session *session;
@@ -340,8 +341,16 @@ void
 guests_stream(struct request *request)
 {
 	struct guests *guests = request->session->guests;
-	struct waiter *waiter = add_waiter(request);
+	struct waiter *waiter;
+	unsigned num = 0;
 
+	LIST_FOREACH(waiter, &guests->streams, entry)
+		num++;
+	if (num >= MAX_STREAMS) {
+		reply_error(request, 503, RPC_ERR_SYSTEM, "too many pages of this log-in are open");
+		return;
+	}
+	waiter = add_waiter(request);
 	if (waiter == NULL)
 		return;
 	LIST_INSERT_HEAD(&guests->streams, waiter, entry);

@@ -20,7 +20,7 @@
 #define PIECE		(16384u - FRAME_HEAD)	/* of an answer, in one write: with its head a full record of TLS */
 #define MOST_PIECES	16u		/* one after the other, before others have a turn */
 #define SEND_SECONDS	20	/* in which a reader takes a piece, or opens HTTP/2's window for it; else his answer is dropped */
-#define MAX_EVENTS	(1024u * 1024u)	/* that a slow reader lets wait; then his stream ends, and he comes again */
+#define MAX_EVENTS	(512u * 1024u)	/* that a slow reader lets wait; then his stream ends, and he comes again */
 
 const size_t http_user_size = sizeof(struct request);
 

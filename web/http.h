@@ -12,6 +12,7 @@
 
 enum web_method { WEB_GET, WEB_POST, WEB_DELETE, WEB_OTHER_METHOD };
 
+#define REQUEST_MAX_STRANGER (16u * 1024u)	/* of a body, while nobody is logged in: a name and a password, each letter escaped */
 #define REQUEST_MAX_BODY	(64u * 1024u)
 #define REQUEST_MAX_LARGE	(128u * 1024u)	/* of a draft of a policy: WEB_MAX_POLICY of the gate, as a JSON string */
 #define REQUEST_MAX_SECONDS	30	/* from the end of its headers to the end of its body */
@@ -80,7 +81,7 @@ void request_event(struct request *request, const char *event, const char *data)
 bool request_origin_is_ours(const struct request *request, const char *host, bool demanded);
 /* Finds the handler and calls it, or answers why not. */
 void route(struct request *request);
-/* Bytes of a body that its route takes; known when its head is there. */
+/* Bytes of a body that its route takes of whom it comes from; known when its head is there. */
 size_t route_max_body(const struct request *request);
 
 #endif

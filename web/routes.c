@@ -22,7 +22,7 @@ static const struct {
 	const char *path;		/* a star is one segment */
 	enum route_for who;
 	route_fn *run;
-	bool large;			/* takes a body of REQUEST_MAX_LARGE, of somebody who is logged in */
+	bool large;			/* takes a body of REQUEST_MAX_LARGE */
 } routes[] = {
 	{ WEB_POST, "/api/v1/login", ANYBODY, login_post, false },
 	{ WEB_GET, "/api/v1/me", ANYBODY, login_me, false },
@@ -160,12 +160,12 @@ route_max_body(const struct request *request)
 {
 	char cookie[WEB_TOKEN_LEN + 1];
 
-	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-		if (!routes[i].large || routes[i].method != request->method || strcmp(routes[i].path, request->path) != 0)
-			continue;
-		find_cookie(request, cookie);
-		return cookie[0] != '\0' && web_session_find(request->web, cookie) != NULL ? REQUEST_MAX_LARGE : REQUEST_MAX_BODY;
-	}
+	find_cookie(request, cookie);
+	if (cookie[0] == '\0' || web_session_find(request->web, cookie) == NULL)
+		return REQUEST_MAX_STRANGER;
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		if (routes[i].large && routes[i].method == request->method && strcmp(routes[i].path, request->path) == 0)
+			return REQUEST_MAX_LARGE;
 	return REQUEST_MAX_BODY;
 }
 

@@ -105,6 +105,13 @@ class Browser:
     def events(self):
         return Events(self)
 
+    def try_events(self):
+        """None: it was refused."""
+        try:
+            return self.events()
+        except LabError:
+            return None
+
     def console(self, uuid, mode="input"):
         ticket = self.post(f"/guests/{uuid}/console", {"mode": mode})
         assert ticket.status == 200, ticket
@@ -119,7 +126,8 @@ class Events:
         self.connection.sock = browser.connect()
         self.connection.request("GET", "/api/v1/events", headers=browser.headers())
         self.answer = self.connection.getresponse()
-        assert self.answer.status == 200, self.answer.status
+        if self.answer.status != 200:
+            raise LabError(f"no events: {self.answer.status} {self.answer.read()!r}")
 
     def __iter__(self):
         return self
@@ -136,6 +144,7 @@ class Events:
                 raise StopIteration
 
     def close(self):
+        self.answer.close()     # it holds the socket
         self.connection.close()
 
 
