@@ -37,6 +37,14 @@ await scenario(async (browser) => {
 	await page.locator('#consoles canvas').click();
 	await page.keyboard.press('a');
 	say('typed');
+	await page.getByRole('button', { name: 'Ctrl+Alt+Del' }).click();
+	say('three keys');
+	await page.getByLabel('Send a key combination').selectOption('Alt+F4');
+	say('combination');
+	await page.getByText(/\d KiB\/s/).waitFor();
+	await page.getByRole('button', { name: 'Fit', pressed: true }).click();
+	await page.getByRole('button', { name: 'Fit', pressed: false }).click();
+	await page.getByRole('button', { name: 'Fit', pressed: true }).waitFor();
 
 	await page.getByRole('link', { name: 'My access' }).click();
 	await page.getByText('webops-on-web').waitFor();

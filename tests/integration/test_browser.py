@@ -130,6 +130,9 @@ def test_an_operators_day(gateway, libvirtd, serial, off):
         assert different(day.wait("screen"), screenshot(libvirtd)) < 0.02
         day.wait("typed")
         wait_until(lambda: 0x1e in said(serial)[before:], "the key to reach the guest", 20)
+        for word, codes in (("three keys", b"\x1d\x38\xe0\x53"), ("combination", b"\x38\x3e")):
+            day.wait(word)
+            wait_until(lambda keys=codes: keys in said(serial)[before:], f"{word} to reach the guest", 20)
         bindings = {row.split("\t")[-1].strip(): row for row in day.wait("bindings")}
         assert re.search("2(198|199)-(12-31|01-01)", bindings["guest-work"]) and "Mon-Fri 08:00-18:00" in bindings["guest-work"], bindings
         assert "no end" in bindings["webops-on-web"] and "always" in bindings["webops-on-web"], bindings
