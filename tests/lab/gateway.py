@@ -5,7 +5,7 @@ import signal
 import subprocess
 import textwrap
 
-from .process import PYTHON, Daemon, LabError, alive, children_of, clean_environment, run, wait_until
+from .process import PYTHON, Daemon, Complaint, LabError, alive, children_of, clean_environment, run, wait_until
 
 # alice operates web-*, sees db-*, and must not learn that hr-1 exists; bob sees everything; admin may do everything.
 POLICY = {
@@ -185,7 +185,7 @@ class Gateway:
         wait_until(lambda: not any(alive(pid) for pid in pids), "the end of virtgated's children", 10)
         reports = self.sanitizer_reports()
         if reports:
-            raise LabError("sanitizers have complained:\n" + reports)
+            raise Complaint("sanitizers have complained:\n" + reports)
         if code != 0:
             raise LabError(f"virtgated ended with {code}; its log ends:\n{daemon.log_tail()}")
 

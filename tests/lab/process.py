@@ -16,6 +16,10 @@ class LabError(Exception):
     """A peer did not come up or behave; the message says which and where its log is."""
 
 
+class Complaint(LabError):
+    """What a sanitizer said of a program: never let go by."""
+
+
 def wait_until(condition, what, seconds=20.0):
     """Polls until condition() is true and returns its value. LabError says what was waited for."""
     deadline = time.monotonic() + seconds
@@ -165,14 +169,19 @@ class Scratch:
         self.undo.append((function, arguments))
 
     def close(self):
+        complaints = []
         while self.undo:
             function, arguments = self.undo.pop()
             try:
                 function(*arguments)
+            except Complaint as complaint:
+                complaints.append(str(complaint))
             except Exception as error:      # the rest must be cleaned up all the same
                 print(f"while cleaning up: {error}", file=sys.stderr)
         if not self.keep:
             shutil.rmtree(self.path, ignore_errors=True)
+        if complaints:
+            raise Complaint("\n".join(complaints))
 
     def __enter__(self):
         return self
