@@ -28,6 +28,8 @@ enum audit_event {
  * else it knows with jansson; seq, time, prev and hash are the writer's.
  */
 json_t *audit_record_event(enum audit_event event);
+/* Code and event of a record that began as another: of a call that turned out to be an event of its own. */
+void audit_set_event(json_t *record, enum audit_event event);
 /*
  * What a peer sent, as a JSON string, whatever the bytes are: valid UTF-8 stays; NUL, DEL, every byte that is not
  * part of valid UTF-8, and the bytes of U+10FE00..U+10FEFF become U+10FE00 + byte, so that nothing is lost and two

@@ -130,6 +130,13 @@ audit_record_event(enum audit_event event)
 	return audit_record_call("event", op, events[event].code, events[event].event);
 }
 
+void
+audit_set_event(json_t *record, enum audit_event event)
+{
+	(void)json_object_set_new(record, "code", json_string(events[event].code));
+	(void)json_object_set_new(record, "event", json_string(events[event].event));
+}
+
 static void
 add_text(json_t *object, const char *key, const char *text)
 {

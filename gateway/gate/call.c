@@ -16,6 +16,7 @@
 #include "gateway/gate/quota.h"
 #include "gateway/gate/rights.h"
 #include "gateway/gate/trail.h"
+#include "gateway/gate/unusual.h"
 #include "gateway/gate/user.h"
 
 /* ---- the slots ---- */
@@ -311,6 +312,8 @@ call_settle(struct call *call, const struct judgement *judgement, const uint8_t 
 		session->gate->counters.refused_calls++;
 		record_denial(call, judgement, body, body_len, op);
 		call_refuse(session, &call->header, RPC_ERR_ACCESS_DENIED, RPC_ORIGIN_ACCESS, "%s (decision %s)", judgement->error.message, op);
+		if (judgement->lacks.denied && judgement->lacks.last.permission == judgement->failed && judgement->decision.binding == NULL)
+			unusual_hours(session, judgement->failed, &judgement->lacks.last.object, op);
 		break;
 	case DECIDE_INVALID:
 		session->gate->counters.refused_calls++;
@@ -320,6 +323,10 @@ call_settle(struct call *call, const struct judgement *judgement, const uint8_t 
 		call_refuse(session, &call->header, judgement->error.code, judgement->error.origin, "%s", judgement->error.message);
 		break;
 	case DECIDE_MISSING:
+		if (judgement->hidden) {
+			unusual_hidden(call, judgement->error.message);
+			unusual_hours(session, resolve_getattr(judgement->about.object.class), &judgement->about.object, NULL);
+		}
 		call_refuse(session, &call->header, judgement->error.code, judgement->error.origin, "%s", judgement->error.message);
 		break;
 	default:

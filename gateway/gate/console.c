@@ -18,6 +18,7 @@
 #include "gateway/gate/console_share.h"
 #include "gateway/gate/console_xml.h"
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/unusual.h"
 #include "gateway/gate/upstream.h"
 #include "proto/rfb.h"
 
@@ -173,10 +174,13 @@ sees_guest(struct session *session)
 static void
 deny(struct session *session, bool sees)
 {
+	const struct vg_object object = console_object(session->console);
 	char op[ID_LEN + 1], text[RFB_MAX_REASON_LEN - 8];
 
 	session->gate->counters.denials++;
 	console_record_refusal(session, session->console->found ? "" : "no such guest is known", op);
+	unusual_hours(session, VG_PERM_domain_open_graphics, &object, op);
+	unusual_hours(session, VG_PERM_domain_view_graphics, &object, op);
 	(void)snprintf(text, sizeof(text), "access denied: 'domain:open_graphics' on domain '%s' (decision %s)", session->console->name, op);
 	console_refuse(session, CLOSE_CONSOLE_DENIED, sees ? text : "authentication failed");
 }

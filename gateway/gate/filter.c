@@ -10,6 +10,7 @@
 #include "gateway/gate/mention.h"
 #include "gateway/gate/resolve.h"
 #include "gateway/gate/secrets.h"
+#include "gateway/gate/unusual.h"
 
 static bool
 sees_everything(struct session *session, const struct rpc_proc *proc)
@@ -419,9 +420,9 @@ lookup_key(const struct call *call, char *how, size_t how_size, char *key, size_
 	}
 }
 
-/* "Not found" in the gate's own words, byte for byte the same for what is hidden and for what is not there. */
+/* "Not found" in the gate's own words, byte for byte the same for what is hidden and for what is not there, so `sees` is for the trail only. */
 static int
-put_missing(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
+put_missing(struct call *call, bool sees, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
 {
 	char how[32], key[300];
 	struct rpc_error error;
@@ -430,12 +431,35 @@ put_missing(struct call *call, const uint8_t *message, size_t len, uint8_t **out
 	lookup_key(call, how, sizeof(how), key, sizeof(key));
 	resolve_missing(&error, call->proc->returns.class, how, key);
 	error.origin = decide_origin(call->session, error.origin);
+	if (!sees)
+		unusual_hidden(call, error.message);
 	*out = malloc(RPC_MAX_ERROR_LEN);
 	if (*out == NULL)
 		return -1;
 	(void)rpc_header_get(message, len, &header);
 	*out_len = rpc_put_error(*out, RPC_MAX_ERROR_LEN, &header, &error);
 	return 0;
+}
+
+/* Keys that somebody tries who does not know what is there. Paths are asked for by clients that read them in a description. */
+static bool
+is_guessable(const struct call *call)
+{
+	enum rpc_from from = call->proc->about.from;
+
+	return from == RPC_FROM_BY_NAME || from == RPC_FROM_BY_ID || from == RPC_FROM_BY_UUID;
+}
+
+/* Would he see what he asked for by its name, were it there? (What is in a pool or network is its, and counts for seen.) */
+static bool
+would_see(const struct call *call)
+{
+	struct vg_object object = { .class = call->proc->returns.class, .name = call->own_name };
+	enum vg_permission getattr = resolve_getattr(object.class);
+
+	if (call->proc->about.from != RPC_FROM_BY_NAME || object.name == NULL || getattr == VG_PERM_NONE || object.class == VG_CLASS_storage_vol)
+		return true;
+	return decide_visible(call->session, getattr, &object);
 }
 
 /* Was the domain renamed since it was decided on? Then what the reply says is of one that he did not name. */
@@ -492,7 +516,7 @@ filter_error(struct call *call, const struct rpc_error *error, const uint8_t *me
 	if (decide_by_reply(call->proc)) {
 		resolve_missing(&missing, call->proc->returns.class, "name", "");
 		if (error->code == missing.code)
-			return put_missing(call, message, len, out, out_len);
+			return put_missing(call, would_see(call), message, len, out, out_len);
 	}
 	return mention_filter_error(call, error, message, len, out, out_len);
 }
@@ -511,7 +535,7 @@ filter_returned(struct call *call, const uint8_t *message, size_t len, uint8_t *
 		return 0;		/* an optional object that is not there */
 	if (getattr != VG_PERM_NONE && filter_sees(call->session, getattr, returns->class, span))
 		return 0;
-	return put_missing(call, message, len, out, out_len);
+	return put_missing(call, !is_guessable(call), message, len, out, out_len);
 }
 
 int

@@ -26,6 +26,7 @@
 #include "gateway/gate/roll.h"
 #include "gateway/gate/settle.h"
 #include "gateway/gate/trail.h"
+#include "gateway/gate/user.h"
 
 /* Links to the fronts; a front that was started again brings a new one. */
 struct front {
@@ -337,6 +338,7 @@ on_tick(int fd, short what, void *arg)
 		next = TAILQ_NEXT(session, entry);
 		session_tick(session, now);
 	}
+	user_tick(gate, now);
 	rights_tick(gate, now);
 	outside_tick(gate->outside, now);
 	trail_tick(gate->trail, now);

@@ -355,6 +355,7 @@ struct judgement {
 	enum vg_permission permissions[16];	/* that the call needs */
 	size_t num_permissions;
 	enum vg_permission failed;
+	bool hidden;			/* MISSING is what is there, and not his to see */
 	struct decision decision;	/* that settled it */
 	const char *rule;		/* of admission or on an argument that refused it; NULL */
 	struct rpc_error error;		/* for MISSING, CONFLICT and INVALID: what the client is told */

@@ -290,7 +290,7 @@ record_denial(struct call *call, const struct judgement *judgement, const uint8_
 	call->record = record_call(call, judgement, body, len);
 	record = stage_record(call, "event", 'W');
 	if (record != NULL && judgement->verdict == DECIDE_CONFLICT)
-		(void)json_object_set_new(record, "event", json_string("session.identity_conflict"));
+		audit_set_event(record, AUDIT_IDENTITY_CONFLICT);
 	if (record != NULL)
 		audit_add_result(record, "denied", judgement->verdict == DECIDE_DENY ? RPC_ERR_ACCESS_DENIED : judgement->error.code,
 		    judgement->error.message);

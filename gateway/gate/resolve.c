@@ -124,6 +124,7 @@ hidden(struct session *session, struct judgement *judgement, const struct vg_obj
 		.name = object->parent, .has_uuid = object->has_parent_uuid };
 
 	memcpy(parent.uuid, object->parent_uuid, VG_UUID_LEN);
+	judgement->hidden = true;
 	if (object->parent != NULL && !resolve_sees(session, &parent))
 		return parent.class == VG_CLASS_storage_pool ? missing_name(judgement, parent.class, parent.name) :
 		    missing_uuid(judgement, parent.class, parent.uuid, parent.name);

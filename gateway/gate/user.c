@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/core/handover.h"
+#include "gateway/gate/unusual.h"
 
 #define RECORD_SECONDS 10
 
@@ -42,14 +43,40 @@ user_take(struct gate *gate, const struct vg_identity *identity)
 	return user;
 }
 
-void
-user_drop(struct gate *gate, struct user *user)
+static void
+forget(struct gate *gate, struct user *user)
 {
-	if (user == NULL || --user->sessions > 0)
-		return;
 	TAILQ_REMOVE(&gate->users, user, entry);
 	free(user->name);
 	free(user);
+}
+
+static bool
+is_of_use(const struct user *user, time_t now)
+{
+	return user->sessions > 0 || now - user->hidden_since < UNUSUAL_SECONDS || now - user->hours_told < UNUSUAL_SECONDS;
+}
+
+void
+user_drop(struct gate *gate, struct user *user)
+{
+	if (user == NULL)
+		return;
+	user->sessions--;
+	if (!is_of_use(user, gate_now(gate)))
+		forget(gate, user);
+}
+
+void
+user_tick(struct gate *gate, time_t now)
+{
+	struct user *user, *next;
+
+	for (user = TAILQ_FIRST(&gate->users); user != NULL; user = next) {
+		next = TAILQ_NEXT(user, entry);
+		if (!is_of_use(user, now))
+			forget(gate, user);
+	}
 }
 
 bool

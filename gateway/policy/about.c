@@ -3,7 +3,7 @@
  */
 #include "gateway/policy/about.h"
 
-#include "gateway/policy/match.h"
+#include "gateway/policy/weigh.h"
 #include "gateway/policy/texts.h"
 
 void
@@ -18,6 +18,24 @@ policy_each_about(const struct policy *policy, const struct vg_identity *identit
 		if (finding != NOT_WHO)
 			each(binding, finding == APPLIES, finding == APPLIES && binding_is_now(binding, &request, false), arg);
 	}
+}
+
+const struct binding *
+policy_outside_hours(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission, const struct vg_object *object,
+    time_t now)
+{
+	struct request request = request_make(identity, permission, object, now);
+
+	if (!is_well_formed(permission, object))
+		return NULL;
+	for (size_t i = 0; i < policy->num_bindings; i++) {
+		const struct binding *binding = &policy->bindings[i];
+
+		if (binding->when.week != NULL && binding_effect(binding, &request) == EFFECT_ALLOW && binding_is_about(binding, &request, false) == APPLIES &&
+		    !binding_is_now(binding, &request, false) && binding_covers(binding, &request, false))
+			return binding;
+	}
+	return NULL;
 }
 
 const char *

@@ -15,6 +15,10 @@ struct binding;
 typedef void policy_about_cb(const struct binding *binding, bool holds, bool now, void *arg);
 void policy_each_about(const struct policy *policy, const struct vg_identity *identity, time_t now, policy_about_cb *each, void *arg);
 
+/* The first binding that would allow it were it not for its hours; NULL: there is none. For what was denied because nothing allows it. */
+const struct binding *policy_outside_hours(const struct policy *policy, const struct vg_identity *identity, enum vg_permission permission,
+    const struct vg_object *object, time_t now);
+
 /* What stands in it; borrowed from the policy. NULL where it does not say. */
 const char *policy_binding_id(const struct binding *binding);
 const char *policy_binding_role(const struct binding *binding);

@@ -112,7 +112,7 @@ def test_B1_name_that_belongs_to_another_uuid_is_refused(gateway, libvirtd, auth
         reply = client.call(DOMAIN_CREATE, domain("web-2", Libvirtd.seeds["db-1"][0]))
         assert reply.status == ERROR
     assert libvirtd.state("db-1") == "shut off"
-    assert gateway.wait_audit(event="session.identity_conflict")
+    assert gateway.wait_audit(event="session.identity_conflict")[0]["code"] == "VG1203W"
 
 
 def test_person_without_any_binding_gets_nothing(gateway):

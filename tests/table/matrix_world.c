@@ -9,6 +9,7 @@
 
 #include "gateway/admission/admission.h"
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/user.h"
 
 struct session world_session;
 const char *const scope_names[NUM_SCOPES] = { "nothing", "web-*", "*" };
@@ -72,6 +73,8 @@ world_setup(void **state)
 	TAILQ_INIT(&gate.sessions);
 	TAILQ_INIT(&gate.dead);
 	TAILQ_INIT(&gate.users);
+	gate.audit = audit_client_create(gate.base);
+	assert_non_null(gate.audit);
 	evtimer_assign(&gate.redial, gate.base, on_event, NULL);
 	gate.inventories[0] = inventory_create(&gate, "test:///default");
 	gate.num_inventories = 1;
@@ -81,6 +84,8 @@ world_setup(void **state)
 	world_session.gate = &gate;
 	world_session.identity.proofs = VG_PROOF_SASL;
 	world_session.identity.sasl_name = strdup("matrix");
+	world_session.user = user_take(&gate, &world_session.identity);
+	assert_non_null(world_session.user);
 	world_session.inventory = gate.inventories[0];
 	world_session.uri = inventory_uri(world_session.inventory);
 	for (size_t role = 0; role < NUM_ROLES; role++) {
@@ -103,6 +108,8 @@ world_teardown(void **state)
 			policy_destroy(policies[role][scope]);
 	policy_destroy(but);
 	inventory_destroy(gate.inventories[0]);
+	audit_client_destroy(gate.audit);
+	user_drop(&gate, world_session.user);
 	event_del(&gate.redial);
 	settings_destroy(gate.settings);
 	event_base_free(gate.base);
