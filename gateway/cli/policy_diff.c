@@ -137,8 +137,13 @@ verb_policy_diff(const struct cli *cli)
 	if (after == NULL)
 		goto out;
 	if (!policy_report_init(&report, 0) || policy_diff(before, after, question.now, policy_report_take, &report) != 0 ||
-	    policy_rows_diff(files[0], files[1], take_row, &report) != 0 ||
-	    !policy_report_end(&report, files[0], files[1])) {
+	    policy_rows_diff(files[0], files[1], take_row, &report) != 0) {
+		vg_fail(&error, "out of memory");
+		status = cli_fail(&error, CLI_USAGE);
+		goto out;
+	}
+	policy_report_take_reads(&report, before, after);
+	if (!policy_report_end(&report, files[0], files[1])) {
 		vg_fail(&error, "out of memory");
 		status = cli_fail(&error, CLI_USAGE);
 		goto out;

@@ -67,6 +67,7 @@ call_destroy(struct call *call)
 	*link = call->next;
 	if (call->proc->kind == RPC_KIND_ACCESS && call->proc->stream != RPC_STREAM_NONE && call->state >= CALL_FORWARDED)
 		record_stream_end(call);
+	record_read_end(call, "unknown", 0, "the session ended before the answer");
 	outside_end(call);
 	quota_end(call);
 	session->user->calls--;
@@ -285,9 +286,11 @@ proceed(struct call *call, const struct judgement *judgement, const uint8_t *mes
 		}
 	}
 	if (call->proc->kind != RPC_KIND_CHANGE) {
+		if (!would_deny)
+			record_read_begin(call, judgement, body, len - RPC_HEADER_LEN);
 		if (call->record == NULL && answer_feature(call, body, len - RPC_HEADER_LEN))
 			return;
-		if (call->record != NULL)
+		if (call->record != NULL && !call->tells_read)
 			record_access(call);
 		call_forward(call, message, len);
 		return;
@@ -310,6 +313,10 @@ call_settle(struct call *call, const struct judgement *judgement, const uint8_t 
 	switch (judgement->verdict) {
 	case DECIDE_DENY:
 		session->gate->counters.refused_calls++;
+		if (call->proc->kind == RPC_KIND_READ && record_reads(call, judgement) == POLICY_READS_NONE) {
+			call_refuse(session, &call->header, RPC_ERR_ACCESS_DENIED, RPC_ORIGIN_ACCESS, "%s", judgement->error.message);
+			break;
+		}
 		record_denial(call, judgement, body, body_len, op);
 		call_refuse(session, &call->header, RPC_ERR_ACCESS_DENIED, RPC_ORIGIN_ACCESS, "%s (decision %s)", judgement->error.message, op);
 		if (judgement->lacks.denied && judgement->lacks.last.permission == judgement->failed && judgement->decision.binding == NULL)
@@ -323,6 +330,8 @@ call_settle(struct call *call, const struct judgement *judgement, const uint8_t 
 		call_refuse(session, &call->header, judgement->error.code, judgement->error.origin, "%s", judgement->error.message);
 		break;
 	case DECIDE_MISSING:
+		record_read_begin(call, judgement, body, body_len);
+		record_read_end(call, "error", judgement->error.code, judgement->error.message);
 		if (judgement->hidden) {
 			unusual_hidden(call, judgement->error.message);
 			unusual_hours(session, resolve_getattr(judgement->about.object.class), &judgement->about.object, NULL);

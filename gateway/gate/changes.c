@@ -148,13 +148,32 @@ free_lines(struct changes *changes)
 	changes->failed = false;
 }
 
+/* That less is told of reads is as much to know as who may more. */
+static void
+add_reads(const struct changes *changes, json_t *list)
+{
+	char text[MAX_LINE];
+
+	for (unsigned i = 0; i < VG_NUM_CLASSES; i++) {
+		enum policy_reads was = policy_reads(changes->before, (enum vg_class)i), now = policy_reads(changes->after, (enum vg_class)i);
+
+		if (i == VG_CLASS_none || was == now)
+			continue;
+		(void)snprintf(text, sizeof(text), "of reads of class %s the trail is told: %s; before: %s", class_name((enum vg_class)i),
+		    policy_reads_name(now), policy_reads_name(was));
+		log_info("policy: %s", text);
+		(void)json_array_append_new(list, json_string(text));
+	}
+}
+
 static void
 tell(struct changes *changes)
 {
 	json_t *record, *list = json_array();
 	char text[MAX_LINE];
 
-	if (changes->lines == NULL && !changes->failed) {
+	add_reads(changes, list);
+	if (changes->lines == NULL && json_array_size(list) == 0 && !changes->failed) {
 		json_decref(list);
 		return;
 	}

@@ -258,6 +258,7 @@ struct call {
 	bool sparse;			/* holes are allowed in the stream */
 	char op[ID_LEN + 1];		/* of the audit records; empty when there are none */
 	json_t *record;			/* of a change or access: members that intent and outcome share */
+	bool tells_read;		/* a read, of which `record` becomes an event at its end */
 	struct timespec started;
 	time_t held_since;
 	uint64_t stream_bytes;		/* of a stream: in both directions */
@@ -410,6 +411,11 @@ void record_denial(struct call *call, const struct judgement *judgement, const u
 /* Sends intent (CHANGE) or event (ACCESS, would-be denied) of a call whose record is ready. 0: refused. */
 uint64_t record_intent(struct call *call, audit_done_cb *done);
 void record_access(struct call *call);
+/* A call that only reads begins: what the policy says of such reads. `body` as for record_call. From METADATA on its end is told. */
+enum policy_reads record_reads(const struct call *call, const struct judgement *judgement);
+void record_read_begin(struct call *call, const struct judgement *judgement, const uint8_t *body, size_t len);
+/* How it ended, once. Nothing where it did not begin so. */
+void record_read_end(struct call *call, const char *status, int code, const char *message);
 /* The end of a stream into the guest, whose opening is on record as an access. */
 void record_stream_end(struct call *call);
 /* One event for a reply that shows what would be hidden: a permissive mode showed it. */

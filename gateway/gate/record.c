@@ -324,6 +324,26 @@ record_access(struct call *call)
 	(void)audit_submit(call->session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
 }
 
+enum policy_reads
+record_reads(const struct call *call, const struct judgement *judgement)
+{
+	enum vg_class class = call->proc->list.form != RPC_LIST_NONE ? call->proc->list.class : judgement->about.object.class;
+
+	return policy_reads(call->session->gate->policy, class);
+}
+
+void
+record_read_begin(struct call *call, const struct judgement *judgement, const uint8_t *body, size_t len)
+{
+	enum policy_reads level = record_reads(call, judgement);
+
+	if (call->proc->kind != RPC_KIND_READ || level < POLICY_READS_METADATA)
+		return;
+	json_decref(call->record);
+	call->record = record_call(call, judgement, level == POLICY_READS_FULL ? body : NULL, len);
+	call->tells_read = call->record != NULL;
+}
+
 static int64_t
 microseconds_since(const struct timespec *then)
 {
@@ -331,6 +351,23 @@ microseconds_since(const struct timespec *then)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)(now.tv_sec - then->tv_sec) * 1000000 + (now.tv_nsec - then->tv_nsec) / 1000;
+}
+
+void
+record_read_end(struct call *call, const char *status, int code, const char *message)
+{
+	json_t *record;
+
+	if (!call->tells_read)
+		return;
+	call->tells_read = false;
+	id_make(call->op);
+	record = stage_record(call, "event", strcmp(status, "ok") == 0 ? 'I' : 'E');
+	if (record != NULL) {
+		audit_add_result(record, status, code, message);
+		(void)json_object_set_new(record, "duration_us", json_integer((json_int_t)microseconds_since(&call->started)));
+	}
+	(void)audit_submit(call->session->gate->audit, record, AUDIT_KEEP, NULL, NULL);
 }
 
 /* Why a stream is over: libvirtd's word, or that its session is, or its right. */

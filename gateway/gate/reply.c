@@ -70,6 +70,18 @@ hold(struct call *call, const char *status, const struct rpc_error *error, const
 	record_end(call, status, error != NULL ? error->code : 0, error != NULL ? error->message : "");
 }
 
+/* By what the client is told: what is hidden is missing in the trail too, with a record of its own where that is unusual. */
+static void
+read_ended(struct call *call, const uint8_t *message, size_t len)
+{
+	struct rpc_error error = { .code = 0 };
+	struct rpc_header header;
+
+	if (rpc_header_get(message, len, &header) == VG_OK && header.status == RPC_STATUS_ERROR)
+		rpc_get_error(message + RPC_HEADER_LEN, len - RPC_HEADER_LEN, &error);
+	record_read_end(call, error.code == 0 ? "ok" : "error", error.code, error.message);
+}
+
 static void
 finish(struct call *call, bool failed, const struct rpc_error *error, const uint8_t *message, size_t len)
 {
@@ -84,6 +96,7 @@ finish(struct call *call, bool failed, const struct rpc_error *error, const uint
 		hold(call, error != NULL ? "error" : "ok", error, message, len);
 		return;
 	}
+	read_ended(call, message, len);
 	call->stream_over = call->proc->stream != RPC_STREAM_NONE;
 	if (failed && call->stream_over && (call->stream_error = malloc(sizeof(*error))) != NULL)
 		*call->stream_error = *error;

@@ -20,25 +20,25 @@ struct web_verb {
 	struct rpc_proc proc;		/* what a call of it is to the rest of the gate, and to the trail */
 };
 
-#define VERB(number_, name_, call_, run_, needs_, also_, open_) { .name = name_, .run = run_, .needs = { VG_PERM_##needs_, VG_PERM_##also_ }, .open = open_, \
-	.proc = { .program = RPC_PROGRAM_VIRTGATE, .number = number_, .name = call_, .kind = RPC_KIND_READ, .needs = no_needs } }
+#define VERB(number_, name_, call_, kind_, run_, needs_, also_, open_) { .name = name_, .run = run_, .needs = { VG_PERM_##needs_, VG_PERM_##also_ }, .open = open_, \
+	.proc = { .program = RPC_PROGRAM_VIRTGATE, .number = number_, .name = call_, .kind = RPC_KIND_##kind_, .needs = no_needs } }
 
 /* In order of their numbers. */
 static const struct web_verb verbs[] = {
-	VERB(1, "me", "me", web_me, NONE, NONE, false),
-	VERB(2, "may", "may", web_may_objects, NONE, NONE, true),
-	VERB(3, "can", "policy_can", web_can, NONE, NONE, false),
-	VERB(4, "sessions", "session_list", web_sessions, NONE, NONE, false),
-	VERB(5, "kill", "session_kill", web_kill, NONE, NONE, false),
-	VERB(6, "audit.search", "audit_search", web_audit, audit_read, NONE, false),
-	VERB(7, "audit.show", "audit_show", web_audit, audit_read, NONE, false),
-	VERB(8, "audit.state", "audit_state", web_audit, audit_read, NONE, false),
-	VERB(9, "audit.export", "audit_export", web_audit, audit_read, NONE, false),
-	VERB(10, "policy.show", "policy_show", web_policy_show, policy_read, NONE, false),
-	VERB(11, "policy.check", "policy_check", web_policy_draft, policy_read, NONE, false),
-	VERB(12, "policy.diff", "policy_diff", web_policy_draft, policy_read, NONE, false),
-	VERB(13, "policy.replay", "policy_replay", web_policy_draft, policy_read, audit_read, false),
-	VERB(14, "who-can", "policy_who_can", web_who_can, policy_read, NONE, false),
+	VERB(1, "me", "me", READ, web_me, NONE, NONE, false),
+	VERB(2, "may", "may", READ, web_may_objects, NONE, NONE, true),
+	VERB(3, "can", "policy_can", READ, web_can, NONE, NONE, false),
+	VERB(4, "sessions", "session_list", READ, web_sessions, NONE, NONE, false),
+	VERB(5, "kill", "session_kill", ACCESS, web_kill, NONE, NONE, false),
+	VERB(6, "audit.search", "audit_search", READ, web_audit, audit_read, NONE, false),
+	VERB(7, "audit.show", "audit_show", READ, web_audit, audit_read, NONE, false),
+	VERB(8, "audit.state", "audit_state", READ, web_audit, audit_read, NONE, false),
+	VERB(9, "audit.export", "audit_export", READ, web_audit, audit_read, NONE, false),
+	VERB(10, "policy.show", "policy_show", READ, web_policy_show, policy_read, NONE, false),
+	VERB(11, "policy.check", "policy_check", READ, web_policy_draft, policy_read, NONE, false),
+	VERB(12, "policy.diff", "policy_diff", READ, web_policy_draft, policy_read, NONE, false),
+	VERB(13, "policy.replay", "policy_replay", READ, web_policy_draft, policy_read, audit_read, false),
+	VERB(14, "who-can", "policy_who_can", READ, web_who_can, policy_read, NONE, false),
 };
 
 /* The row of its proc. */
@@ -71,6 +71,7 @@ web_answer_text(struct call *call, const char *text, size_t len)
 		    VIRTGATE_MAX_JSON);
 		return;
 	}
+	record_read_end(call, "ok", 0, "");
 	call_destroy(call);
 	end_send(&session->client, message, message_len);
 	free(message);
@@ -97,6 +98,7 @@ end_with(struct call *call, int32_t code, const char *before, const char *format
 	char text[400];
 
 	(void)vsnprintf(text, sizeof(text), format, args);
+	record_read_end(call, "error", code, text);
 	call_destroy(call);
 	call_refuse(session, &header, code, RPC_ORIGIN_RPC, "%s%s", before, text);
 }
@@ -169,6 +171,19 @@ find_verb(const char *name)
 	return NULL;
 }
 
+/* Who reads the trail, the policy or the list of sessions is on record where the policy asks for it. */
+static void
+begin(struct call *call, const struct web_verb *verb, const json_t *request)
+{
+	struct judgement judgement = { .verdict = DECIDE_ALLOW, .decision = { VERDICT_ALLOW, NULL } };
+
+	for (size_t i = 0; i < sizeof(verb->needs) / sizeof(verb->needs[0]) && verb->needs[i] != VG_PERM_NONE; i++)
+		judgement.permissions[judgement.num_permissions++] = verb->needs[i];
+	judgement.about.object.class = permission_class(verb->needs[0]);
+	record_read_begin(call, &judgement, NULL, 0);
+	verb->run(call, request);
+}
+
 static void
 run(struct session *session, const struct rpc_header *header, const json_t *request)
 {
@@ -193,7 +208,7 @@ run(struct session *session, const struct rpc_header *header, const json_t *requ
 	else if (lacks != VG_PERM_NONE)
 		web_deny(call, lacks);
 	else
-		verb->run(call, request);
+		begin(call, verb, request);
 }
 
 void

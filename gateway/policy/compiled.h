@@ -112,6 +112,7 @@ struct policy {
 	size_t num_rules;
 	const struct quota *quotas;
 	size_t num_quotas;
+	enum policy_reads recorded[VG_NUM_CLASSES];
 	bool permissive;		/* the gateway only watches */
 	const struct role *roles;	/* all, the last one first; the built-in ones are the last */
 	uint64_t serial;		/* no other policy of this process has it */

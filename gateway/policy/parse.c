@@ -311,12 +311,12 @@ parse_document(struct parse *parse, json_t *root)
 	} parts[] = {
 		{ "groups", parse_groups }, { "sets", parse_sets }, { "roles", parse_roles },
 		{ "bindings", parse_bindings }, { "admission", parse_admission },
-		{ "rules", parse_rules }, { "quotas", parse_quotas },
+		{ "rules", parse_rules }, { "quotas", parse_quotas }, { "audit", parse_audit },
 	};
 	static const char *const modes[] = { "enforce", "permissive" };
 	struct at top = { 0 };
 
-	if (!is_object(parse, &top, root, "a policy", "version mode groups sets roles bindings admission rules quotas description"))
+	if (!is_object(parse, &top, root, "a policy", "version mode groups sets roles bindings admission rules quotas audit description"))
 		return;
 	parse_version(parse, &top, root);
 	parse->policy->permissive = get_choice(parse, &top, root, "mode", modes, 2) == 1;

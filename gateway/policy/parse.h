@@ -97,6 +97,7 @@ void parse_bindings(struct parse *parse, const struct at *at, json_t *bindings);
 void parse_admission(struct parse *parse, const struct at *at, json_t *admission);
 void parse_rules(struct parse *parse, const struct at *at, json_t *rules);
 void parse_quotas(struct parse *parse, const struct at *at, json_t *quotas);
+void parse_audit(struct parse *parse, const struct at *at, json_t *audit);
 
 /* Below `bindings`, `admission` and `quotas`. */
 /* Whom a row is about: `who` and `except`. */

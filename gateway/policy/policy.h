@@ -75,6 +75,16 @@ struct decision {
 /* Is the mode of the whole policy permissive: does the gateway only watch? */
 bool policy_only_watches(const struct policy *policy);
 
+/* What the trail is told of calls that only read, by the class of what they are about ("audit": { "reads": … }). */
+enum policy_reads {
+	POLICY_READS_NONE,	/* nothing, not even that one was refused */
+	POLICY_READS_DENIED,	/* refusals: what holds where the policy does not say */
+	POLICY_READS_METADATA,	/* each: who, what, on which object, how it ended */
+	POLICY_READS_FULL	/* its arguments too */
+};
+enum policy_reads policy_reads(const struct policy *policy, enum vg_class class);
+const char *policy_reads_name(enum policy_reads level);	/* "metadata" */
+
 /* Linear in bindings. `now` in seconds since the epoch; hours are in the local time of the host (TZ). */
 struct decision policy_decide(const struct policy *policy, const struct vg_identity *identity,
     enum vg_permission permission, const struct vg_object *object, time_t now);

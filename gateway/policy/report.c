@@ -93,6 +93,31 @@ policy_report_take_row(struct policy_report *report, const char *who, const char
 	report->out_of_memory = report->out_of_memory || report->who == NULL || report->changes == NULL;
 }
 
+void
+policy_report_take_reads(struct policy_report *report, const struct policy *before, const struct policy *after)
+{
+	json_t *changes = json_array(), *row;
+
+	finish_person(report);
+	for (unsigned i = VG_CLASS_none + 1; i < VG_NUM_CLASSES; i++) {
+		enum policy_reads was = policy_reads(before, (enum vg_class)i), now = policy_reads(after, (enum vg_class)i);
+
+		if (was == now)
+			continue;
+		row = json_pack("{s:s, s:o, s:s, s:s}", "change", directions[POLICY_CHANGES], "row", json_sprintf("what the trail is told of reads of class %s",
+		    class_name((enum vg_class)i)), "was", policy_reads_name(was), "now", policy_reads_name(now));
+		if (json_array_append_new(changes, row) != 0)
+			report->out_of_memory = true;
+	}
+	if (json_array_size(changes) == 0) {
+		json_decref(changes);
+		return;
+	}
+	report->who = strdup("anyone");
+	report->changes = changes;
+	report->out_of_memory = report->out_of_memory || report->who == NULL;
+}
+
 /* ---- groups ---- */
 
 static bool

@@ -27,6 +27,8 @@ void policy_report_take(const struct policy_change *change, void *arg);
 /* Of a row about documents, behind all of the rights: "row" stands in place of "permissions", "object" and "except". */
 void policy_report_take_row(struct policy_report *report, const char *who, const char *row, enum policy_direction direction, const char *was,
     const char *now);
+/* The same of what the trail is told of reads, which is everybody's. */
+void policy_report_take_reads(struct policy_report *report, const struct policy *before, const struct policy *after);
 /* All changes are there. `before` and `after` are the files, for the names of their groups. False: memory was out somewhere. */
 bool policy_report_end(struct policy_report *report, const json_t *before, const json_t *after);
 /*
