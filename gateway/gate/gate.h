@@ -421,6 +421,8 @@ void record_stream_end(struct call *call);
 /* One event for a reply that shows what would be hidden: a permissive mode showed it. */
 void record_would_hide(struct call *call, const struct lacks *lacks);
 uint64_t record_outcome(struct call *call, const char *status, int code, const char *message, audit_done_cb *done);
+/* Member "args" (args.c). NULL: out of memory. */
+json_t *record_args(const struct rpc_proc *proc, const uint8_t *body, size_t len);
 /* Member "object". */
 json_t *record_object(const struct vg_object *object);
 void record_session(struct session *session, enum audit_event event, const char *format, ...) __attribute__((format(printf, 3, 4)));
