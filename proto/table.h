@@ -173,6 +173,8 @@ struct rpc_proc {
 
 /* The row, or NULL: unknown program or procedure. */
 const struct rpc_proc *rpc_proc_find(uint32_t program, uint32_t number);
+/* libvirt's name of one bit of a flag argument, "VIR_DOMAIN_AFFECT_LIVE"; NULL: it has none here. */
+const char *rpc_flag_name(const struct rpc_proc *proc, const char *arg, uint32_t bit);
 /* By name, for tests and tools. "domain_create"; NULL when there is none. */
 const struct rpc_proc *rpc_proc_by_name(const char *name);
 /* Every row in order of (program, number): index 0.. until NULL. */

@@ -276,6 +276,25 @@ def compare_headers(facts, enums):
                     yield "%s %s: %s has %#x more for '%s'" % (key, fact["name"], name, enums[name] & ~mask, arg)
 
 
+def compare_names(facts, source):
+    """proto/tables/flag_names.def: are bits called as in the installed headers, and every argument by its enums?"""
+    with open(os.path.join(TABLES, "flag_names.def"), encoding="utf-8") as file:
+        text = file.read()
+    flags = re.findall(r"^FLAG\((\w+), (\w+), (\w+)\)$", text, re.M)
+    uses = set(re.findall(r"^FLAGS_OF\((\w+), (\w+), (\w+)\)$", text, re.M))
+    named = {enum for enum, _, _ in flags}
+    for enum, bit, name in flags:
+        if source.value(name) != int(bit, 16):
+            yield "flag_names.def: %s of %s is %s, the table has %s" % (name, enum, source.value(name), bit)
+    for fact in facts.values():
+        for arg, (_, *enums) in fact.get("flags", {}).items():
+            for enum in enums:
+                if enum in named and (fact["name"], arg, enum) not in uses:
+                    yield "flag_names.def: no FLAGS_OF(%s, %s, %s)" % (fact["name"], arg, enum)
+                elif enum not in named and enum not in NEWER:
+                    yield "flag_names.def: no bit of %s has a name" % enum
+
+
 # ---- comparing ----
 
 def compare(facts, table):
@@ -318,8 +337,9 @@ def compare(facts, table):
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else None
     if folder == "--headers":
-        enums = Source("/usr", protocol=False).enums()
-        more = list(compare_headers(kept(), enums))
+        source = Source("/usr", protocol=False)
+        enums = source.enums()
+        more = list(compare_headers(kept(), enums)) + list(compare_names(kept(), source))
         print("\n".join(more + ["%d enums in the installed headers, %d with flags that the table does not know" % (len(enums), len(more))]))
         sys.exit(1 if more or not enums else 0)
     if folder is not None and not os.path.isfile(os.path.join(folder, "src/remote/remote_protocol.x")):
