@@ -25,7 +25,7 @@
 #define FLUSH_SECONDS	5	/* for the client to take the last bytes */
 #define CUT_SECONDS	1	/* for a message under way to end before its cut stream ends the session */
 #define COMPARE_SECONDS	3	/* an outcome waits for what the change made different */
-#define HELD_SECONDS	10	/* an answer waits for its record at most that long */
+#define HELD_SECONDS	10	/* a change waits for its intent, and its answer for the outcome, at most that long */
 
 /* The serial of the calls that the gate makes on a session's connection before the client's first. */
 #define DIAL_SERIAL 0xfffffff0u
@@ -300,7 +300,10 @@ session_take_dial_reply(struct session *session, const struct rpc_header *header
 
 /* ---- time ---- */
 
-/* An answer whose record does not become durable in time: the change was made, and he must know both. */
+/*
+ * A change whose intent does not become durable in time (a disk that stalls): refused, and not made when it is durable after all, which the
+ * trail is told then. An answer whose record does not: the change was made, and he must know both.
+ */
 static void
 release_held(struct session *session, time_t now)
 {
@@ -311,6 +314,12 @@ release_held(struct session *session, time_t now)
 		if (difference_awaited(call) && call->held_since + COMPARE_SECONDS <= now) {
 			difference_give_up(call);
 			reply_outcome(call);
+			continue;
+		}
+		if (call->state == CALL_INTENT && call->held_since + HELD_SECONDS <= now) {
+			call_refuse(session, &call->header, RPC_ERR_SYSTEM, RPC_ORIGIN_RPC,
+			    "the audit trail cannot be written in time: '%s' was refused and nothing was changed", call->proc->name);
+			call_destroy(call);
 			continue;
 		}
 		if (call->state != CALL_OUTCOME || call->held_since + HELD_SECONDS > now)

@@ -95,6 +95,48 @@ def test_I55_change_waits_for_its_intent_and_reads_do_not(own_gateway, libvirtd,
     assert libvirtd.state("web-1") == "running"
 
 
+def test_I56_stalled_disk_refuses_changes_in_time_and_holds_no_read_up(own_gateway, libvirtd, end, web1_off):
+    """The audit process stands still as it does in a sync of a disk that stalls: who waits is told so, and nothing is made of it later."""
+    gateway = own_gateway()
+    changer = end(gateway.popen_python("alice", """
+        d = connect().lookupByName("web-1")
+        answer("ready")
+        sys.stdin.readline()
+        begun = time.monotonic()
+        error = fail(d.create)
+        answer([error["code"], error.get("message", ""), time.monotonic() - begun])
+        sys.stdin.readline()
+        answer(fail(d.create)["code"])
+        """))
+    reader = end(gateway.popen_python("bob", """
+        d = connect().lookupByName("web-1")
+        answer("ready")
+        for line in sys.stdin:
+            begun = time.monotonic()
+            d.info()
+            answer(time.monotonic() - begun)
+        """))
+    assert changer.stdout.readline() == reader.stdout.readline() == '"ready"\n'
+    audit, = gateway.children("audit")
+    os.kill(audit, signal.SIGSTOP)
+    try:
+        print("go", file=changer.stdin, flush=True)
+        slowest = max(ask(reader) for _ in range(200))
+        assert slowest < 1, slowest
+        code, message, seconds = json.loads(changer.stdout.readline())
+        assert code == 38 and "cannot be written in time" in message and "nothing was changed" in message, (code, message)
+        assert 5 < seconds < 15, seconds
+        assert libvirtd.state("web-1") == "shut off"
+    finally:
+        os.kill(audit, signal.SIGCONT)
+    intent, = gateway.wait_audit(call="domain_create", stage="intent")
+    outcome, = gateway.wait_audit(call="domain_create", stage="outcome", op=intent["op"])
+    assert outcome["result"]["status"] == "error" and libvirtd.state("web-1") == "shut off"
+    print("go", file=changer.stdin, flush=True)
+    assert changer.stdout.readline() == "0\n"
+    assert gateway.audit_verify().returncode == 0
+
+
 def test_I56_audit_killed_again_and_again_loses_nothing(own_gateway, libvirtd, end):
     """Each change either is refused with words, or stands in the trail."""
     gateway = own_gateway()
@@ -162,6 +204,50 @@ def test_I56_audit_disk_full_refuses_changes_not_reads(own_gateway, scratch, lib
     finally:
         run(["umount", "-l", small])
         libvirtd.virsh("destroy", "web-2", check=False)
+
+
+@pytest.fixture
+def ext4(scratch):
+    """A small file system of its own on a loop device; its directory."""
+    image, place = scratch("ext4.img"), scratch.directory("ext4")
+    with open(image, "wb") as file:
+        file.truncate(24 << 20)
+    run(["mkfs.ext4", "-q", image])
+    mounted = run(["mount", "-o", "loop", image, place], check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no loop devices here: {mounted.stderr}")
+    yield place
+    run(["umount", "-l", place])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
+def test_I56_disk_that_becomes_read_only_refuses_changes_not_reads(own_gateway, scratch, libvirtd, end, ext4):
+    """What the kernel does with errors=remount-ro: writes fail from one moment on, what is there stays readable."""
+    place = os.path.join(ext4, "audit")
+    os.mkdir(place, 0o700)
+    scratch.give(place)
+    gateway = own_gateway(audit_dir=place)
+    client = end(gateway.popen_python("alice", TOGGLE))
+    assert ask(client)[0] == 0
+    with open(f"{place}/audit-000001.jsonl", encoding="utf-8") as file:
+        before = [line for line in file if line.endswith("\n")]
+    assert any('"stage":"outcome"' in line for line in before)
+    run(["mount", "-o", "remount,abort", ext4])
+
+    def refusal():
+        code, message, was = ask(client)
+        running = libvirtd.state("web-2") == "running"
+        if "was carried out" in message or code == 0:
+            return False        # under way when it happened
+        assert code == 38 and "nothing was changed" in message and running == was, (code, message)
+        return True
+    wait_until(refusal, "a refused change")
+    assert gateway.virsh("bob", "list", "--all").returncode == 0, "reads must go on"
+    with open(f"{place}/audit-000001.jsonl", encoding="utf-8") as file:
+        assert file.readlines()[:len(before)] == before
+    verified = gateway.virtgate("audit", "verify", place)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    libvirtd.virsh("destroy", "web-2", check=False)
 
 
 def test_I84_libvirtd_gone_under_a_session_is_a_clear_error(own_gateway, other_libvirtd, end):
