@@ -191,40 +191,29 @@ records_in(const char *text, size_t len, json_t **answer)
 	return json_object_get(*answer, "records");
 }
 
+/* Those that are unknown; then of these are left out that were told already. */
 static void
-on_unknown(enum trail_result result, const char *text, size_t len, void *arg)
+on_found(enum trail_result result, const char *text, size_t len, void *arg)
 {
 	struct settle *settle = arg;
+	bool unknown = settle->phase == PHASE_UNKNOWN;
 	json_t *answer, *record, *records = records_in(text, len, &answer);
 	size_t i;
 
 	settle->ticket = 0;
-	if (result == TRAIL_ANSWERED) {
-		json_array_foreach(records, i, record)
+	if (result != TRAIL_ANSWERED) {		/* asked again */
+		json_decref(answer);
+		return;
+	}
+	json_array_foreach(records, i, record) {
+		if (unknown)
 			(void)json_object_set_new(settle->ops, text_of(record, "op", NULL), json_true());
-		settle->phase = json_object_size(settle->ops) == 0 ? PHASE_OVER : PHASE_SETTLED;
-	}
-	json_decref(answer);
-	if (result == TRAIL_ANSWERED)
-		go_on(settle);
-}
-
-static void
-on_settled(enum trail_result result, const char *text, size_t len, void *arg)
-{
-	struct settle *settle = arg;
-	json_t *answer, *record, *records = records_in(text, len, &answer);
-	size_t i;
-
-	settle->ticket = 0;
-	if (result == TRAIL_ANSWERED) {
-		json_array_foreach(records, i, record)
+		else
 			(void)json_object_del(settle->ops, text_of(record, "of", NULL));
-		settle->phase = PHASE_INTENT;
 	}
+	settle->phase = !unknown ? PHASE_INTENT : json_object_size(settle->ops) == 0 ? PHASE_OVER : PHASE_SETTLED;
 	json_decref(answer);
-	if (result == TRAIL_ANSWERED)
-		go_on(settle);
+	go_on(settle);
 }
 
 /* The intent: what was to be done, on what, and what was before. */
@@ -291,11 +280,11 @@ go_on(struct settle *settle)
 	case PHASE_UNKNOWN:
 		settle->phase = PHASE_UNKNOWN;
 		ask_reader(settle, json_pack("{s:s, s:s, s:s, s:s, s:i}", "verb", "audit.search", "result", "unknown", "stage", "outcome", "since",
-		    LOOK_BACK, "limit", 500), on_unknown);
+		    LOOK_BACK, "limit", 500), on_found);
 		return;
 	case PHASE_SETTLED:
 		ask_reader(settle, json_pack("{s:s, s:s, s:s, s:i}", "verb", "audit.search", "event", "change.settled", "since", LOOK_BACK, "limit",
-		    500), on_settled);
+		    500), on_found);
 		return;
 	case PHASE_INTENT:
 		op = json_object_iter_key(json_object_iter(settle->ops));
