@@ -21,6 +21,11 @@
 double functions_kibibytes(const xmlNode *node, const char *usual);
 /* Is known.def sorted? -1 with error text. */
 int functions_start(struct vg_error *error);
+/*
+ * What libxml2 last complained of in words, as it does of a function that there is not: a line, or "". It is kept from standard error, and
+ * forgotten then. Borrowed until the next call.
+ */
+const char *functions_said(void);
 /* The variables of admission_set_request(). -1: out of memory. */
 int functions_set_request(xmlXPathContextPtr context, const struct admission_request *request);
 /* In which they are known; its userData must be a struct vg_limits when it is asked. Says nothing on standard error. NULL: out of memory. */

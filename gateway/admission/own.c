@@ -42,6 +42,7 @@ static int
 try_rule(xmlXPathContextPtr context, const struct vg_rule *rule, struct own *own, struct vg_error *error)
 {
 	xmlXPathObjectPtr found;
+	const char *said;
 
 	for (size_t i = 0; i < NUM_CLASSES; i++)
 		if (strcmp(classes[i].name, rule->class) == 0)
@@ -53,9 +54,9 @@ try_rule(xmlXPathContextPtr context, const struct vg_rule *rule, struct own *own
 	own->compiled = xmlXPathCtxtCompile(context, (const xmlChar *)rule->xpath);
 	context->opCount = 0;
 	found = own->compiled == NULL ? NULL : xmlXPathCompiledEval(own->compiled, context);
+	said = functions_said();
 	if (found == NULL)
-		return vg_fail(error, "rule '%s': '%.200s' is not an XPath%s%.100s", rule->id, rule->xpath, context->lastError.message == NULL ? "" : ": ",
-		    context->lastError.message == NULL ? "" : context->lastError.message);
+		return vg_fail(error, "rule '%s': '%.200s' is not an XPath%s%.100s", rule->id, rule->xpath, *said == '\0' ? "" : ": ", said);
 	xmlXPathFreeObject(found);
 	needs_of(rule->xpath, &own->needs);
 	own->needs.always = own->needs.always || rule->must;

@@ -380,6 +380,8 @@ test_own_rules(void **state)
 
 		assert_null(admission_compile(list, 1, &which, &error));
 		assert_non_null(strstr(error.what, "is not an XPath"));
+		if (i == 1)
+			assert_non_null(strstr(error.what, "is not an XPath: function nosuch not found"));
 	}
 	/* who sends it, and about what */
 	expect_own(ADMISSION_DOMAIN, "domain", true, "/domain/title = $user and $object = 'web-1' and $unix = ''", "<domain><!--said--><title>ann</title></domain>", 0);
