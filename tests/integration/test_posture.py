@@ -1,12 +1,15 @@
 """`virtgate posture` on a real host: a private libvirtd, a QEMU guest that shows its screen without a password, the kernel's audit rules."""
+import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 
 import pytest
 
+from lab.audit import kernel_audit
 from lab.libvirtd import Libvirtd, boot_disk, have_qemu
 from lab.process import clean_environment
 
@@ -170,3 +173,66 @@ def test_audit_rules_load(scratch, build):
     finally:
         for key in keys:
             subprocess.run(["auditctl", "-D", "-k", key], capture_output=True, check=False)
+
+
+def set_up_rules(scratch, build, name):
+    """A gateway's files, all there, and the rules that are printed for them: the file of rules, and their keys."""
+    place = scratch.directory(name, mode=0o755)
+    for folder in ("log", "state"):
+        os.makedirs(f"{place}/{folder}")
+    for file in ("key.pem", "cert.pem", "ca.pem", "policy.json"):
+        scratch.write(f"{name}/{file}", "{}")
+    config = scratch.write(f"{name}/virtgated.conf", f'key_file = "{place}/key.pem"\ncert_file = "{place}/cert.pem"\nca_file = "{place}/ca.pem"\n'
+                           f'policy_file = "{place}/policy.json"\naudit_dir = "{place}/log"\nstate_dir = "{place}/state"\n')
+    printed = posture(build, "/", "--audit-rules", config=config)
+    assert printed.returncode == 0, printed.stderr
+    keys = sorted(set(re.findall(r"^-a .* -k (\S+)$", printed.stdout, re.M)))
+    return place, scratch.write(f"{name}/virtgate.rules", printed.stdout), keys
+
+
+@pytest.mark.skipif(shutil.which("auditctl") is None, reason="auditctl is not installed")
+def test_audit_rules_fire(scratch, build):
+    """Each of the four promises, broken once: the kernel says which, by whom and on what."""
+    place, rules, keys = set_up_rules(scratch, build, "posture-fire")
+    forbidden = scratch.write("posture-fire/forbidden.img", "of another guest")
+    os.chmod(forbidden, 0o600)
+    images = "/var/lib/libvirt/images"
+    probe = f"{images}/virtgate-probe-{os.getpid()}.img"
+    with contextlib.ExitStack() as stack:
+        try:
+            audit = stack.enter_context(kernel_audit())
+        except OSError as error:
+            pytest.skip(f"this kernel's audit is not ours to turn on: {error}")
+        stack.callback(lambda: [subprocess.run(["auditctl", "-D", "-k", key], capture_output=True, check=False) for key in keys])
+        loaded = subprocess.run(["auditctl", "-R", rules], capture_output=True, text=True, check=False)
+        assert loaded.returncode == 0 and "rror" not in loaded.stderr, loaded.stderr
+        expected = {"virtgate-key": f"{place}/key.pem", "virtgate-policy": f"{place}/policy.json", "virtgate-trail": f"{place}/log/audit-000001.jsonl"}
+        subprocess.run(["cat", f"{place}/key.pem"], check=True, capture_output=True)
+        with open(f"{place}/policy.json", "a", encoding="ascii") as file:
+            file.write(" ")
+        with open(f"{place}/log/audit-000001.jsonl", "w", encoding="ascii") as file:
+            file.write("forged")
+        if "virtgate-images" in keys:
+            expected["virtgate-images"] = probe
+            with open(probe, "w", encoding="ascii") as file:
+                file.write("overwritten")
+            os.unlink(probe)
+        if "virtgate-qemu" in keys:
+            expected["virtgate-qemu"] = forbidden
+            subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", "qemu-system-x86_64", "-S", "-display", "none", "-drive",
+                            f"file={forbidden},format=raw,if=virtio"], check=False, capture_output=True, timeout=30)
+        events, fired = {}, {}
+        for _, text in audit.messages(15):
+            serial = re.search(r"audit\([\d.]+:(\d+)\)", text)
+            if serial:
+                events.setdefault(serial[1], []).append(text)
+            for parts in events.values():
+                whole = " ".join(parts)
+                for key, path in expected.items():
+                    if f'key="{key}"' in whole and f'name="{path}"' in whole:
+                        fired[key] = whole
+            if len(fired) == len(expected):
+                break
+        assert sorted(fired) == sorted(expected), fired
+        assert all(re.search(r' uid=\d+ .* exe="', whole) for whole in fired.values())
+        assert 'exe="/usr/bin/qemu-system-x86_64"' in fired.get("virtgate-qemu", 'exe="/usr/bin/qemu-system-x86_64"')

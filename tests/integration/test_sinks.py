@@ -1,4 +1,5 @@
 """Copies of the trail: to journald, rsyslog, and to collectors of the tests' own that break off when they are told to."""
+import contextlib
 import json
 import os
 import re
@@ -6,13 +7,13 @@ import shutil
 import signal
 import socket
 import ssl
-import struct
 import subprocess
 import threading
 import time
 
 import pytest
 
+from lab.audit import kernel_audit
 from lab.process import Daemon, run, wait_until
 
 JOURNALD = "/lib/systemd/systemd-journald"
@@ -240,34 +241,14 @@ def test_tls_collector_that_is_another_gets_nothing(own_gateway, scratch, author
     collector.stop()
 
 
-def audit_enabled(value=None):
-    """What the kernel's audit is, 0 or 1, after setting it. OSError where it may not be asked."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9) as link:
-        link.settimeout(5)
-        if value is not None:       # AUDIT_SET of struct audit_status: mask AUDIT_STATUS_ENABLED
-            body = struct.pack("=10I", 1, value, *[0] * 8)
-            link.send(struct.pack("=IHHII", 16 + len(body), 1001, 5, 1, 0) + body)
-            if struct.unpack("=i", link.recv(8192)[16:20])[0] != 0:
-                raise OSError("audit cannot be set")
-        link.send(struct.pack("=IHHII", 16, 1000, 1, 2, 0))
-        while True:
-            answer = link.recv(8192)
-            if struct.unpack("=H", answer[4:6])[0] == 1000:
-                return struct.unpack("=2I", answer[16:24])[1]
-
-
 def test_linux_audit_has_who_and_what(own_gateway):
     if os.geteuid() != 0:
         pytest.skip("messages of Linux audit can be read by root alone")
-    was = audit_enabled()
-    try:
-        listener = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9)
-        listener.bind((0, 1))       # AUDIT_NLGRP_READLOG
-        audit_enabled(1)
-    except OSError as error:
-        pytest.skip(f"this kernel's audit is not ours to turn on: {error}")
-    try:
-        listener.settimeout(0.2)
+    with contextlib.ExitStack() as stack:
+        try:
+            audit = stack.enter_context(kernel_audit())
+        except OSError as error:
+            pytest.skip(f"this kernel's audit is not ours to turn on: {error}")
         gateway = own_gateway(audit_sinks=["linux-audit"])
         status = [open(f"/proc/{pid}/status", encoding="ascii").read() for pid in gateway.children("sink")]
         if gateway.settings.get("user", "root") != "root":
@@ -276,27 +257,18 @@ def test_linux_audit_has_who_and_what(own_gateway):
         gateway.stop()
         expected = [record for record in gateway.audit() if record["stage"] != "intent"]
         messages = {}
-
-        def arrived():
-            try:
-                data = listener.recv(65536)
-            except TimeoutError:
-                return False
-            text = data[16:].decode("ascii", "replace")
+        for kind, text in audit.messages(15):
             found = re.search(r"code=VG\S+ seq=(\d+) ", text)
             if found:
-                messages[int(found[1])] = (struct.unpack("=H", data[4:6])[0], text)
-            return len(messages) == len(expected)
-        wait_until(arrived, "a message for each outcome and event", 15)
+                messages[int(found[1])] = (kind, text)
+            if len(messages) == len(expected):
+                break
         assert sorted(messages) == [record["seq"] for record in expected]
         denied = next(record for record in expected if record["event"] == "domain.undefine")
         kind, text = messages[denied["seq"]]
         assert kind == 2500 and 'vm="db-1"' in text and "addr=127.0.0.1" in text and "res=failed" in text
         assert "acct=" in text and f"uuid={denied['object']['uuid']}" in text
         assert next(messages[record["seq"]] for record in expected if record["event"] == "session.login")[0] == 1112
-    finally:
-        listener.close()
-        audit_enabled(was)
 
 
 def test_mistakes_are_told_at_the_start(own_gateway):
