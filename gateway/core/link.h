@@ -20,7 +20,7 @@ enum link_type {
 	LINK_PEER,		/* parent -> child: a new link to another room; body struct link_peer, one descriptor */
 	LINK_RELOAD,		/* parent -> child: body one byte per enum process_file (1: present), descriptors of those present */
 	LINK_RELOADED,		/* child -> parent: done; body: text of what was refused, empty when all was taken */
-	LINK_ASK_RELOAD,	/* gate -> parent: an admin asked for it on the control socket */
+	LINK_ASK_RELOAD,	/* gate -> parent: an admin asked for it on the control socket; body his uid, a uint32_t */
 	LINK_STOP,		/* parent -> child: finish and exit 0 */
 	LINK_SESSION,		/* front -> gate: an authenticated client; body see core/handover.h, one descriptor */
 	LINK_RECORD,		/* anyone -> audit: body see core/audit_client.c */

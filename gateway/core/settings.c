@@ -541,6 +541,55 @@ settings_keep(struct settings *settings, const struct settings *old, char *chang
 	}
 }
 
+static void
+list_words(const struct settings_list *list, char *text, size_t size)
+{
+	size_t len = list->set ? (size_t)snprintf(text, size, "[") : 0;
+
+	for (size_t i = 0; i < list->num && len < size; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s\"%s\"", i > 0 ? ", " : "", list->items[i]);
+	if (list->set && len < size)
+		(void)snprintf(text + len, size - len, "]");
+}
+
+static void
+words(const struct settings *settings, const struct option *option, char text[SETTINGS_MAX_WORDS])
+{
+	const void *at = (const char *)settings + option->offset;
+
+	text[0] = '\0';
+	switch (option->type) {
+	case OPTION_BOOL:
+		(void)snprintf(text, SETTINGS_MAX_WORDS, "%d", *(const bool *)at);
+		break;
+	case OPTION_INT:
+		(void)snprintf(text, SETTINGS_MAX_WORDS, "%d", *(const int *)at);
+		break;
+	case OPTION_STRING:
+		(void)snprintf(text, SETTINGS_MAX_WORDS, "%s", *(char *const *)at == NULL ? "" : *(char *const *)at);
+		break;
+	case OPTION_LIST:
+		list_words(at, text, SETTINGS_MAX_WORDS);
+		break;
+	case OPTION_AUTH:
+		(void)snprintf(text, SETTINGS_MAX_WORDS, "%s", *(const enum auth_scheme *)at == AUTH_SASL ? "sasl" : "none");
+		break;
+	}
+}
+
+void
+settings_each_change(const struct settings *was, const struct settings *now, settings_change_cb *each, void *arg)
+{
+	char before[SETTINGS_MAX_WORDS], after[SETTINGS_MAX_WORDS];
+
+	for (size_t i = 0; i < NUM_OPTIONS; i++) {
+		words(was, &options[i], before);
+		words(now, &options[i], after);
+		if (strcmp(before, after) != 0)
+			each(options[i].key, before, after, arg);
+	}
+}
+
 struct settings *
 settings_load(const char *file, struct vg_error *error)
 {

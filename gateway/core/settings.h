@@ -53,6 +53,13 @@ void settings_destroy(struct settings *settings);
  * differed are listed in `changed`, separated by commas.
  */
 void settings_keep(struct settings *settings, const struct settings *old, char *changed, size_t size);
+/*
+ * Every setting that is another than it was, in words as the file has them: "20", "[\"qemu:///system\"]", "" where it is not set; texts are
+ * cut at SETTINGS_MAX_WORDS. No setting is a secret.
+ */
+#define SETTINGS_MAX_WORDS 512
+typedef void settings_change_cb(const char *key, const char *was, const char *now, void *arg);
+void settings_each_change(const struct settings *was, const struct settings *now, settings_change_cb *each, void *arg);
 /* Is there a way in that needs the server's certificate and key? */
 static inline bool settings_use_tls(const struct settings *settings) { return settings->listen_tls || settings->listen_vnc || settings->listen_web; }
 /* Is `type` ("vencrypt", "sasl") among what viewers may choose? */

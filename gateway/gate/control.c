@@ -18,6 +18,7 @@ struct admin {
 	LIST_ENTRY(admin) entry;
 	struct control *control;
 	int fd;
+	uint32_t uid;
 	struct event event, write_event;
 	struct buf in, out;
 };
@@ -28,6 +29,7 @@ struct control {
 	struct event event;
 	LIST_HEAD(, admin) admins;
 	unsigned num_admins;
+	uint32_t uid;			/* of the admin who asks at the moment */
 };
 
 static void
@@ -60,14 +62,14 @@ kill_sessions(struct gate *gate, const json_t *request)
 
 	if (id == NULL && user == NULL)
 		return json_pack("{s:s}", "error", "session.kill needs \"id\" or \"user\"");
-	return json_pack("{s:I}", "killed", sessions_kill(gate, id, user, NULL));
+	return json_pack("{s:I}", "killed", sessions_kill(gate, id, user, NULL, gate->control->uid));
 }
 
 static json_t *
 ask_reload(struct gate *gate, const json_t *request)
 {
 	(void)request;
-	if (link_send(gate->parent, LINK_ASK_RELOAD, NULL, 0, NULL, 0) < 0)
+	if (link_send(gate->parent, LINK_ASK_RELOAD, &gate->control->uid, sizeof(gate->control->uid), NULL, 0) < 0)
 		return json_pack("{s:s}", "error", "the parent process does not answer");
 	return json_pack("{s:b}", "asked", 1);
 }
@@ -138,8 +140,12 @@ on_writable(int fd, short what, void *arg)
 static void
 answer_line(struct admin *admin, const char *line, size_t len)
 {
-	json_t *answer = run(admin->control->gate, line, len);
-	char *text = answer == NULL ? NULL : json_dumps(answer, JSON_COMPACT);
+	json_t *answer;
+	char *text;
+
+	admin->control->uid = admin->uid;
+	answer = run(admin->control->gate, line, len);
+	text = answer == NULL ? NULL : json_dumps(answer, JSON_COMPACT);
 
 	if (text != NULL && buf_add(&admin->out, text, strlen(text)) == 0)
 		(void)buf_add(&admin->out, "\n", 1);
@@ -176,12 +182,15 @@ on_readable(int fd, short what, void *arg)
 }
 
 static bool
-is_admin(int fd)
+is_admin(int fd, uint32_t *uid)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && (peer.uid == 0 || peer.uid == geteuid());
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || (peer.uid != 0 && peer.uid != geteuid()))
+		return false;
+	*uid = peer.uid;
+	return true;
 }
 
 static void
@@ -190,12 +199,13 @@ on_connection(int fd, short what, void *arg)
 	const struct timeval idle = { .tv_sec = IDLE_SECONDS };
 	struct control *control = arg;
 	struct admin *admin;
+	uint32_t uid = 0;
 	int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)what;
 	if (peer < 0)
 		return;
-	admin = !is_admin(peer) || control->num_admins >= MAX_ADMINS ? NULL : calloc(1, sizeof(*admin));
+	admin = !is_admin(peer, &uid) || control->num_admins >= MAX_ADMINS ? NULL : calloc(1, sizeof(*admin));
 	if (admin == NULL) {
 		log_warn("control socket: a connection was refused");
 		close(peer);
@@ -203,6 +213,7 @@ on_connection(int fd, short what, void *arg)
 	}
 	admin->control = control;
 	admin->fd = peer;
+	admin->uid = uid;
 	LIST_INSERT_HEAD(&control->admins, admin, entry);
 	control->num_admins++;
 	event_assign(&admin->event, control->gate->base, peer, EV_READ | EV_PERSIST, on_readable, admin);

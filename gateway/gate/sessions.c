@@ -83,12 +83,12 @@ is_meant(const struct session *session, const char *id, const char *user)
 }
 
 void
-sessions_end(struct session *session, const struct session *by)
+sessions_end(struct session *session, const struct session *by, uint32_t uid)
 {
 	const char *name = by == NULL ? NULL : identity_name(&by->identity);
 
 	if (by == NULL)
-		record_session_by(session, AUDIT_KILL, json_pack("{s:s}", "via", vg_via_name(VG_VIA_CONTROL)), "ended on the control socket");
+		record_session_by(session, AUDIT_KILL, json_pack("{s:s, s:I}", "via", vg_via_name(VG_VIA_CONTROL), "uid", (json_int_t)uid), "ended on the control socket");
 	else
 		record_session_by(session, AUDIT_KILL, json_pack("{s:o, s:s, s:s, s:s}", "name", audit_text(name, strlen(name)), "via",
 		    vg_via_name(by->identity.via), "address", by->identity.address, "session", by->id), "ended in the browser");
@@ -96,7 +96,7 @@ sessions_end(struct session *session, const struct session *by)
 }
 
 json_int_t
-sessions_kill(struct gate *gate, const char *id, const char *user, const struct session *by)
+sessions_kill(struct gate *gate, const char *id, const char *user, const struct session *by, uint32_t uid)
 {
 	struct session *session, *next;
 	json_int_t killed = 0;
@@ -105,7 +105,7 @@ sessions_kill(struct gate *gate, const char *id, const char *user, const struct 
 		next = TAILQ_NEXT(session, entry);
 		if (session == by || session->state > SESSION_OPEN || !is_meant(session, id, user))
 			continue;
-		sessions_end(session, by);
+		sessions_end(session, by, uid);
 		killed++;
 	}
 	return killed;

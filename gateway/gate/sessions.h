@@ -11,12 +11,12 @@ json_t *sessions_list(struct gate *gate, const struct user *only, const struct s
 /* NULL: there is none of this id. */
 struct session *sessions_find(struct gate *gate, const char *id);
 /*
- * Ends the session of this id, or all of this user (a name, or as the policy writes it), but never `by`, the session that asks for it (NULL: an
- * admin at the control socket). The records name who did it. Returns how many.
+ * Ends the session of this id, or all of this user (a name, or as the policy writes it), but never `by`, the session that asks for it (NULL: the
+ * admin of this uid at the control socket). The records name who did it. Returns how many.
  */
-json_int_t sessions_kill(struct gate *gate, const char *id, const char *user, const struct session *by);
+json_int_t sessions_kill(struct gate *gate, const char *id, const char *user, const struct session *by, uint32_t uid);
 /* Records that one is ended and ends it. */
-void sessions_end(struct session *session, const struct session *by);
+void sessions_end(struct session *session, const struct session *by, uint32_t uid);
 /* "enforce" or "permissive", as the policy file has it. */
 const char *sessions_mode(const struct gate *gate);
 

@@ -30,8 +30,8 @@ web_kill(struct call *call, const json_t *request)
 		web_deny(call, VG_PERM_session_kill);
 	} else if (meant == session) {
 		web_answer(call, json_pack("{s:i}", "killed", 1));
-		sessions_end(session, session);
+		sessions_end(session, session, 0);
 	} else {
-		web_answer(call, json_pack("{s:I}", "killed", sessions_kill(session->gate, id, NULL, session)));
+		web_answer(call, json_pack("{s:I}", "killed", sessions_kill(session->gate, id, NULL, session, 0)));
 	}
 }

@@ -141,6 +141,7 @@ on_message(struct link *link, enum link_type type, const uint8_t *body, size_t l
 {
 	struct child *child = arg;
 	char text[sizeof(child->last_words)];
+	uint32_t uid;
 
 	(void)link;
 	for (size_t i = 0; i < num_fds; i++)
@@ -166,8 +167,9 @@ on_message(struct link *link, enum link_type type, const uint8_t *body, size_t l
 		reload_answer(child, len > 0 ? text : NULL);
 		return;
 	case LINK_ASK_RELOAD:
-		if (child->kind == PROCESS_GATE) {
-			reload_start(child->parent, true);
+		if (child->kind == PROCESS_GATE && len == sizeof(uid)) {
+			memcpy(&uid, body, sizeof(uid));
+			reload_start(child->parent, (struct asker){ "control", uid });
 			return;
 		}
 		/* fall through */

@@ -12,6 +12,7 @@
 #include <event2/event.h>
 
 #include "gateway/core/audit_client.h"
+#include "gateway/core/document.h"
 #include "gateway/core/link.h"
 #include "gateway/core/process.h"
 #include "gateway/core/settings.h"
@@ -54,9 +55,15 @@ enum parent_state {
 	PARENT_STOPPED
 };
 
+/* Who asked for a reload or a stop. */
+struct asker {
+	const char *via;		/* "control", "signal"; NULL: nobody */
+	uint32_t uid;			/* as the kernel tells it */
+};
+
 struct reload {
 	bool running, again;
-	bool by_admin;			/* asked for on the control socket */
+	struct asker by, by_next;	/* by_next: of the one that comes again */
 	struct settings *settings;	/* take the place of the parent's when all have taken them */
 	int files[PROCESS_NUM_FILES];
 	char refused[2048];		/* texts of those that did not */
@@ -69,6 +76,7 @@ struct parent {
 	struct settings *settings;
 	enum parent_state state;
 	int files[PROCESS_NUM_FILES];
+	char digests[PROCESS_NUM_FILES][DOCUMENT_NAME_LEN + 1];	/* of `files`, as they were when they were opened; empty: none */
 	struct listener listeners[PROCESS_MAX_LISTENERS];
 	unsigned num_listeners;
 	uint16_t guest_ports[SETTINGS_MAX_PORTS];
@@ -81,6 +89,7 @@ struct parent {
 	struct event *signals;
 	struct event *stop_timer;
 	bool stop_recorded;
+	struct asker stopped_by;
 	struct reload reload;
 	bool foreground;
 	int started_fd;				/* whoever waits in the background's foreground; -1: nobody */
@@ -110,10 +119,22 @@ void children_destroy(struct parent *parent);
 
 /* ---- reload.c ---- */
 
-void reload_start(struct parent *parent, bool by_admin);
+void reload_start(struct parent *parent, struct asker by);
 /* What `child` answered; NULL: all taken (or it fell: it will be started with what is in force). */
 void reload_answer(struct child *child, const char *refused);
 void reload_destroy(struct parent *parent);
+
+/* ---- records.c: what the trail is told of the gateway itself ---- */
+
+/* SHA-256 of each that is open, but of the private key; as they are now. */
+void records_digest_files(const int files[PROCESS_NUM_FILES], char digests[PROCESS_NUM_FILES][DOCUMENT_NAME_LEN + 1]);
+/* An event with member "by" where somebody asked for it; `by` may be NULL. */
+json_t *records_begin(enum audit_event event, const struct asker *by);
+/* Member "files": of what is another than it `was`, or all where that is NULL, path and SHA-256. */
+void records_add_files(json_t *record, const struct settings *settings, char was[PROCESS_NUM_FILES][DOCUMENT_NAME_LEN + 1],
+    char now[PROCESS_NUM_FILES][DOCUMENT_NAME_LEN + 1]);
+/* Member "settings": what differs, [ { "key", "was", "now" } ]. */
+void records_add_settings(json_t *record, const struct settings *was, const struct settings *now);
 
 /* ---- files.c: what the children may not open themselves ---- */
 

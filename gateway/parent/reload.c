@@ -25,13 +25,31 @@ tell_systemd(const char *what)
 }
 
 static void
-record(struct parent *parent, enum audit_event event, const char *status, const char *text)
+record_refusal(struct parent *parent, const char *why)
 {
-	json_t *entry = audit_record_event(event);
+	json_t *record = records_begin(AUDIT_RELOAD_FAILED, &parent->reload.by);
 
-	if (entry != NULL)
-		audit_add_result(entry, status, 0, text);
-	(void)audit_submit(parent->audit, entry, AUDIT_KEEP, NULL, NULL);
+	if (record != NULL)
+		audit_add_result(record, "error", 0, why);
+	(void)audit_submit(parent->audit, record, AUDIT_KEEP, NULL, NULL);
+}
+
+/* With what is otherwise from now on; what another policy gives and takes the gate tells (changes.c). */
+static void
+record_reload(struct parent *parent)
+{
+	struct reload *reload = &parent->reload;
+	json_t *record = records_begin(AUDIT_RELOAD, &reload->by);
+	char digests[PROCESS_NUM_FILES][DOCUMENT_NAME_LEN + 1];
+
+	records_digest_files(reload->files, digests);
+	if (record != NULL) {
+		records_add_settings(record, parent->settings, reload->settings);
+		records_add_files(record, reload->settings, parent->digests, digests);
+		audit_add_result(record, "ok", 0, reload->kept);
+	}
+	memcpy(parent->digests, digests, sizeof(digests));
+	(void)audit_submit(parent->audit, record, AUDIT_KEEP, NULL, NULL);
 }
 
 /* Ends a reload; `refused` empty: it went well. */
@@ -45,7 +63,7 @@ finish(struct parent *parent, const char *refused)
 			log_warn("reloaded; these settings take effect at the next start: %s", reload->kept);
 		else
 			log_info("reloaded");
-		record(parent, AUDIT_RELOAD, "ok", reload->kept);
+		record_reload(parent);
 		settings_destroy(parent->settings);
 		parent->settings = reload->settings;
 		reload->settings = NULL;
@@ -56,14 +74,14 @@ finish(struct parent *parent, const char *refused)
 			reload->files[i] = -1;
 	} else {
 		log_error("reload refused, what was in force stays: %s", refused);
-		record(parent, AUDIT_RELOAD_FAILED, "error", refused);
+		record_refusal(parent, refused);
 	}
 	reload_destroy(parent);
 	reload->running = false;
 	tell_systemd("READY=1");
 	if (reload->again) {
 		reload->again = false;
-		reload_start(parent, reload->by_admin);
+		reload_start(parent, reload->by_next);
 	}
 }
 
@@ -151,7 +169,7 @@ prepare(struct parent *parent, struct vg_error *error)
 }
 
 void
-reload_start(struct parent *parent, bool by_admin)
+reload_start(struct parent *parent, struct asker by)
 {
 	static const struct timeval limit = { ANSWER_LIMIT_S, 0 };
 	struct reload *reload = &parent->reload;
@@ -162,11 +180,12 @@ reload_start(struct parent *parent, bool by_admin)
 		return;
 	if (reload->running) {
 		reload->again = true;
-		reload->by_admin = by_admin;
+		reload->by_next = by;
 		return;
 	}
-	log_info("reloading, asked for by %s", by_admin ? "an admin on the control socket" : "SIGHUP");
+	log_info("reloading, asked for by %s of user %u", strcmp(by.via, "control") == 0 ? "an admin on the control socket" : "SIGHUP", (unsigned)by.uid);
 	reload->running = true;
+	reload->by = by;
 	reload->refused[0] = reload->kept[0] = '\0';
 	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
 		reload->files[i] = -1;

@@ -54,10 +54,12 @@ tell_starter(struct parent *parent, const char *text)
 static void
 record(struct parent *parent, enum audit_event event, audit_done_cb *done)
 {
-	json_t *entry = audit_record_event(event);
+	json_t *entry = records_begin(event, &parent->stopped_by);
 
 	if (entry != NULL)
 		audit_add_result(entry, "ok", 0, NULL);
+	if (event == AUDIT_START)
+		records_add_files(entry, parent->settings, NULL, parent->digests);
 	if (audit_submit(parent->audit, entry, AUDIT_KEEP, done, parent) == 0 && done != NULL)
 		done(false, parent);
 }
@@ -238,9 +240,10 @@ on_signal(evutil_socket_t fd, short what, void *arg)
 			children_reap(parent);
 			break;
 		case SIGHUP:
-			reload_start(parent, false);
+			reload_start(parent, (struct asker){ "signal", info.ssi_uid });
 			break;
 		default:
+			parent->stopped_by = (struct asker){ "signal", info.ssi_uid };
 			stop(parent);
 			break;
 		}
@@ -317,6 +320,7 @@ prepare(struct parent *parent, struct vg_error *error)
 	if (files_make_directories(settings, error) < 0 || files_open(settings, parent->files, error) < 0 ||
 	    listen_open(parent, error) < 0 || files_open_audit_key(settings, &parent->audit_key, error) < 0)
 		return -1;
+	records_digest_files(parent->files, parent->digests);
 	parent->base = event_base_new();
 	if (parent->base == NULL)
 		return vg_fail(error, "no event loop");

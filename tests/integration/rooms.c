@@ -242,6 +242,7 @@ open_for(const char *name, int flags)
 __attribute__((noreturn)) static void
 room_main(struct process *process)
 {
+	static const uint32_t nobody = 65534;
 	static struct room room;
 
 	for (size_t i = 0; i < PROCESS_NUM_FILES; i++)
@@ -265,7 +266,7 @@ room_main(struct process *process)
 	if (!does(&room, "mute"))
 		(void)link_send(room.parent, LINK_READY, NULL, 0, NULL, 0);
 	if (does(&room, "ask"))
-		(void)link_send(room.parent, LINK_ASK_RELOAD, NULL, 0, NULL, 0);
+		(void)link_send(room.parent, LINK_ASK_RELOAD, &nobody, sizeof(nobody), NULL, 0);
 	(void)event_base_dispatch(room.base);
 	_exit(0);
 }

@@ -1,11 +1,14 @@
 """SIGHUP: what is new holds within a second, what is broken changes nothing, and nobody is dropped."""
 import copy
 import datetime
+import hashlib
 import json
+import os
 
 import pytest
 
 from conftest import policy_with_realms
+from lab.pki import VirtgateAuthority
 from lab.process import wait_until
 
 KEEPS_STARTING = """
@@ -62,6 +65,48 @@ def test_I82_broken_settings_change_nothing(own_gateway):
     gateway.reload(expect="VG1005E")
     assert gateway.virsh("alice", "list").returncode == 0
     assert "virtgated.conf:" in gateway.log() and "max_clients" in gateway.log()
+
+
+def digest(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def test_what_a_reload_changes_and_who_asked_is_on_record(own_gateway):
+    gateway = own_gateway()
+    config = f"{gateway.dir}/virtgated.conf"
+    started, = gateway.wait_audit(event="gateway.start")
+    assert started["files"]["policy_file"] == {"path": gateway.policy_file, "sha256": digest(gateway.policy_file)}
+    assert started["files"]["settings"]["sha256"] == digest(config) and "key_file" not in started["files"]
+    old = digest(gateway.policy_file)
+    gateway.write_settings(max_clients=77, tls_allowed_dn_list=["*"])
+    gateway.write_policy({**policy_with_realms(), "description": "another"})
+    gateway.reload()
+    record = gateway.wait_audit(event="gateway.reload", code="VG1004I")[-1]
+    assert record["by"] == {"via": "signal", "uid": os.geteuid()}
+    changed = {row["key"]: (row["was"], row["now"]) for row in record["settings"]}
+    assert changed["max_clients"] == ("5000", "77") and changed["tls_allowed_dn_list"][1] == '["*"]' and len(changed) == 2, changed
+    assert record["files"]["policy_file"] == {"path": gateway.policy_file, "was_sha256": old, "sha256": digest(gateway.policy_file)}
+    assert set(record["files"]) == {"policy_file", "settings"}
+    done = gateway.virtgate("--config", config, "reload")
+    assert done.returncode == 0, done.stderr
+    record = gateway.wait_audit(2, event="gateway.reload", code="VG1004I")[-1]
+    assert record["by"] == {"via": "control", "uid": os.geteuid()} and "settings" not in record and "files" not in record
+    gateway.stop()
+    assert gateway.audit(event="gateway.stop")[0]["by"] == {"via": "signal", "uid": os.geteuid()}
+
+
+def test_a_revoked_certificate_is_on_record_with_the_reload(own_gateway, build, scratch):
+    """`virtgate pki revoke` changes a file; what takes it into force tells so."""
+    authority = VirtgateAuthority(build, scratch.directory("revoked-pki"))
+    authority.server()
+    authority.client("eve")
+    gateway = own_gateway(ca_file=authority.ca_cert, crl_file=authority.crl_file, cert_file=authority.server_cert, key_file=authority.server_key)
+    before = digest(authority.crl_file)
+    authority.revoke("eve")
+    gateway.reload()
+    files = gateway.wait_audit(event="gateway.reload", code="VG1004I")[-1]["files"]
+    assert files["crl_file"]["was_sha256"] == before and files["crl_file"]["sha256"] == digest(gateway.settings["crl_file"])
 
 
 def test_new_certificate_without_dropping_anyone(own_gateway, authority, scratch):
