@@ -57,6 +57,9 @@ static const struct { const char *call; int id; } subscriptions[] = {
 	{ "connect_domain_event_callback_register_any", 19 },	/* VIR_DOMAIN_EVENT_ID_DEVICE_ADDED */
 	{ "connect_domain_event_callback_register_any", 15 },	/* …_DEVICE_REMOVED */
 	{ "connect_domain_event_callback_register_any", 23 },	/* …_METADATA_CHANGE */
+	{ "connect_domain_event_callback_register_any", 17 },	/* …_TUNABLE */
+	{ "connect_domain_event_callback_register_any", 10 },	/* …_TRAY_CHANGE */
+	{ "connect_domain_event_callback_register_any", 16 },	/* …_BLOCK_JOB_2 */
 	{ "connect_secret_event_register_any", 0 },		/* VIR_SECRET_EVENT_ID_LIFECYCLE */
 	{ "connect_secret_event_register_any", 1 },		/* …_VALUE_CHANGED */
 	{ "connect_node_device_event_register_any", 0 },	/* VIR_NODE_DEVICE_EVENT_ID_LIFECYCLE */
@@ -162,19 +165,21 @@ outside_explains(struct outside *outside, const struct inventory *inventory, con
 
 /* A number that stands in the event, at the top or in its `msg`; -1: there is none. */
 static int
-number_in(const struct rpc_proc *proc, const uint8_t *body, size_t len, const char *top, const char *below)
+number_in(const struct rpc_proc *proc, const uint8_t *body, size_t len, const char *const paths[3])
 {
 	struct xdr_span span;
 
-	if (xdr_find(proc->args, body, len, top, &span) || xdr_find(proc->args, body, len, below, &span))
-		return xdr_span_i32(span);
+	for (size_t i = 0; i < 3; i++)
+		if (xdr_find(proc->args, body, len, paths[i], &span))
+			return xdr_span_i32(span);
 	return -1;
 }
 
 static const struct row *
 find_row(const struct rpc_proc *proc, const uint8_t *body, size_t len)
 {
-	int number = number_in(proc, body, len, "event", "msg.event"), detail = number_in(proc, body, len, "detail", "msg.detail");
+	static const char *const numbers[] = { "event", "msg.event", "msg.reason" }, *const details[] = { "detail", "msg.detail", "status" };
+	int number = number_in(proc, body, len, numbers), detail = number_in(proc, body, len, details);
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (strcmp(rows[i].event, proc->name) == 0 && (rows[i].number == -1 || rows[i].number == number) &&
@@ -183,11 +188,11 @@ find_row(const struct rpc_proc *proc, const uint8_t *body, size_t len)
 	return NULL;
 }
 
-/* The alias of a device, the namespace of metadata: what of the object it is about. */
+/* The alias of a device, the namespace of metadata, a disk: what of the object it is about. */
 static json_t *
 part_in(const struct rpc_proc *proc, const uint8_t *body, size_t len)
 {
-	static const char *const paths[] = { "devAlias", "msg.devAlias", "nsuri" };
+	static const char *const paths[] = { "devAlias", "msg.devAlias", "nsuri", "dst" };
 	struct xdr_span span, text;
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
@@ -215,18 +220,22 @@ object_json(const struct xdr_object *object)
 	return json;
 }
 
-/* `what` happened, without a call of ours. `part` is taken, NULL is fine. */
+/* `what` happened, without a call of ours. `part` and `args` are taken, NULL is fine. */
 static void
-record(struct outside *outside, const struct inventory *inventory, enum by by, const struct xdr_object *object, const char *what, json_t *part)
+record(struct outside *outside, const struct inventory *inventory, enum by by, const struct xdr_object *object, const char *what, json_t *part,
+    json_t *args)
 {
 	json_t *json = audit_record_event(by == BY_GUEST ? AUDIT_OUTSIDE_GUEST : AUDIT_OUTSIDE_HOST);
 
 	if (json == NULL) {
 		json_decref(part);
+		json_decref(args);
 		return;
 	}
 	(void)json_object_set_new(json, "connection", json_pack("{s:s}", "uri", inventory_uri(inventory)));
 	(void)json_object_set_new(json, "object", object_json(object));
+	if (args != NULL)
+		(void)json_object_set_new(json, "args", args);
 	if (part != NULL)
 		(void)json_object_set_new(json, "part", part);
 	audit_add_result(json, "ok", 0, what);
@@ -247,7 +256,7 @@ outside_event(struct outside *outside, const struct inventory *inventory, const 
 	roll_touch(inventory_roll(inventory), object.class, object.uuid, (const char *)object.name.data, object.name.len);
 	if (outside_explains(outside, inventory, &object))
 		return;
-	record(outside, inventory, row->by, &object, row->what, part_in(proc, body, len));
+	record(outside, inventory, row->by, &object, row->what, part_in(proc, body, len), record_args(proc, body, len));
 }
 
 /* ---- beginning and end ---- */

@@ -92,6 +92,10 @@ def test_a_real_guest_with_devices_and_secrets(own_gateway, libvirtd, guests, sc
         assert wait_told(gateway, GUEST, "started")["object"]["uuid"] == GUEST_UUID
         libvirtd.virsh("metadata", GUEST, "urn:outside", "--key", "o", "--set", "<a/>", "--live", uri=guests)
         assert wait_told(gateway, GUEST, "metadata changed")["part"] == "urn:outside"
+        disk = libvirtd.virsh("domblklist", GUEST, uri=guests).stdout.split("\n")[2].split()[0]
+        libvirtd.virsh("blkdeviotune", GUEST, disk, "--total-bytes-sec", "10485760", "--live", uri=guests)
+        tuned = wait_told(gateway, GUEST, "tuned")["args"]
+        assert tuned["params.blkdeviotune.disk"] == disk and tuned["params.blkdeviotune.total_bytes_sec"] == 10485760
     finally:
         libvirtd.virsh("destroy", GUEST, uri=guests)
     wait_told(gateway, GUEST, "powered off by force")
@@ -129,3 +133,22 @@ def test_what_happened_while_libvirtd_was_away(make_gateway, scratch):
     wait_told(gateway, "web-comes", "is there, and was not before", "VG1305W")
     assert gateway.wait_audit(event="inventory.compared")[0]["changed"] == 2
     assert not [name for name, _ in told(gateway) if name == "web-stays"]
+
+
+def test_block_jobs_end_on_record(own_gateway, libvirtd, guests, scratch):
+    """A copy of a running guest's disk by local root: that it is there and that it was ended, by whoever."""
+    if libvirtd.qemu_uri != guests:
+        pytest.skip("no QEMU guests here")
+    gateway = own_gateway(allowed_uris=[libvirtd.test_uri, guests])
+    if libvirtd.state(GUEST, uri=guests) == "running":
+        libvirtd.virsh("destroy", GUEST, uri=guests)
+    libvirtd.virsh("start", GUEST, uri=guests)
+    try:
+        disk = libvirtd.virsh("domblklist", GUEST, uri=guests).stdout.split("\n")[2].split()[0]
+        copy = os.path.join(scratch.directory("outside-copy", mode=0o777), "copy.img")
+        libvirtd.virsh("blockcopy", GUEST, disk, copy, "--transient-job", "--wait", "--finish", uri=guests)
+        record = wait_told(gateway, GUEST, "block job waits to be ended", code="VG1303I")
+        wait_told(gateway, GUEST, "block job canceled")
+        assert record["part"] == disk and record["args"]["type"] == 2       # VIR_DOMAIN_BLOCK_JOB_TYPE_COPY
+    finally:
+        libvirtd.virsh("destroy", GUEST, uri=guests)
