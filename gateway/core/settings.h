@@ -22,6 +22,7 @@ enum auth_scheme { AUTH_NONE, AUTH_SASL };
 #define SETTINGS_MAX_SINKS 8
 #define SETTINGS_SINK_AUDIT "linux-audit"	/* the one that keeps a capability */
 #define SETTINGS_ROOT_FILE "audit-root.pub"	/* in state_dir: the first public key that signed the trail */
+#define SETTINGS_RUNNING_FILE "running"	/* in state_dir, while a gateway runs: since when */
 #define SETTINGS_SINKS_DIR "sinks"	/* in state_dir: how far each sink is */
 
 /* Members have the keys' names. Strings are owned; NULL or the default where the file has none. */

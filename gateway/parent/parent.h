@@ -130,6 +130,12 @@ void reload_destroy(struct parent *parent);
 void records_digest_files(const int files[PROCESS_NUM_FILES], char digests[PROCESS_NUM_FILES][DOCUMENT_NAME_LEN + 1]);
 /* An event with member "by" where somebody asked for it; `by` may be NULL. */
 json_t *records_begin(enum audit_event event, const struct asker *by);
+/*
+ * The mark of a run, in state_dir: set at the start, durably, and taken away when the record of the stop is durable. A start that finds one records the
+ * crash of the run before.
+ */
+void records_start_run(struct parent *parent);
+void records_end_run(const struct parent *parent);
 /* Member "files": of what is another than it `was`, or all where that is NULL, path and SHA-256. */
 void records_add_files(json_t *record, const struct settings *settings, char was[PROCESS_NUM_FILES][DOCUMENT_NAME_LEN + 1],
     char now[PROCESS_NUM_FILES][DOCUMENT_NAME_LEN + 1]);

@@ -1,10 +1,16 @@
 /* records.c: what the trail is told of the gateway itself: who asked for it, and what its settings and files are. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
 
+#include "gateway/core/log.h"
 #include "gateway/parent/parent.h"
 
 /* The private key is not here: the parent reads none, and its certificate tells which it is. */
@@ -104,4 +110,80 @@ records_add_settings(json_t *record, const struct settings *was, const struct se
 	if (record != NULL && json_array_size(list) > 0)
 		(void)json_object_set(record, "settings", list);
 	json_decref(list);
+}
+
+/* ---- was the run before ended? ---- */
+
+static int
+open_state_dir(const struct parent *parent)
+{
+	return open(parent->settings->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Since when it ran, as its mark says; false: there is none. */
+static bool
+find_mark(int dir, char since[64])
+{
+	int fd = openat(dir, SETTINGS_RUNNING_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	ssize_t n = fd < 0 ? -1 : read(fd, since, 63);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	since[n < 0 ? 0 : n] = '\0';
+	since[strspn(since, "0123456789-:TZ")] = '\0';
+	return true;
+}
+
+static int
+set_mark(int dir)
+{
+	struct tm now;
+	char text[32];
+	time_t clock = time(NULL);
+	int fd, status = -1;
+
+	(void)unlinkat(dir, SETTINGS_RUNNING_FILE, 0);
+	fd = openat(dir, SETTINGS_RUNNING_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -1;
+	if (gmtime_r(&clock, &now) != NULL && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &now) > 0 &&
+	    write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0 && fsync(dir) == 0)
+		status = 0;
+	close(fd);
+	return status;
+}
+
+void
+records_start_run(struct parent *parent)
+{
+	int dir = open_state_dir(parent);
+	char since[64], text[160];
+	json_t *record;
+
+	if (dir >= 0 && find_mark(dir, since)) {
+		(void)snprintf(text, sizeof(text), "the gateway that ran since %s did not end in order, or could not record its end", since);
+		log_warn("%s", text);
+		record = records_begin(AUDIT_CRASH, NULL);
+		if (record != NULL)
+			audit_add_result(record, "error", 0, text);
+		(void)audit_submit(parent->audit, record, AUDIT_KEEP, NULL, NULL);
+	}
+	if (dir < 0 || set_mark(dir) < 0)
+		log_warn("state_dir: %s/" SETTINGS_RUNNING_FILE " cannot be written: %s; should this run crash, the next start will not tell",
+		    parent->settings->state_dir, strerror(errno));
+	if (dir >= 0)
+		close(dir);
+}
+
+void
+records_end_run(const struct parent *parent)
+{
+	int dir = open_state_dir(parent);
+
+	if (dir < 0)
+		return;
+	if (unlinkat(dir, SETTINGS_RUNNING_FILE, 0) == 0)
+		(void)fsync(dir);
+	close(dir);
 }

@@ -69,6 +69,7 @@ all_ready(struct parent *parent)
 {
 	parent->state = PARENT_RUNNING;
 	log_info("virtgated " VERSION " is ready with %u fronts", parent->num_fronts);
+	records_start_run(parent);
 	record(parent, AUDIT_START, NULL);
 	notify_systemd("READY=1");
 	if (parent->foreground) {
@@ -121,6 +122,8 @@ on_stop_recorded(bool durable, void *arg)
 	struct parent *parent = arg;
 
 	parent->stop_recorded = durable;
+	if (durable)
+		records_end_run(parent);
 	event_active(parent->stop_timer, EV_TIMEOUT, 0);
 }
 

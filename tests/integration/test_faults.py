@@ -304,7 +304,9 @@ def test_I58_restart_of_the_whole_gateway_keeps_the_chain(own_gateway, web1_off)
     assert gateway.virsh("alice", "destroy", "web-1").returncode == 0
     verified = gateway.audit_verify()
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    assert len(gateway.audit(event="gateway.start")) == 2
+    first, second = gateway.audit(event="gateway.start")
+    crash, = gateway.audit(event="gateway.crash")
+    assert first["seq"] < crash["seq"] < second["seq"] and f"since {first['time'][:10]}" in crash["result"]["message"]
     sequence = [record["seq"] for record in gateway.audit()]
     assert sequence == sorted(set(sequence))
     ops = [record["op"] for record in gateway.audit(stage="intent")]
@@ -319,6 +321,9 @@ def test_stop_is_on_record_and_clean(own_gateway):
     assert gateway.audit(event="gateway.stop")
     assert gateway.audit_verify().returncode == 0
     assert not os.path.exists(f"/proc/{pid}")
+    gateway.start()
+    gateway.stop()
+    assert not gateway.audit(event="gateway.crash"), "an orderly end is no crash"
 
 
 def test_port_in_use_is_explained(own_gateway, gateway, scratch, libvirtd):
