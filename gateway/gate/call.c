@@ -290,8 +290,11 @@ proceed(struct call *call, const struct judgement *judgement, const uint8_t *mes
 			record_read_begin(call, judgement, body, len - RPC_HEADER_LEN);
 		if (call->record == NULL && answer_feature(call, body, len - RPC_HEADER_LEN))
 			return;
-		if (call->record != NULL && !call->tells_read)
+		/* A stream is on record from its opening; what has one answer, with that answer. */
+		if (call->record != NULL && !call->tells_read && call->proc->stream != RPC_STREAM_NONE)
 			record_access(call);
+		else
+			call->tells_read = call->record != NULL;
 		call_forward(call, message, len);
 		return;
 	}

@@ -258,7 +258,7 @@ struct call {
 	bool sparse;			/* holes are allowed in the stream */
 	char op[ID_LEN + 1];		/* of the audit records; empty when there are none */
 	json_t *record;			/* of a change or access: members that intent and outcome share */
-	bool tells_read;		/* a read, of which `record` becomes an event at its end */
+	bool tells_read;		/* a read or access, of which `record` becomes an event with its answer */
 	struct timespec started;
 	time_t held_since;
 	uint64_t stream_bytes;		/* of a stream: in both directions */
@@ -408,7 +408,7 @@ int filter_error(struct call *call, const struct rpc_error *error, const uint8_t
 json_t *record_call(struct call *call, const struct judgement *judgement, const uint8_t *body, size_t len);
 /* Sends a denial as one event; returns its op in `op`. */
 void record_denial(struct call *call, const struct judgement *judgement, const uint8_t *body, size_t len, char op[ID_LEN + 1]);
-/* Sends intent (CHANGE) or event (ACCESS, would-be denied) of a call whose record is ready. 0: refused. */
+/* Sends intent (CHANGE) or event (a stream, would-be denied) of a call whose record is ready. 0: refused. */
 uint64_t record_intent(struct call *call, audit_done_cb *done);
 void record_access(struct call *call);
 /* A call that only reads begins: what the policy says of such reads. `body` as for record_call. From METADATA on its end is told. */

@@ -7,6 +7,8 @@ import shutil
 import struct
 import zlib
 
+import pytest
+
 
 def change(gateway, user="alice", command="start", domain="web-1"):
     return gateway.virsh(user, command, domain)
@@ -170,3 +172,25 @@ def test_documents_are_kept_whole(gateway, libvirtd, scratch):
         os.unlink(path)
     gone = gateway.virtgate("audit", "verify", copy)
     assert gone.returncode == 1 and "does not hold the document" in gone.stdout, gone.stdout
+
+
+def test_access_that_failed_is_not_told_as_done(own_gateway, libvirtd, guests, scratch):
+    """The value of a secret: what the record says is what the reader got."""
+    if libvirtd.qemu_uri != guests:
+        pytest.skip("no secrets here")
+    gateway = own_gateway(allowed_uris=[guests])
+    uuid = "6695eb01-f6a4-8304-79aa-97f250400041"
+    path = scratch.write("access-secret.xml", f"<secret ephemeral='no' private='no'><uuid>{uuid}</uuid><usage type='volume'>"
+                         "<volume>/nowhere/access.img</volume></usage></secret>")
+    libvirtd.virsh("secret-define", path, uri=guests)
+    try:
+        assert gateway.virsh("admin", "secret-get-value", uuid, uri=guests).returncode != 0
+        record, = gateway.wait_audit(call="secret_get_value")
+        assert record["stage"] == "event" and record["result"]["status"] == "error" and record["result"]["code"] != 0, record["result"]
+        libvirtd.virsh("secret-set-value", uuid, "cGxhbnRlZA==", uri=guests)
+        got = gateway.virsh("admin", "secret-get-value", uuid, uri=guests)
+        assert got.returncode == 0 and "cGxhbnRlZA==" in got.stdout
+        record = gateway.wait_audit(2, call="secret_get_value")[-1]
+        assert record["result"]["status"] == "ok" and "cGxhbnRlZA" not in str(record)
+    finally:
+        libvirtd.virsh("secret-undefine", uuid, uri=guests)
