@@ -10,6 +10,8 @@
 #include "gateway/gate/resolve.h"
 #include "gateway/gate/user.h"
 
+#define MAX_ARGUMENT	512u	/* bytes of a text that the trail is told; longer is a draft */
+
 static const struct rpc_need no_needs[] = { { VG_PERM_NONE, RPC_TEST_ALWAYS, NULL, 0 } };
 
 struct web_verb {
@@ -171,6 +173,19 @@ find_verb(const char *name)
 	return NULL;
 }
 
+/* What was asked for, but for drafts of a policy. */
+static json_t *
+args_of(const json_t *request)
+{
+	json_t *args = json_object(), *value;
+	const char *key;
+
+	json_object_foreach((json_t *)(uintptr_t)request, key, value)
+		if (strcmp(key, "verb") != 0 && (!json_is_string(value) || json_string_length(value) <= MAX_ARGUMENT))
+			(void)json_object_set(args, key, value);
+	return args;
+}
+
 /* Who reads the trail, the policy or the list of sessions is on record where the policy asks for it. */
 static void
 begin(struct call *call, const struct web_verb *verb, const json_t *request)
@@ -181,6 +196,8 @@ begin(struct call *call, const struct web_verb *verb, const json_t *request)
 		judgement.permissions[judgement.num_permissions++] = verb->needs[i];
 	judgement.about.object.class = permission_class(verb->needs[0]);
 	record_read_begin(call, &judgement, NULL, 0);
+	if (call->tells_read && record_reads(call, &judgement) == POLICY_READS_FULL)
+		(void)json_object_set_new(call->record, "args", args_of(request));
 	verb->run(call, request);
 }
 

@@ -237,6 +237,17 @@ def test_revoked_right_shows_within_seconds(own_gateway, users):
     wait_until(lambda: alice.get("/guests").status == 401, "the log-in to end", 5)
 
 
+def test_who_read_the_trail_is_on_record_where_the_policy_says_so(own_gateway, users):
+    gateway = own_gateway(sasl=users, listen_web=True, web_port="0", policy={**policy_with_realms(), "audit": {"reads": {"audit": "full"}}})
+    admin, alice = person(gateway, "admin"), person(gateway, "alice")
+    assert admin.get("/audit?user=alice&limit=5").status == 200
+    record, = gateway.wait_audit(call="audit_search")
+    assert record["user"]["name"] == "admin" and record["result"]["status"] == "ok" and record["decision"]["permissions"] == ["audit:read"]
+    assert record["args"]["user"] == "alice" and "verb" not in record["args"]
+    assert alice.get("/audit").status == 403
+    assert gateway.wait_audit(2, call="audit_search")[-1]["result"]["status"] == "denied"
+
+
 def test_passwords_from_a_reload_on(own_gateway, users):
     gateway = own_gateway(sasl=users, listen_web=True, web_port="0", auth_web="none")
     assert Browser(gateway).try_login("alice", WORDS["alice"]).status == 401
