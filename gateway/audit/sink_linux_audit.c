@@ -2,8 +2,10 @@
  * sink_linux_audit.c: a record as a user message of Linux audit (linux/audit.h, audit_message.h of auditd): the fields that
  * libvirt's own messages leave empty, filled. Written out here, because what libaudit would do is one string.
  *
- *	op=domain.define stage=outcome code=VG2350I seq=41 acct="alice" vm="web-1" uuid=… exe="…" hostname=? addr=10.0.0.7
- *	    terminal=? res=success
+ *	op=domain.define stage=outcome code=VG2350I seq=41 acct="alice" vm="web-1" uuid=… exe="…" hostname=10.0.0.7 addr=10.0.0.7
+ *	    terminal=rpc-tls res=success
+ *
+ * hostname is the address, as PAM has it where no name is looked up; terminal is the way in, as sshd's is "ssh".
  *
  * Values that others chose are quoted when they are plain, and otherwise in hex digits without quotes, as ausearch
  * expects it; they are what stands in the trail, with JSON's escapes.
@@ -126,10 +128,10 @@ add_message(struct buf *out, const struct scan_line *facts, const char *line, si
 	    add_member(out, "acct", line, len, "user", "name", "?") == -1 ||
 	    add_member(out, "vm", line, len, "object", "name", NULL) == -1 ||
 	    add_bare(out, "uuid", line, len, "object", "uuid", NULL) == -1 ||
-	    add_value(out, "exe", exe, strlen(exe), NULL) == -1 || add_text(out, " hostname=?") == -1 ||
-	    add_bare(out, "addr", line, len, "source", "address", "?") == -1)
+	    add_value(out, "exe", exe, strlen(exe), NULL) == -1 || add_bare(out, "hostname", line, len, "source", "address", "?") == -1 ||
+	    add_bare(out, "addr", line, len, "source", "address", "?") == -1 || add_bare(out, "terminal", line, len, "source", "via", "?") == -1)
 		return -1;
-	return add_text(out, good ? " terminal=? res=success" : " terminal=? res=failed");
+	return add_text(out, good ? " res=success" : " res=failed");
 }
 
 int

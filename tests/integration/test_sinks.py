@@ -266,7 +266,7 @@ def test_linux_audit_has_who_and_what(own_gateway):
         assert sorted(messages) == [record["seq"] for record in expected]
         denied = next(record for record in expected if record["event"] == "domain.undefine")
         kind, text = messages[denied["seq"]]
-        assert kind == 2500 and 'vm="db-1"' in text and "addr=127.0.0.1" in text and "res=failed" in text
+        assert kind == 2500 and 'vm="db-1"' in text and "hostname=127.0.0.1 addr=127.0.0.1 terminal=rpc-tls res=failed" in text
         assert "acct=" in text and f"uuid={denied['object']['uuid']}" in text
         assert next(messages[record["seq"]] for record in expected if record["event"] == "session.login")[0] == 1112
 
