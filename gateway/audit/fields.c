@@ -20,12 +20,6 @@ static const struct row {
 
 _Static_assert(AUDIT_NUM_FIELDS <= 32, "a bit each");
 
-static bool
-is(const char *key, size_t key_len, const char *name, size_t len)
-{
-	return key_len == len && memcmp(key, name, len) == 0;
-}
-
 /* ---- text ---- */
 
 static size_t
@@ -139,7 +133,7 @@ take_parts(struct audit_fields *fields, size_t first, size_t end, const struct s
 	scan_begin(&scan, member->value, member->value_len);
 	while (scan_next(&scan, &part))
 		for (size_t row = first; row < end; row++)
-			if (is(part.key, part.key_len, rows[row].part, rows[row].part_len) && !take(fields, row, &part))
+			if (part.key_len == rows[row].part_len && scan_is(&part, rows[row].part) && !take(fields, row, &part))
 				return false;
 	return !scan.bad;
 }
@@ -150,7 +144,7 @@ take_member(struct audit_fields *fields, uint32_t had, uint32_t *seen, const str
 {
 	size_t first = 0, end;
 
-	while (first < AUDIT_NUM_FIELDS && !is(member->key, member->key_len, rows[first].member, rows[first].member_len))
+	while (first < AUDIT_NUM_FIELDS && !(member->key_len == rows[first].member_len && scan_is(member, rows[first].member)))
 		first++;
 	if (first == AUDIT_NUM_FIELDS)
 		return true;
@@ -174,7 +168,7 @@ audit_fields_add(struct audit_fields *fields, const char *line, size_t len)
 	while (scan_next(&scan, &member)) {
 		if (!take_member(fields, had, &seen, &member))
 			return false;
-		if (!had_args && is(member.key, member.key_len, "args", 4)) {
+		if (!had_args && scan_is(&member, "args")) {
 			fields->args = member.value;
 			fields->args_len = member.value_len;
 		}

@@ -141,7 +141,7 @@ add_member(struct words *words, const struct scan_member *member)
 		for (size_t i = 0; i < 4 && members[kind][i] != NULL; i++) {
 			size_t *len = &words->len[kind], more = member->key_len + member->value_len + 4;
 
-			if (strlen(members[kind][i]) != member->key_len || memcmp(members[kind][i], member->key, member->key_len) != 0)
+			if (!scan_is(member, members[kind][i]))
 				continue;
 			if (*len + more + 2 > MAX_WORD) {
 				*len = MAX_WORD;
@@ -163,19 +163,13 @@ string_in(const struct scan_member *object, const char *key)
 
 	scan_begin(&scan, object->value, object->value_len);
 	while (scan_next(&scan, &member)) {
-		if (member.key_len == strlen(key) && memcmp(member.key, key, member.key_len) == 0 && member.value_len >= 2 && member.value[0] == '"') {
+		if (scan_is(&member, key) && member.value_len >= 2 && member.value[0] == '"') {
 			member.value++;
 			member.value_len -= 2;
 			return member;
 		}
 	}
 	return (struct scan_member){ .value = "", .value_len = 0 };
-}
-
-static bool
-is(const struct scan_member *member, const char *key)
-{
-	return member->key_len == strlen(key) && memcmp(member->key, key, member->key_len) == 0;
 }
 
 static int64_t
@@ -218,13 +212,13 @@ audit_index_put(struct audit_index *index, const struct audit_line *line, const 
 	scan_begin(&scan, line->text, line->len);
 	while (scan_next(&scan, &member)) {
 		add_member(&words, &member);
-		if (is(&member, "result")) {
+		if (scan_is(&member, "result")) {
 			text = string_in(&member, "status");
 			mark |= (int64_t)audit_index_status(text.value, text.value_len) << MARK_STATUS_SHIFT;
-		} else if (is(&member, "of")) {
+		} else if (scan_is(&member, "of")) {
 			if (!put_later(index, facts, &member))
 				return false;
-		} else if (is(&member, "decision")) {
+		} else if (scan_is(&member, "decision")) {
 			text = string_in(&member, "verdict");
 			if (text.value_len == 10 && memcmp(text.value, "would-deny", 10) == 0)
 				mark |= MARK_WOULD_DENY;

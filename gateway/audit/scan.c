@@ -235,12 +235,6 @@ take_stage(const struct scan_member *member, unsigned *stage)
 
 enum { HAS_SEQ = 1, HAS_TIME = 2, HAS_OP = 4, HAS_STAGE = 8, HAS_PREV = 16, HAS_HASH = 32, HAS_ALL = 63 };
 
-static bool
-key_is(const struct scan_member *member, const char *key)
-{
-	return strlen(key) == member->key_len && memcmp(key, member->key, member->key_len) == 0;
-}
-
 /* Of the result's members the status is the last. */
 static bool
 ends_ok(const struct scan_member *member)
@@ -262,7 +256,7 @@ take_member(const struct scan_member *member, struct scan_line *facts, unsigned 
 	unsigned bit = 0;
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		if (key_is(member, ours[i].key))
+		if (scan_is(member, ours[i].key))
 			bit = ours[i].bit;
 	if ((*has & bit) != 0)
 		return false;
@@ -281,9 +275,9 @@ take_member(const struct scan_member *member, struct scan_line *facts, unsigned 
 	case HAS_HASH:
 		return take_hash(member, facts->hash);
 	default:
-		if (key_is(member, "code"))
+		if (scan_is(member, "code"))
 			(void)take_string(member, facts->code, sizeof(facts->code) - 1);
-		else if (key_is(member, "result"))
+		else if (scan_is(member, "result"))
 			facts->ok = ends_ok(member);
 		return true;
 	}
@@ -301,7 +295,7 @@ scan_line(const char *line, size_t len, struct scan_line *facts)
 	while (scan_next(&scan, &member)) {
 		if (!take_member(&member, facts, &has))
 			return false;
-		if (key_is(&member, "hash")) {	/* with the quote before the key and the comma behind the value */
+		if (scan_is(&member, "hash")) {	/* with the quote before the key and the comma behind the value */
 			facts->hash_at = (size_t)(member.key - line) - 1;
 			facts->hash_end = (size_t)(member.value - line) + member.value_len + 1;
 		}

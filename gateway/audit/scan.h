@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "gateway/core/ids.h"
 
@@ -23,6 +24,13 @@ struct scan_member {
 	const char *key, *value;	/* the key without its quotes; the value as it stands */
 	size_t key_len, value_len;
 };
+
+/* Is that its name? */
+static inline bool
+scan_is(const struct scan_member *member, const char *name)
+{
+	return member->key_len == strlen(name) && memcmp(member->key, name, member->key_len) == 0;
+}
 
 /* Walks the members of `{"key":value,…}`. */
 struct scan {
