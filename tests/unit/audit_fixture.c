@@ -83,6 +83,18 @@ fixture_write(const char *dir, const char *name, const char *text, size_t len)
 	close(fd);
 }
 
+bool
+fixture_fd_is(int fd, const char *name)
+{
+	char link[64], path[512];
+	ssize_t len;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	path[len > 0 ? len : 0] = '\0';
+	return strstr(path, name) != NULL;
+}
+
 struct event_base *
 fixture_base(void)
 {

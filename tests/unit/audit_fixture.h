@@ -23,6 +23,8 @@ const char *fixture_path(const char *dir, const char *name);
 /* Whole content with a terminator; freed by the caller. */
 char *fixture_read(const char *dir, const char *name, size_t *len);
 void fixture_write(const char *dir, const char *name, const char *text, size_t len);
+/* Has the file that is open as `fd` this in its path? */
+bool fixture_fd_is(int fd, const char *name);
 
 struct event_base *fixture_base(void);
 /* Turns the loop until `*number` is at least `want`; false when that took more than 20 s. */

@@ -19,18 +19,6 @@
 
 struct failing_disk disk;
 
-static bool
-is_file(int fd, const char *name)
-{
-	char link[64], path[512];
-	ssize_t len;
-
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	len = readlink(link, path, sizeof(path) - 1);
-	path[len > 0 ? len : 0] = '\0';
-	return strstr(path, name) != NULL;
-}
-
 static ssize_t
 disk_write(int fd, const void *buf, size_t len)
 {
@@ -56,7 +44,7 @@ disk_sync(int fd)
 	disk.syncs++;
 	if (disk.slow_ns > 0)
 		(void)nanosleep(&wait, NULL);
-	if (disk.sync || (disk.sync_of != NULL && is_file(fd, disk.sync_of))) {
+	if (disk.sync || (disk.sync_of != NULL && fixture_fd_is(fd, disk.sync_of))) {
 		errno = EIO;
 		return -1;
 	}

@@ -564,22 +564,10 @@ test_old_segments_go_and_the_rest_stays_whole(void **state)
 
 static bool list_fails;
 
-static bool
-is_list(int fd)
-{
-	char link[64], path[512];
-	ssize_t len;
-
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	len = readlink(link, path, sizeof(path) - 1);
-	path[len > 0 ? len : 0] = '\0';
-	return strstr(path, AUDIT_KEYS_FILE) != NULL;
-}
-
 static ssize_t
 write_but_list(int fd, const void *data, size_t len)
 {
-	if (!list_fails || !is_list(fd))
+	if (!list_fails || !fixture_fd_is(fd, AUDIT_KEYS_FILE))
 		return write(fd, data, len);
 	errno = ENOSPC;
 	return -1;
