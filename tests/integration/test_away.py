@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sqlite3
+import zlib
 
 import pytest
 
@@ -232,6 +233,26 @@ def test_what_libvirtd_tells_nobody_is_seen_at_the_next_call(away, own, scratch)
     found, _ = compared(away, stopped(away, lambda: None))
     assert found == {}
     assert len(away.audit(event="outside.host", object__class="domain")) == 2
+
+
+def test_no_password_is_kept(away, own, scratch):
+    planted = "plantpw2"
+    guarded = DEFINE["domain"][2].replace("</domain>", f"<devices><graphics type='vnc' port='-1' autoport='yes' passwd='{planted}'/></devices></domain>")
+    own.virsh("define", scratch.write("away-guarded.xml", guarded % ("away-domain-1", UUID % 1, 4096)), uri=own.qemu_uri)
+    away.wait_audit(event="outside.host", object__class="domain", result__message="defined")
+    define(own, scratch, "secret", 1, 1)
+    own.virsh("secret-set-value", UUID % 1, "cGxhbnRlZC1ieS1yb290", uri=own.qemu_uri)
+    question = "SELECT definition FROM thing WHERE class IN ('domain', 'secret')"
+    wait_until(lambda: len(kept(away, question)) == 2, "these to be kept", 20)
+    texts = "".join(zlib.decompress(row[0][48:]).decode() for row in kept(away, question))
+    assert "<graphics type='vnc'" in texts and f"<uuid>{UUID % 1}</uuid>" in texts and "passwd" not in texts
+    away.stop()     # all of it is on the disk
+    for directory, _, names in os.walk(away.dir):
+        for name in names:
+            if directory.endswith(("/audit", "/state", "/audit-index")):
+                with open(f"{directory}/{name}", "rb") as file:
+                    content = file.read()
+                assert not any(word in content for word in (planted.encode(), b"planted-by-root", b"cGxhbnRlZC1ieS1yb290")), name
 
 
 def test_only_the_gate_fell(away, own, scratch):
