@@ -315,7 +315,7 @@ roll_touch(struct roll *roll, enum vg_class class, const uint8_t *uuid, const ch
 	if (uuid != NULL) {
 		thing = roll_find(roll, class, uuid);
 		if (thing != NULL || (thing = roll_add(roll, class, uuid)) != NULL)
-			thing->touched = true;
+			roll_mark(roll, thing);
 		return;
 	}
 	text = audit_text_bounded(name, name_len);

@@ -19,12 +19,13 @@
 
 /* virConnectListAll…Flags: libvirt-domain.h, libvirt-network.h, libvirt-storage.h. Of domains the id tells whether they run. */
 const struct roll_kind roll_kinds[ROLL_KINDS] = {
-	{ VG_CLASS_domain, "connect_list_all_domains", { { 1u << 2, THING_PERSISTENT }, { 1u << 10, THING_AUTOSTART } } },
-	{ VG_CLASS_network, "connect_list_all_networks", { { 1u << 1, THING_ACTIVE }, { 1u << 2, THING_PERSISTENT }, { 1u << 4, THING_AUTOSTART } } },
-	{ VG_CLASS_storage_pool, "connect_list_all_storage_pools",
+	{ VG_CLASS_domain, RPC_ERR_NO_DOMAIN, "connect_list_all_domains", { { 1u << 2, THING_PERSISTENT }, { 1u << 10, THING_AUTOSTART } } },
+	{ VG_CLASS_network, RPC_ERR_NO_NETWORK, "connect_list_all_networks",
 	  { { 1u << 1, THING_ACTIVE }, { 1u << 2, THING_PERSISTENT }, { 1u << 4, THING_AUTOSTART } } },
-	{ VG_CLASS_nwfilter, "connect_list_all_nwfilters", { { 0 } } },
-	{ VG_CLASS_secret, "connect_list_all_secrets", { { 0 } } },
+	{ VG_CLASS_storage_pool, RPC_ERR_NO_STORAGE_POOL, "connect_list_all_storage_pools",
+	  { { 1u << 1, THING_ACTIVE }, { 1u << 2, THING_PERSISTENT }, { 1u << 4, THING_AUTOSTART } } },
+	{ VG_CLASS_nwfilter, RPC_ERR_NO_NWFILTER, "connect_list_all_nwfilters", { { 0 } } },
+	{ VG_CLASS_secret, RPC_ERR_NO_SECRET, "connect_list_all_secrets", { { 0 } } },
 };
 
 /* ---- ends of a round ---- */
@@ -97,7 +98,7 @@ take_listed(struct roll *roll, const struct xdr_object *object)
 			thing->flags_now |= kind->states[roll->list - 1].flag;
 	} else if (thing != NULL || roll->all || is_named(roll, kind->class, name)) {
 		if (thing == NULL && (thing = roll_add(roll, kind->class, object->uuid)) != NULL)
-			thing->touched = !roll->all;
+			thing->touched = is_named(roll, kind->class, name);
 		if (thing != NULL) {
 			thing->listed = roll->round;
 			thing->flags_now = kind->class == VG_CLASS_domain && object->id != -1 ? THING_ACTIVE : 0;
@@ -249,6 +250,7 @@ judge(struct roll *roll)
 		roll_accept(roll);
 	} else {
 		roll->phase = ROLL_EXPLAINING;
+		roll->by_name = false;
 		roll->since = gate_now(roll->gate);
 	}
 }
@@ -264,6 +266,9 @@ on_definition(const struct rpc_proc *proc, const uint8_t *body, size_t len, cons
 		give_up(roll);
 		return;
 	}
+	for (size_t i = 0; i < ROLL_KINDS && error != NULL; i++)
+		if (roll_kinds[i].class == roll->at->class && roll_kinds[i].missing == error->code)
+			roll->at->listed = 0;		/* it went since */
 	if (error == NULL && xdr_find(proc->ret, body, len, "xml", &span) && xdr_span_string(span, &text))
 		roll->definition = difference_text(roll->at->class, (const char *)text.data, text.len, &roll->definition_len);
 	roll_text_digest(roll->definition, roll->definition_len, roll->digest);
@@ -293,8 +298,10 @@ look_at(struct roll *roll, struct thing *thing)
 	roll->at = thing;
 	roll->due = thing->next_due;
 	roll->quiet = thing->touched;
-	roll->looked = roll_now();
-	thing->touched = false;
+	if (thing->touched_at < roll->began)
+		thing->touched = false;
+	else
+		roll->touched = true;		/* its state may be that of before */
 	memcpy(object.uuid, thing->uuid, VG_UUID_LEN);
 	len = thing->listed != roll->round || thing->name_now == NULL ? 0 : difference_question(&object, -1, false, body, sizeof(body), &proc);
 	if (len == 0)
@@ -340,7 +347,7 @@ roll_accept(struct roll *roll)
 		return;
 	}
 	thing->known = true;
-	thing->seen = roll->looked;
+	thing->seen = roll->began;
 	thing->flags = thing->flags_now;
 	free(thing->name);
 	thing->name = thing->name_now;

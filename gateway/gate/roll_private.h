@@ -45,9 +45,10 @@ struct thing {
 	uint8_t uuid[VG_UUID_LEN];
 	bool known;			/* it was there when last looked */
 	bool touched;			/* to be looked at; whoever did it has a record */
+	int64_t touched_at;
 	unsigned flags, flags_now;
 	uint64_t listed;		/* the round that it was last listed in */
-	int64_t seen;			/* microseconds since 1970 */
+	int64_t seen;			/* when the round began that it was looked at in; microseconds since 1970 */
 	char digest[DOCUMENT_NAME_LEN + 1];	/* empty: it has no definition, or none that is known */
 	char *name, *name_now;		/* as audit_text() has them */
 	struct held *held;		/* oldest first */
@@ -86,8 +87,8 @@ struct roll {
 	struct thing *due, *at;		/* to be looked at, and the one that is */
 	bool quiet;			/* its changes are not told */
 	bool as_it_was;			/* nothing of it is to be kept */
+	bool by_name;			/* records that only name it are asked for */
 	unsigned changes;
-	int64_t looked;
 	char *definition;		/* now; NULL: there is none */
 	size_t definition_len;
 	char digest[DOCUMENT_NAME_LEN + 1];
@@ -101,6 +102,7 @@ struct roll {
 /* The classes, and the lists that tell of their state. */
 struct roll_kind {
 	enum vg_class class;
+	int missing;			/* the error of one that is not there */
 	const char *list;
 	struct { uint32_t flags; unsigned flag; } states[3];	/* flags 0: no more */
 };
@@ -117,6 +119,9 @@ void roll_clear(struct roll *roll);
 /* SHA-256 of all that was there when last looked, in hex digits, and how many that were. -1: out of memory. */
 int roll_digest(const struct roll *roll, char digest[DOCUMENT_NAME_LEN + 1], size_t *num);
 void roll_text_digest(const char *text, size_t len, char digest[DOCUMENT_NAME_LEN + 1]);
+
+/* It is to be looked at in the next round, by what is listed then. */
+void roll_mark(struct roll *roll, struct thing *thing);
 
 /* ---- roll_look.c: one round ---- */
 

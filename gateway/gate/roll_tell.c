@@ -58,6 +58,19 @@ left_by(const struct roll *roll, const json_t *record, unsigned changes)
 	return changes;
 }
 
+static const char *
+name_of(const struct thing *thing)
+{
+	return thing->name_now != NULL ? thing->name_now : thing->name != NULL ? thing->name : "";
+}
+
+/* One that was found by the UUID is; by a name as a glob, and of a definition without a UUID, it has to be looked at. */
+static bool
+is_about(const struct roll *roll, const json_t *record)
+{
+	return !roll->by_name || (*audit_member(record, "object", "uuid") == '\0' && strcmp(audit_member(record, "object", "name"), name_of(roll->at)) == 0);
+}
+
 static void
 on_records(enum trail_result result, const char *text, size_t len, void *arg)
 {
@@ -69,11 +82,14 @@ on_records(enum trail_result result, const char *text, size_t len, void *arg)
 	if (answer == NULL)
 		return;		/* asked again */
 	json_array_foreach(json_object_get(answer, "records"), i, record)
-		roll->changes = left_by(roll, record, roll->changes);
+		if (is_about(roll, record))
+			roll->changes = left_by(roll, record, roll->changes);
 	json_decref(answer);
 	if (roll->changes == 0 || roll->at->touched) {
 		roll_accept(roll);
 		roll->phase = ROLL_LOOKING;
+	} else if (!roll->by_name) {
+		roll->by_name = true;
 	} else {
 		roll->phase = ROLL_RECALLING;
 	}
@@ -88,8 +104,8 @@ roll_explain(struct roll *roll)
 
 	uuid_text(thing->uuid, uuid);
 	roll_time_text(thing->seen > roll->compared ? thing->seen : roll->compared, since);
-	(void)roll_ask(roll, json_pack("{s:s, s:o, s:s, s:i}", "verb", "audit.search", "object", json_sprintf("%s:%s", class_name(thing->class), uuid),
-	    "since", since, "limit", MAX_RECORDS), on_records);
+	(void)roll_ask(roll, json_pack("{s:s, s:o, s:s, s:i}", "verb", "audit.search", "object",
+	    json_sprintf("%s:%s", class_name(thing->class), roll->by_name ? name_of(thing) : uuid), "since", since, "limit", MAX_RECORDS), on_records);
 }
 
 static void
@@ -162,11 +178,10 @@ add_away(const struct roll *roll, json_t *record)
 static json_t *
 object_json(const struct thing *thing)
 {
-	const char *name = thing->name_now != NULL ? thing->name_now : thing->name;
 	char uuid[VG_UUID_TEXT_LEN + 1];
 
 	uuid_text(thing->uuid, uuid);
-	return json_pack("{s:s, s:s*, s:s}", "class", class_name(thing->class), "name", name, "uuid", uuid);
+	return json_pack("{s:s, s:s, s:s}", "class", class_name(thing->class), "name", name_of(thing), "uuid", uuid);
 }
 
 static void
@@ -308,7 +323,7 @@ roll_saw(struct roll *roll, enum vg_class class, const uint8_t *uuid, const char
 		audit_add_result(record, "ok", 0, "definition changed, of which libvirtd told nothing");
 		roll->gate->counters.outside++;
 	}
-	thing->touched = roll->touched = true;
+	roll_mark(roll, thing);
 	if (record != NULL && copy != NULL && roll_add_held(roll, thing, record, copy, len)) {
 		roll_hurry(roll);
 		return;

@@ -67,6 +67,13 @@ roll_add(struct roll *roll, enum vg_class class, const uint8_t uuid[VG_UUID_LEN]
 }
 
 void
+roll_mark(struct roll *roll, struct thing *thing)
+{
+	thing->touched = roll->touched = true;
+	thing->touched_at = roll_now();
+}
+
+void
 roll_remove(struct roll *roll, struct thing *thing)
 {
 	struct thing **link = &roll->buckets[bucket_of(thing->class, thing->uuid)];

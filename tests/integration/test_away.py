@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import sqlite3
 import zlib
 
@@ -34,7 +35,10 @@ def own(scratch):
 @pytest.fixture
 def away(own, make_gateway):
     """A gateway of one test's own, before that libvirtd alone; what it defined goes with it."""
-    gateway = make_gateway(f"away-{next(NUMBERS)}", libvirtd=own, allowed_uris=[own.qemu_uri])
+    with socket.socket() as free:       # the same after each start
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    gateway = make_gateway(f"away-{next(NUMBERS)}", libvirtd=own, allowed_uris=[own.qemu_uri], tls_port=port)
     noted(gateway, "inventory.taken")
     yield gateway
     gateway.stop()
@@ -179,6 +183,47 @@ def test_our_own_changes_are_not_told_after_a_crash(away, own, scratch):
     found, _ = compared(away, with_change)
     assert {key: item["result"]["message"] for key, item in found.items()} == {
         ("domain", "away-domain-1"): "is not started with the host any more"}
+
+
+# Guests come and go all the time, under other names and without a UUID of their own.
+CHANGES = """
+number, conn = 0, None
+while not os.path.exists(sys.argv[3]):
+    try:
+        conn = conn or connect()
+        number += 1
+        domain = conn.defineXML(f"<domain type='qemu'><name>away-load-{sys.argv[2]}-{number}</name><memory>4096</memory><os><type>hvm</type></os></domain>")
+        domain.setAutostart(1)
+        domain.undefine()
+        time.sleep(0.01)
+    except libvirt.libvirtError:
+        conn = None
+        time.sleep(0.05)
+"""
+
+
+def test_kills_under_load_make_nothing_of_ours_somebody_elses(away, own, scratch):
+    stop = f"{scratch.directory('away-load', mode=0o755)}/stop"
+    clients = [away.popen_python("admin", CHANGES, str(number), stop, uri=own.qemu_uri) for number in range(4)]
+    try:
+        for kind in ("gate", "all", "reade", "all", "gate"):
+            made, rounds = len(away.audit(stage="outcome", result__status="ok")), len(away.audit(event="inventory.compared"))
+            wait_until(lambda: len(away.audit(stage="outcome", result__status="ok")) > made + 20, "changes to be made", 30)
+            if kind == "all":
+                kill_all(away)
+                away.start()
+            else:
+                away.kill_child(kind)
+            if kind != "reade":
+                noted(away, "inventory.compared", rounds)
+    finally:
+        with open(stop, "w", encoding="ascii"):
+            pass
+        for client in clients:
+            client.communicate(timeout=60)
+        for name in own.virsh("list", "--all", "--name", uri=own.qemu_uri).stdout.split():
+            own.virsh("undefine", name, uri=own.qemu_uri)
+    assert not away.audit(event="outside.away") and not away.audit(event="inventory.lost")
 
 
 def test_what_local_root_defines_has_its_difference(away, own, scratch):
