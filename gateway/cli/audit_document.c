@@ -12,16 +12,24 @@
 #include "gateway/core/linediff.h"
 #include "virtgate/member.h"
 
+/* The documents that a change may have, as the gate names them. */
+static const struct { const char *head, *before, *after; } sides[] = {
+	{ "--- definition\n+++ definition\n", "before", "after" },
+	{ "--- running\n+++ running\n", "before_running", "after_running" },
+	{ "--- snapshot\n+++ snapshot\n", "before_snapshot", "after_snapshot" },
+	{ "--- checkpoint\n+++ checkpoint\n", "before_checkpoint", "after_checkpoint" },
+};
+
 bool
 audit_document_word(const char *which, struct vg_error *error)
 {
-	static const char *const words[] = { "before", "asked", "asked_2", "after", "before_running", "after_running" };
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(words[i], which) == 0)
+	if (strcmp(which, "asked") == 0 || strcmp(which, "asked_2") == 0)
+		return true;
+	for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++)
+		if (strcmp(sides[i].before, which) == 0 || strcmp(sides[i].after, which) == 0)
 			return true;
 	vg_fail(error, "--document: '%s' is none of them", which);
-	vg_hint(error, "one of: before asked asked_2 after before_running after_running");
+	vg_hint(error, "one of: before asked asked_2 after, and before and after with _running, _snapshot or _checkpoint");
 	return false;
 }
 
@@ -86,14 +94,6 @@ is_cut(const char *diff)
 
 	return (len > sizeof(end) && strcmp(diff + len - sizeof(end) + 1, end) == 0) || strstr(diff, " more lines)\n--- ") != NULL;
 }
-
-/* The documents that a change may have, as the gate names them. */
-static const struct { const char *head, *before, *after; } sides[] = {
-	{ "--- definition\n+++ definition\n", "before", "after" },
-	{ "--- running\n+++ running\n", "before_running", "after_running" },
-	{ "--- snapshot\n+++ snapshot\n", "before_snapshot", "after_snapshot" },
-	{ "--- checkpoint\n+++ checkpoint\n", "before_checkpoint", "after_checkpoint" },
-};
 
 void
 audit_document_complete(const struct audit_source *source, json_t *record)

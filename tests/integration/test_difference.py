@@ -155,6 +155,8 @@ def test_snapshots_and_checkpoints(own_gateway, libvirtd, scratch):
         member, other = f"{has}_{name}", f"{'before' if has == 'after' else 'after'}_{name}"
         assert member in record["documents"] and other not in record["documents"], (call, record["documents"])
         assert f"<domain{name}>" in kept[record["documents"][member]]
+        shown = gateway.virtgate("audit", "show", record["op"], "--dir", f"{gateway.dir}/audit", "--document", member)
+        assert shown.stdout == kept[record["documents"][member]], shown.stderr
         assert f"--- {name}\n" in record["diff"] and f"<domain{name}>" in lines(record["diff"], sign)
     reverted = outcome(gateway, "domain_revert_to_snapshot")["documents"]
     assert {"before", "before_snapshot"} <= set(reverted) and "<description>a description</description>" in kept[reverted["before_snapshot"]]
