@@ -15,6 +15,7 @@
 #include "gateway/core/document.h"
 
 #define VERSION_OF_LAYOUT 1
+#define BUSY_MS		1000	/* nobody else writes; somebody may read */
 
 static const char layout[] =
     "CREATE TABLE world (uri TEXT PRIMARY KEY, alive INTEGER NOT NULL, compared INTEGER NOT NULL) WITHOUT ROWID;"
@@ -65,6 +66,7 @@ open_database(struct census *census, struct vg_error *error)
 		return vg_fail(error, "%s: %s", census->file, strerror(errno));
 	close(fd);
 	if (sqlite3_open_v2(census->file, &census->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL) == SQLITE_OK) {
+		(void)sqlite3_busy_timeout(census->db, BUSY_MS);
 		(void)sqlite3_db_config(census->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 		(void)sqlite3_db_config(census->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 		if (sqlite3_exec(census->db, "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"

@@ -1,4 +1,5 @@
 """What was changed while the gateway did not run, or had no libvirtd, is on record when it is back, and nothing else is."""
+import contextlib
 import itertools
 import json
 import os
@@ -77,7 +78,7 @@ def kept(gateway, question):
     path = f"{gateway.dir}/state/audit-index/census.db"
     if not os.path.exists(path):
         return []
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20) as database:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as database:
         try:
             return database.execute(question).fetchall()
         except sqlite3.DatabaseError:
@@ -330,7 +331,7 @@ def test_what_was_kept_is_lost(away, own, scratch, how):
         with open(path, "r+b") as file:
             file.write(os.urandom(os.path.getsize(path)))
     else:
-        with sqlite3.connect(path) as database:
+        with contextlib.closing(sqlite3.connect(path)) as database, database:
             database.execute("UPDATE thing SET flags = 0, digest = ? WHERE class = 'domain'", ("0" * 64,))
     away.start()
     record = away.wait_audit(seconds=30, event="inventory.lost")[-1]
