@@ -113,8 +113,9 @@ def test_both_proofs_are_in_the_identity(sasl_gateway):
 
 
 def test_gssapi_identity(gssapi_gateway):
+    before = len(gssapi_gateway.audit(event="session.login", code="VG1101I"))
     assert gssapi_gateway.virsh("alice", "list", via="tcp").returncode == 0
-    record = gssapi_gateway.wait_audit(event="session.login", code="VG1101I")[-1]
+    record = gssapi_gateway.wait_audit(before + 1, event="session.login", code="VG1101I")[-1]
     assert record["user"]["mech"] == "GSSAPI"
     assert record["user"]["sasl"].split("@")[0] == "alice"
     assert record["source"]["via"] == "rpc-tcp"
