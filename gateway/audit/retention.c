@@ -120,6 +120,9 @@ retention_remove(const char *dir, const struct removal *removal, struct vg_error
 		if (unlinkat(dir_fd, name, 0) == -1 && errno != ENOENT)
 			result = vg_fail(error, "%s/%s cannot be removed: %s", dir, name, strerror(errno));
 	}
+	/* A crash must not bring a segment back without what it names. */
+	if (result == 0 && fsync(dir_fd) == -1)
+		result = vg_fail(error, "%s: %s", dir, strerror(errno));
 	/* Then what they named, and what an end in the middle of this left behind. */
 	if (result == 0)
 		result = pack_remove(dir, removal->last, error);

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -479,6 +480,32 @@ test_I55_what_a_start_cut_off_does_not_come_back(void **state)
 	fixture_remove(shadow);
 }
 
+/* ---- what is removed ---- */
+
+/* The removal of the documents fails: that of the segments is on the disk by then, so that no crash brings one back without its documents. */
+static void
+test_segments_go_before_their_documents(void **state)
+{
+	char *dir = fixture_dir(), *shadow = fixture_dir();
+	const struct removal removal = { .first = 1, .last = 1 };
+	struct vg_error error = { "", "" };
+	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	fixture_write(dir, "audit-000001.jsonl", "", 0);
+	assert_int_equal(mkdir(fixture_path(dir, "audit-000001.documents"), 0700), 0);
+	lost_disk_begin(dir, shadow, 0);
+	assert_int_equal(fsync(dir_fd), 0);
+	assert_int_equal(access(fixture_path(shadow, "n.audit-000001.jsonl"), F_OK), 0);
+	assert_int_equal(retention_remove(dir, &removal, &error), -1);
+	lost_disk_end();
+	assert_int_equal(access(fixture_path(shadow, "n.audit-000001.jsonl"), F_OK), -1);
+	assert_int_equal(rmdir(fixture_path(dir, "audit-000001.documents")), 0);
+	close(dir_fd);
+	fixture_remove(dir);
+	fixture_remove(shadow);
+}
+
 /* ---- every system call ---- */
 
 /*
@@ -564,6 +591,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_I55_I58_kills_on_a_disk_that_loses_what_was_not_synced),
 		cmocka_unit_test(test_I56_I57_kills_on_a_disk_that_fails_besides),
 		cmocka_unit_test(test_I55_what_a_start_cut_off_does_not_come_back),
+		cmocka_unit_test(test_segments_go_before_their_documents),
 		cmocka_unit_test(test_I76_every_system_call),
 		cmocka_unit_test(test_I55_I76_every_system_call_on_a_disk_that_loses),
 	};
