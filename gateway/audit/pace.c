@@ -41,7 +41,7 @@ void
 pace_group_done(struct pace *pace, size_t records, size_t in_flight, unsigned sync_us, uint64_t now_us)
 {
 	size_t nearly_all = in_flight - in_flight / 8;
-	uint64_t quarter_us;
+	uint64_t half_us;
 
 	if (records == 0)
 		return;
@@ -51,10 +51,10 @@ pace_group_done(struct pace *pace, size_t records, size_t in_flight, unsigned sy
 	pace->sync_us = smooth(pace->sync_us, sync_us, SYNC_MOST_US);
 	pace->record_us = smooth(pace->record_us, (now_us - pace->last_us) / records, RECORD_MOST_US);
 	pace->last_us = now_us;
-	quarter_us = (uint64_t)in_flight * pace->record_us / 4;
-	if (quarter_us > WAIT_MOST_US)
-		quarter_us = WAIT_MOST_US;
-	pace->wait_us = pace->sync_us > quarter_us ? pace->sync_us : (unsigned)quarter_us;
+	half_us = (uint64_t)in_flight * pace->record_us / 2;
+	if (half_us > WAIT_MOST_US)
+		half_us = WAIT_MOST_US;
+	pace->wait_us = pace->sync_us > half_us ? pace->sync_us : (unsigned)half_us;
 	if (pace->wanted < 2 || pace->wait_us < WAIT_LEAST_US)
 		pace->wait_us = 0;
 }

@@ -4,7 +4,7 @@
  * A change alone never waits: who comes while the disk is at rest is written at once. With many changes in flight that would make small groups: those
  * that the last group answered are still on their way through the gate and libvirtd while the next one is closed, so that on a slow disk two halves
  * take turns, and on a fast one the processor is spent on syncs. So a group waits for somewhat more records than the last ones had, up to nearly all
- * changes in flight, for as long as a sync takes, or a quarter of the time in which as many records came lately, whichever is longer. Below a
+ * changes in flight, for as long as a sync takes, or half of the time in which as many records came lately, whichever is longer. Below a
  * millisecond, which is what the loop counts in, it does not. When the time was over before, the next one waits for half as many more, and for a while
  * it is not tried again with more: changes that hang in libvirtd hold up nobody for long.
  */

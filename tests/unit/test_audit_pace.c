@@ -69,10 +69,10 @@ test_a_fast_disk_waits_only_for_very_many(void **state)
 	struct pace pace = { .wanted = 0 };
 
 	(void)state;
-	all_come(&pace, 64, FAST, 30);
+	all_come(&pace, 32, FAST, 30);
 	assert_true(pace_enough(&pace, 1));
 	all_come(&pace, 256, FAST, 30);
-	assert_int_equal(pace.wait_us, 256 * RATE / 4);
+	assert_int_equal(pace.wait_us, 256 * RATE / 2);
 	assert_int_equal(pace.wanted, 224);
 }
 
@@ -109,12 +109,12 @@ test_a_disk_that_hung_is_forgotten(void **state)
 	all_come(&pace, 64, 30000000, 1);
 	assert_true(pace.wait_us <= 30000);
 	all_come(&pace, 256, FAST, 30);
-	assert_int_equal(pace.wait_us, 256 * RATE / 4);
+	assert_int_equal(pace.wait_us, 256 * RATE / 2);
 	now_us += 28800000000;
 	all_come(&pace, 256, FAST, 1);
 	assert_true(pace.wait_us <= 20000);
 	all_come(&pace, 256, FAST, 30);
-	assert_int_equal(pace.wait_us, 256 * RATE / 4);
+	assert_int_equal(pace.wait_us, 256 * RATE / 2);
 }
 
 int
