@@ -100,7 +100,7 @@ model(uint8_t first, unsigned how, const uint8_t *payload, size_t len)
 		sent.within = !fin;
 	else if ((first & 15) == CONTINUED && sent.within)
 		sent.within = !fin;
-	else if (((first & 15) == PING || (first & 15) == PONG) && fin && len <= 125)
+	else if (((first & 15) == PING || (first & 15) == PONG) && fin && len <= 125 && (how & LONG_LENGTH) == 0)	/* seven bits tell their length: 5.5 */
 		return;
 	else
 		sent.over = true;

@@ -148,8 +148,8 @@ def socket():
     write("socket", "parts", frames((0x02, 0, key[:3]), (0x89, 0, b"ping"), (0x00, 2, key[3:5]), (0x8a, 0, b""), (0x80, 0, key[5:]), (0x82, 0, key)))
     write("socket", "by-hand", b"\1" + b"\x1e".join([b"\x82\0RFB 003", b"\x82\2.008\n", b"\x82\0\1", b"\x82\0" + key]))
     for name, first, how, data in (("unmasked", 0x82, 1, key), ("unmasked-ping", 0x89, 1, b"x"), ("compressed", 0xc2, 0, key), ("text", 0x81, 0, b"text"),
-                                   ("unknown", 0x83, 0, key), ("long-ping", 0x89, 0, b"x" * 126), ("parted-ping", 0x09, 0, b"x"), ("close", 0x88, 0, b"\3\xe8"),
-                                   ("continued", 0x80, 0, key)):
+                                   ("unknown", 0x83, 0, key), ("long-ping", 0x89, 0, b"x" * 126), ("ping-told-long", 0x89, 4, b"x"), ("parted-ping", 0x09, 0, b"x"),
+                                   ("close", 0x88, 0, b"\3\xe8"), ("continued", 0x80, 0, key)):
         write("socket", name, frames((0x82, 0, key), (first, how, data), (0x82, 0, key)))
     write("socket", "message-in-message", frames((0x02, 0, key), (0x82, 0, key), (0x82, 0, key)))
     write("socket", "no-rfb", b"\1" + b"\x1e".join([b"\x82\0RFB 003.003\n", b"\x82\0\1", b"\x82\0" + key]))
