@@ -4,10 +4,11 @@
 
 /* Types and flags of RFC 9113, 6. */
 enum { HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, PING = 6, CONTINUATION = 9 };
-enum { ACK = 1, END_HEADERS = 4 };
+enum { ACK = 1, END_HEADERS = 4, PADDED = 8, PRIORITY = 32 };
 
 #define FRAME_HEAD	9u
 #define PREFACE_LEN	24u
+#define PRIORITY_LEN	5u	/* RFC 9113, 6.2 */
 #define ENABLE_CONNECT_PROTOCOL 8u	/* RFC 8441, 3 */
 #define WINDOW		10	/* seconds that are counted together */
 #define MAX_BLOCK_FRAMES 8u	/* of a header block; browsers need one or two */
@@ -112,8 +113,13 @@ take_frame_head(struct wire *wire, time_t now)
 	uint8_t type = wire->head[3], flags = wire->head[4];
 
 	wire->left = frame_len(wire->head);
-	if (type == HEADERS)
+	if (type == HEADERS) {
 		wire->block_frames = wire->block_bytes = 0;
+		wire->block = (struct hpack){ .part = HPACK_FIELD };
+		wire->priority = (flags & PRIORITY) != 0 ? PRIORITY_LEN : 0;
+		if ((flags & PADDED) != 0)
+			return "padded headers, which no browser sends";
+	}
 	if (type == HEADERS || type == CONTINUATION) {
 		wire->block_bytes += (unsigned)wire->left;
 		if (++wire->block_frames > MAX_BLOCK_FRAMES || wire->block_bytes > MAX_BLOCK_BYTES)
@@ -122,6 +128,21 @@ take_frame_head(struct wire *wire, time_t now)
 	if (type == PING || (type == SETTINGS && (flags & ACK) == 0))
 		return count(wire, ANSWERED, now);
 	return count(wire, type == HEADERS ? REQUEST : type == RST_STREAM ? RESET : OTHER, now);
+}
+
+static bool
+is_of_block(const struct wire *wire)
+{
+	return wire->head[3] == HEADERS || wire->head[3] == CONTINUATION;
+}
+
+static const char *
+take_block(struct wire *wire, const uint8_t *bytes, size_t len)
+{
+	size_t skip = wire->priority < len ? wire->priority : len;
+
+	wire->priority = (uint8_t)(wire->priority - skip);
+	return hpack_take(&wire->block, bytes + skip, len - skip);
 }
 
 static const char *
@@ -141,9 +162,14 @@ take_http2(struct wire *wire, const uint8_t *bytes, size_t len, time_t now)
 		} else {
 			n = wire->left < len - at ? (size_t)wire->left : len - at;
 			wire->left -= n;
+			if (is_of_block(wire))
+				wrong = take_block(wire, bytes + at, n);
 		}
-		if (wire->num == FRAME_HEAD && wire->left == 0)
+		if (wire->num == FRAME_HEAD && wire->left == 0) {
+			if (wrong == NULL && is_of_block(wire) && (wire->head[4] & END_HEADERS) != 0 && !hpack_is_whole(&wire->block))
+				wrong = "headers that end amid a field";
 			wire->num = 0;
+		}
 	}
 	return wrong;
 }

@@ -1,6 +1,6 @@
 /*
  * wire.h: what a browser sends, as bytes inside TLS, before libwebsockets sees them. It judges only what libwebsockets takes and should not: frames of
- * a WebSocket that are not masked (RFC 6455, 5.1), and HTTP/2 frames in numbers that only keep a server busy (CVE-2019-9512 to 9518, CVE-2023-44487,
+ * a WebSocket that are not masked (RFC 6455, 5.1), changes of HTTP/2's header table (hpack.h), and HTTP/2 frames in numbers that only keep a server busy (CVE-2019-9512 to 9518, CVE-2023-44487,
  * CVE-2024-27316). Pure: bytes and a time in, a verdict out. guard.c puts it where the bytes are.
  */
 #ifndef WEB_WIRE_H
@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
+
+#include "web/hpack.h"
 
 enum wire_language { WIRE_HTTP1, WIRE_HTTP2, WIRE_WEBSOCKET };
 
@@ -24,6 +26,8 @@ struct wire {
 	uint8_t num, need;		/* bytes of it: there, and (WebSocket) wanted */
 	uint64_t left;			/* of the frame's payload */
 	unsigned block_frames, block_bytes;	/* HTTP/2: of a header block */
+	uint8_t priority;		/* bytes before it that are none of it */
+	struct hpack block;
 	time_t since;			/* of these counts */
 	unsigned counts[WIRE_KINDS];
 };

@@ -110,6 +110,7 @@ def browser():
     cookie = (b"cookie", b"__Host-virtgate=" + word), (b"x-auth-token", word), (b"origin", b"https://localhost")
     write("browser", "http2-get", b"2" + b"\x1e".join([begin, http2_frame(1, 5, 1, http2_request(b"GET", b"/api/v1/guests", *cookie)),
                                                        http2_frame(8, 0, 0, b"\0\0\x10\0"), http2_frame(8, 0, 1, b"\0\0\x10\0"), http2_frame(6, 0, 0, bytes(8))]))
+    write("browser", "http2-table", b"2" + b"\x1e".join([begin, http2_frame(1, 5, 1, http2_request(b"GET", b"/") + b"\x22" + b"\x62\4host")]))
     write("browser", "http2-post", b"2" + b"\x1e".join([begin, http2_frame(1, 4, 1, http2_request(b"POST", b"/api/v1/login", *cookie)),
                                                         http2_frame(0, 1, 1, b'{"user":"a","password":"b"}'), http2_frame(3, 0, 1, bytes(4)), http2_frame(7, 0, 0, bytes(8))]))
 

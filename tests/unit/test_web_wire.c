@@ -90,7 +90,8 @@ test_frames_are_masked(void **state)
 static size_t
 frame(uint8_t *at, size_t len, uint8_t type, uint8_t flags)
 {
-	memset(at, 0, 9 + len);
+	memset(at, 0, 9);
+	memset(at + 9, 0x82, len);		/* of headers: a field by its index */
 	at[0] = (uint8_t)(len >> 16);
 	at[1] = (uint8_t)(len >> 8);
 	at[2] = (uint8_t)len;
@@ -156,6 +157,56 @@ test_header_blocks_end(void **state)
 	assert_false(wire_upgrade(&wire));
 }
 
+/* What is said of a header block that comes in pieces of `step`; NULL: nothing. */
+static const char *
+said_of_block(const char *block, size_t len, uint8_t flags, size_t step)
+{
+	uint8_t bytes[9 + 512];
+	const char *wrong = NULL;
+	struct wire wire;
+	size_t size = frame(bytes, len, 1, flags);
+
+	memcpy(bytes + 9, block, len);
+	wire_init(&wire, true);
+	assert_null(wire_take(&wire, (const uint8_t *)preface, sizeof(preface) - 1, 1000));
+	for (size_t at = 0; at < size && wrong == NULL; at += step)
+		wrong = wire_take(&wire, bytes + at, size - at < step ? size - at : step, 1000);
+	return wrong;
+}
+
+static void
+test_the_header_table_keeps_its_size(void **state)
+{
+	/* Each field of RFC 7541, 6, with and without long numbers; a text that holds what would be another size. */
+	static const char good[] = "\x3f\xe1\x1f\x82\xff\x80\x01" "\x40\3key\x22\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20"
+	    "\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20\x20" "\x7f\0\1x" "\x0f\1\0" "\x1f\x80\1\2ab" "\0\0\0" "\x10\1a\x82\x3f\x3f" "\x41\x81\x20\x82";
+	static const char *const sizes[] = { "\x20", "\x3f\xe0\x1f", "\x3f\xe1\x9f", "\x82\x20", "\x41\1a\x22", "\0\1a\1b\x3f\x00" };
+	uint8_t long_text[9 + 512];
+	struct wire wire;
+
+	(void)state;
+	for (size_t step = 1; step < sizeof(good) + 9; step++)
+		assert_null(said_of_block(good, sizeof(good) - 1, 4, step));
+	assert_null(said_of_block("\x20\x20\x20\x20\x20\x82", 6, 4 | 32, 1));	/* behind five bytes of priority */
+	assert_non_null(said_of_block("\x20\x20\x20\x20\x82\x20", 6, 4 | 32, 1));
+	assert_non_null(said_of_block("\0\x82", 2, 4 | 8, 2));				/* padded */
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		assert_non_null(said_of_block(sizes[i], strlen(sizes[i]) == 0 ? 6 : strlen(sizes[i]), 4, 1));
+	assert_non_null(said_of_block("\x41\3ab", 4, 4, 4));		/* ends amid a text, which the next block would go on with */
+	assert_non_null(said_of_block("\x41\x7f\xff\xff\xff\xff", 6, 4, 6));
+	/* A text of 300 bytes, in two frames. */
+	wire_init(&wire, true);
+	assert_null(wire_take(&wire, (const uint8_t *)preface, sizeof(preface) - 1, 1000));
+	(void)frame(long_text, 200, 1, 0);
+	memcpy(long_text + 9, "\x41\x7f\xad\x01", 4);	/* 127 + 45 + 128 */
+	memset(long_text + 13, ' ', 196);
+	assert_null(wire_take(&wire, long_text, 209, 1000));
+	(void)frame(long_text, 105, 9, 4);
+	memset(long_text + 9, ' ', 104);
+	long_text[9 + 104] = 0x82;
+	assert_null(wire_take(&wire, long_text, 114, 1000));
+}
+
 static void
 test_http2_in_any_pieces(void **state)
 {
@@ -207,7 +258,7 @@ main(void)
 		cmocka_unit_test(test_a_socket_is_the_first_request_and_nothing_is_behind_it),
 		cmocka_unit_test(test_frames_are_masked),
 		cmocka_unit_test(test_frames_that_only_keep_busy_are_counted),
-		cmocka_unit_test(test_header_blocks_end),
+		cmocka_unit_test(test_header_blocks_end), cmocka_unit_test(test_the_header_table_keeps_its_size),
 		cmocka_unit_test(test_http2_in_any_pieces),
 		cmocka_unit_test(test_no_sockets_are_offered_over_http2),
 	};
