@@ -187,3 +187,13 @@ def test_answers_stay_in_their_windows(gateway):
         assert sum(sent) == min(may, len(asset(gateway, path))), (stream, opened, sent)
     assert sum(sent) > whole, "the script is too short for this test"
     connection.close()
+
+
+def test_the_header_table_keeps_its_size(gateway):
+    """Libraries say again which size it has; another one ends the connection, before libwebsockets forgets what it puts there (a sanitizer would tell)."""
+    connection = Connection(Browser(gateway)).begin()
+    connection.socket.sendall(frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\x3f\xe1\x1f" + connection.request()))
+    assert next(got for got in connection.frames() if got is None or got[0] == HEADERS)[2] == 1
+    connection.socket.sendall(frame(HEADERS, END_HEADERS | END_STREAM, 3, connection.request() + b"\x22" + b"\x62\x04host"))
+    assert list(connection.frames())[-1] is None
+    connection.close()
