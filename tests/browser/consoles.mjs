@@ -1,7 +1,11 @@
 // Consoles, as they are lived with: the network that goes away, full screen, the clipboard, several in tabs, other windows, and the guests by keyboard alone.
 import { given, go, logIn, person, picture, pictures, say, scenario } from './browser.mjs';
 
-const PAINTED = () => [...document.querySelectorAll('#consoles .console:not([hidden]) canvas')].some((canvas) => canvas.width > 100);
+// This guest's console is the one shown, and has a screen. Its name, since the console shown before stays until the page has heard of the click.
+async function painted(page, guest) {
+	await page.waitForFunction((name) => [...document.querySelectorAll('#consoles .console:not([hidden])')]
+		.some((console) => console.querySelector('h1')?.textContent === name && console.querySelector('canvas')?.width > 100), guest);
+}
 
 // Each console that was opened.
 function sockets(page) {
@@ -57,15 +61,15 @@ await scenario(async (browser) => {
 
 	// two consoles in tabs: both stay, one is shown
 	await page.getByRole('link', { name: `Console of ${given.guest}` }).click();
-	await page.waitForFunction(PAINTED);
+	await painted(page, given.guest);
 	await go(page, '#/guests');
 	await page.getByRole('link', { name: `Console of ${given.second}` }).click();
-	await page.waitForFunction(PAINTED);
+	await painted(page, given.second);
 	const tabs = page.getByRole('navigation', { name: 'Open consoles' });
 	say('tabs', await tabs.getByRole('link').allTextContents());
 	await picture(page, 'console-tabs');
 	await tabs.getByRole('link', { name: given.guest }).click();
-	await page.waitForFunction(PAINTED);
+	await painted(page, given.guest);
 	say('shown', { current: await tabs.locator('[aria-current]').textContent(), visible: await page.locator('#consoles .console:visible').count(),
 		open: opened.filter((socket) => !socket.closed).length });
 
@@ -98,7 +102,7 @@ await scenario(async (browser) => {
 	say('taken along', await page.evaluate(() => navigator.clipboard.readText()));
 	await shown.getByRole('button', { name: 'Clipboard', exact: true }).click();
 	await tabs.getByRole('link', { name: given.second }).click();
-	await page.waitForFunction(PAINTED);
+	await painted(page, given.second);
 	say('no paste', await page.locator('#consoles .console:visible').getByRole('button', { name: /Paste|Clipboard/ }).count());
 
 	// the network goes away: each comes back by itself, with a new ticket and the same log-in
@@ -106,7 +110,7 @@ await scenario(async (browser) => {
 	say('connected');
 	await until(page, () => opened.length === before + 2, 'the consoles to come back');
 	await page.waitForFunction(() => document.querySelectorAll('#consoles .console .note:not([hidden]):not(.warn)').length === 0, null, { timeout: 30000 });
-	await page.waitForFunction(PAINTED);
+	await painted(page, given.second);
 	say('back', { sockets: opened.length - before, open: opened.filter((socket) => !socket.closed).length, login: await page.getByRole('heading', { name: 'Log in' }).count() });
 
 	// a log-out everywhere in another window ends what is open here
