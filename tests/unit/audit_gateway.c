@@ -26,11 +26,10 @@ disk_write(int fd, const void *buf, size_t len)
 		size_t put = disk.short_write < len ? disk.short_write : len;
 
 		disk.short_write = 0;
-		disk.write = true;
 		return write(fd, buf, put);
 	}
-	if (disk.write) {
-		errno = ENOSPC;
+	if (disk.write != 0) {
+		errno = disk.write;
 		return -1;
 	}
 	return write(fd, buf, len);
@@ -44,8 +43,8 @@ disk_sync(int fd)
 	disk.syncs++;
 	if (disk.slow_ns > 0)
 		(void)nanosleep(&wait, NULL);
-	if (disk.sync || (disk.sync_of != NULL && fixture_fd_is(fd, disk.sync_of))) {
-		errno = EIO;
+	if (disk.sync != 0 || (disk.sync_of != NULL && fixture_fd_is(fd, disk.sync_of))) {
+		errno = disk.sync != 0 ? disk.sync : EIO;
 		return -1;
 	}
 	return fdatasync(fd);
@@ -82,6 +81,7 @@ setup(void **state)
 
 	assert_non_null(gateway);
 	memset(&disk, 0, sizeof(disk));
+	gateway->row = *state;
 	gateway->dir = fixture_dir();
 	gateway->base = fixture_base();
 	gateway->options = (struct writer_options)WRITER_DEFAULTS(gateway->dir);

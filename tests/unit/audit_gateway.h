@@ -7,8 +7,8 @@
 #include "tests/unit/audit_fixture.h"
 
 struct failing_disk {
-	bool write, sync;		/* fails */
-	size_t short_write;		/* not 0: writes so much, then fails */
+	int write, sync;		/* fails with this errno */
+	size_t short_write;		/* not 0: writes so much, then fails as `write` says */
 	unsigned syncs;
 	long slow_ns;			/* a sync takes so long */
 	const char *sync_of;		/* fails for the file of this name alone */
@@ -22,6 +22,7 @@ struct gateway {
 	struct audit_client *client;
 	struct writer_options options;
 	unsigned durable, refused;
+	const void *row;		/* of a test that has a table: its initial state */
 };
 
 void start_writer(struct gateway *gateway);

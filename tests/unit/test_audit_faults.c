@@ -1,6 +1,7 @@
 /*
  * The writer on a disk that fails, is full, or was torn by a crash.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 
 #include "gateway/core/log.h"
 #include "tests/unit/audit_gateway.h"
+
 /* I57: after an error the file is not touched again; the group is refused, kept records come again in a new segment. */
 static void
 fail_and_recover(struct gateway *gateway)
@@ -52,36 +54,24 @@ fail_and_recover(struct gateway *gateway)
 	assert_true(fixture_verify(gateway->dir).whole);
 }
 
+static const struct fault {
+	const char *name;
+	struct failing_disk disk;
+} faults[] = {
+	{ "I57 a failed sync retires the file", { .sync = EIO } },
+	{ "I57 a failed write retires the file", { .write = ENOSPC } },
+	{ "I56 half a write leaves no half record", { .write = ENOSPC, .short_write = 100 } },
+};
+
 static void
-test_I57_failed_sync_retires_the_file(void **state)
+test_I56_I57_fault(void **state)
 {
 	struct gateway *gateway = *state;
+	const struct fault *fault = gateway->row;
 
 	submit(gateway, "event", 'B', 1);
 	wait_durable(gateway, 1);
-	disk.sync = true;
-	fail_and_recover(gateway);
-}
-
-static void
-test_I57_failed_write_retires_the_file(void **state)
-{
-	struct gateway *gateway = *state;
-
-	submit(gateway, "event", 'B', 1);
-	wait_durable(gateway, 1);
-	disk.write = true;
-	fail_and_recover(gateway);
-}
-
-static void
-test_I56_half_a_write_leaves_no_half_record(void **state)
-{
-	struct gateway *gateway = *state;
-
-	submit(gateway, "event", 'B', 1);
-	wait_durable(gateway, 1);
-	disk.short_write = 100;
+	disk = fault->disk;
 	fail_and_recover(gateway);
 }
 
@@ -123,7 +113,7 @@ test_I57_bytes_behind_a_failed_write(void **state)
 
 	submit(gateway, "event", 'B', 1);
 	wait_durable(gateway, 1);
-	disk.sync = true;
+	disk.sync = EIO;
 	fail_and_recover(gateway);
 	text = fixture_read(gateway->dir, "audit-000001.jsonl", &len);
 	text = realloc(text, 2 * len);
@@ -144,12 +134,12 @@ test_I56_nothing_works_from_the_start(void **state)
 	struct gateway *gateway = *state;
 	unsigned first, last;
 
-	disk.write = true;
+	disk.write = ENOSPC;
 	submit(gateway, "event", 'B', 1);
 	assert_true(fixture_until_true(gateway->base, no_writer, gateway->client));
 	assert_int_equal(audit_reader_range(gateway->dir, &first, &last, NULL, NULL), 0);
 	assert_int_equal(last, 0);
-	disk.write = false;
+	disk.write = 0;
 	wait_durable(gateway, 1);
 	assert_whole(gateway->dir, 2);
 }
@@ -349,10 +339,8 @@ test_I56_torn_end_on_a_full_disk(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		TEST(test_I57_failed_sync_retires_the_file),
-		TEST(test_I57_failed_write_retires_the_file),
-		TEST(test_I56_half_a_write_leaves_no_half_record),
+	enum { NUM_FAULTS = sizeof(faults) / sizeof(faults[0]) };
+	const struct CMUnitTest others[] = {
 		TEST(test_I57_no_segment_before_the_cut_is_durable),
 		TEST(test_I57_bytes_behind_a_failed_write),
 		TEST(test_I56_nothing_works_from_the_start),
@@ -361,8 +349,12 @@ main(void)
 		TEST(test_I56_full_disk),
 		TEST(test_I56_torn_end_on_a_full_disk),
 	};
+	struct CMUnitTest tests[NUM_FAULTS + sizeof(others) / sizeof(others[0])];
 	static const char *const null_log[] = { "1:file:/dev/null" };
 
 	(void)log_setup(LOG_LEVEL_ERROR, getenv("VERBOSE") != NULL ? NULL : null_log, getenv("VERBOSE") != NULL ? 0 : 1);
+	for (size_t i = 0; i < NUM_FAULTS; i++)
+		tests[i] = (struct CMUnitTest){ faults[i].name, test_I56_I57_fault, setup, teardown, (void *)(uintptr_t)&faults[i] };
+	memcpy(tests + NUM_FAULTS, others, sizeof(others));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
