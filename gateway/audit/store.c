@@ -32,6 +32,7 @@ struct store {
 	unsigned segment;		/* the number used last, 0: none yet */
 	int fd;				/* of that segment; -1: the next append begins a new one */
 	uint64_t len;			/* durable bytes in it */
+	uint64_t len_before;		/* … in the one before */
 	uint64_t allocated;		/* bytes that the disk has put aside for it */
 	struct pack pack;		/* its documents */
 	struct store_failure failure;
@@ -56,6 +57,7 @@ new_segment(struct store *store)
 		return -1;
 	store->segment++;
 	store->fd = fd;
+	store->len_before = store->len;
 	store->len = store->allocated = 0;
 	/* The name must be as durable as what is written under it. */
 	return store->calls->fdatasync(store->dir_fd);
@@ -115,12 +117,32 @@ finish_cut(struct store *store)
 	return store->uncut ? -1 : 0;
 }
 
-/* Closes the segment for good. What is left of the failed write is cut off, an empty file goes. */
 static void
-retire(struct store *store, const char *call, int error)
+name_failure(struct store *store)
 {
 	audit_segment_name(store->failure.segment, store->segment);
 	store->failure.durable_bytes = store->len;
+}
+
+/* An empty file goes, as if it had never been begun: the trail ends in the segment before. */
+static bool
+undo_segment(struct store *store)
+{
+	if (store->len > 0 || unlinkat(store->dir_fd, store->failure.segment, 0) == -1)
+		return false;
+	remove_pack(store, store->segment);
+	if (--store->segment > 0) {
+		store->len = store->len_before;
+		name_failure(store);
+	}
+	return true;
+}
+
+/* Closes the segment for good. What is left of the failed write is cut off. */
+static void
+retire(struct store *store, const char *call, int error)
+{
+	name_failure(store);
 	store->failure.error = error;
 	store->failure.call = call;
 	log_error("audit trail: %s %s: %s; the file is closed for good", call, store->failure.segment, strerror(error));
@@ -131,11 +153,8 @@ retire(struct store *store, const char *call, int error)
 	close(store->fd);
 	store->fd = -1;
 	pack_close(&store->pack);
-	if (store->len == 0 && unlinkat(store->dir_fd, store->failure.segment, 0) == 0) {
-		remove_pack(store, store->segment);
-		store->segment--;
+	if (undo_segment(store))
 		return;
-	}
 	store->uncut = true;
 	store->uncut_len = store->len;
 	memcpy(store->uncut_name, store->failure.segment, sizeof(store->uncut_name));

@@ -68,7 +68,10 @@ void store_before_segment(struct store *store, store_begin_cb *begin, void *arg)
 /* The segment that was begun last, 0 when there is none yet. */
 unsigned store_segment(const struct store *store);
 
-/* The segment that failed last: its name, how much of it holds, why. For the record that begins the next one. */
+/*
+ * The segment that failed last: its name, how much of it holds, why. Where the next one could not be begun either, it is still the one that
+ * holds the end of the trail. For the record that begins the next one.
+ */
 struct store_failure {
 	char segment[AUDIT_NAME_MAX];
 	uint64_t durable_bytes;

@@ -18,12 +18,36 @@
 #include "gateway/core/log.h"
 #include "tests/unit/audit_gateway.h"
 
+static bool
+failed_often(void *arg)
+{
+	return writer_counts(arg)->failures >= 4;
+}
+
+/* The segment that it goes on from is told, with what it holds, however often the next one could not be begun. */
+static void
+assert_retired(json_t *records, off_t size, int error)
+{
+	json_t *record, *args = NULL;
+	size_t i;
+
+	json_array_foreach(records, i, record)
+		if (strcmp(json_string_value(json_object_get(record, "event")), "audit.retired") == 0) {
+			assert_null(args);
+			args = json_object_get(record, "args");
+		}
+	assert_string_equal(json_string_value(json_object_get(args, "segment")), "audit-000001.jsonl");
+	assert_int_equal(json_integer_value(json_object_get(args, "durable_bytes")), size);
+	assert_string_equal(json_string_value(json_object_get(args, "error")), strerror(error));
+}
+
 /* I57: after an error the file is not touched again; the group is refused, kept records come again in a new segment. */
 static void
 fail_and_recover(struct gateway *gateway)
 {
 	json_t *records;
 	struct stat before, after;
+	int error = disk.write != 0 ? disk.write : disk.sync;
 
 	gateway->durable = 0;
 	assert_true(submit(gateway, "intent", 'A', 2) != 0);
@@ -33,6 +57,7 @@ fail_and_recover(struct gateway *gateway)
 	assert_false(audit_client_healthy(gateway->client));
 	assert_int_equal(submit(gateway, "intent", 'A', 3), 0);
 	assert_int_equal(stat(fixture_path(gateway->dir, "audit-000001.jsonl"), &before), 0);
+	assert_true(fixture_until_true(gateway->base, failed_often, gateway->writer));
 
 	memset(&disk, 0, sizeof(disk));
 	wait_durable(gateway, 1);
@@ -50,6 +75,7 @@ fail_and_recover(struct gateway *gateway)
 	assert_int_equal(fixture_count(records, "01TESTA0000000000000000003", NULL), 1);
 	assert_int_equal(fixture_count(records, "01TESTA0000000000000000003", "event"), 1);
 	assert_int_equal(fixture_count(records, "01TESTA0000000000000000004", "intent"), 1);
+	assert_retired(records, before.st_size, error);
 	json_decref(records);
 	assert_true(fixture_verify(gateway->dir).whole);
 }
@@ -58,9 +84,16 @@ static const struct fault {
 	const char *name;
 	struct failing_disk disk;
 } faults[] = {
-	{ "I57 a failed sync retires the file", { .sync = EIO } },
-	{ "I57 a failed write retires the file", { .write = ENOSPC } },
+	{ "I56 no room", { .write = ENOSPC } },
+	{ "I56 a quota is used up", { .write = EDQUOT } },
+	{ "I56 a quota is used up in the middle of a record", { .write = EDQUOT, .short_write = 100 } },
 	{ "I56 half a write leaves no half record", { .write = ENOSPC, .short_write = 100 } },
+	{ "I57 a failed write", { .write = EIO } },
+	{ "I57 half a write, and then none", { .write = EIO, .short_write = 1 } },
+	{ "I57 read-only from one moment on", { .write = EROFS, .sync = EROFS } },
+	{ "I57 a failed sync", { .sync = EIO } },
+	{ "I57 no room shows only in the sync", { .sync = ENOSPC } },
+	{ "I57 a used up quota shows only in the sync", { .sync = EDQUOT } },
 };
 
 static void
@@ -73,13 +106,6 @@ test_I56_I57_fault(void **state)
 	wait_durable(gateway, 1);
 	disk = fault->disk;
 	fail_and_recover(gateway);
-}
-
-/* Cutting back may fail like everything else: the bytes left behind are told by verify, and are no damage. */
-static bool
-failed_often(void *arg)
-{
-	return writer_counts(arg)->failures >= 4;
 }
 
 /* What was cut from the end of a failed segment must be gone for good before there is another: nobody would look for it any more. */
@@ -103,6 +129,7 @@ test_I57_no_segment_before_the_cut_is_durable(void **state)
 	assert_true(fixture_verify(gateway->dir).whole);
 }
 
+/* Cutting back may fail like everything else: the bytes left behind are told by verify, and are no damage. */
 static void
 test_I57_bytes_behind_a_failed_write(void **state)
 {
