@@ -16,7 +16,7 @@
 #define MAX_ARGS	64	/* members of "args"; the rest is counted */
 #define MAX_TEXT	512	/* longer texts stand by digest and length */
 
-static const char hidden[] = "(secret)";
+static const char hidden[] = SECRETS_HIDDEN;
 
 struct args {
 	json_t *object;
@@ -140,7 +140,7 @@ set_document(json_t *object, const char *name, struct xdr_span bytes)
 	char *clean = NULL, key[192];
 	size_t clean_len = 0;
 
-	if (bytes.len > 0 && (xml_refusal(text, bytes.len) != NULL || secrets_strip(text, bytes.len, &clean, &clean_len) < 0)) {
+	if (bytes.len > 0 && (xml_refusal(text, bytes.len) != NULL || secrets_clean(text, bytes.len, &clean, &clean_len) < 0)) {
 		(void)snprintf(key, sizeof(key), "%s_len", name);
 		(void)json_object_set_new(object, key, json_integer((json_int_t)bytes.len));
 	} else {

@@ -201,7 +201,7 @@ difference_text(enum vg_class class, const char *text, size_t len, size_t *out_l
 	char *clean, *out;
 	size_t left = 0;
 
-	if (text == NULL || secrets_strip(text, len, &clean, &left) < 0)
+	if (text == NULL || secrets_clean(text, len, &clean, &left) < 0)
 		return NULL;
 	out = clean != NULL ? clean : strndup(text, len);
 	if (out == NULL)

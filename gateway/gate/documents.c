@@ -37,7 +37,7 @@ put_xml(const struct xdr_leaf *leaf, void *arg)
 		return true;
 	if (++asked->num > 1)
 		(void)snprintf(member, sizeof(member), "asked_%u", asked->num);
-	if (xml_refusal(text, len) != NULL || secrets_strip(text, len, &clean, &clean_len) < 0)
+	if (xml_refusal(text, len) != NULL || secrets_clean(text, len, &clean, &clean_len) < 0)
 		return true;
 	documents_put(asked->documents, member, clean != NULL ? clean : text, clean != NULL ? clean_len : len);
 	free(clean);

@@ -41,7 +41,7 @@ next_node(xmlNodePtr node, const xmlNode *root, bool skip)
 }
 
 static size_t
-remove_secrets(xmlNodePtr root)
+remove_secrets(xmlNodePtr root, bool hide)
 {
 	xmlNodePtr node = root, next;
 	size_t removed = 0;
@@ -51,6 +51,8 @@ remove_secrets(xmlNodePtr root)
 		xmlAttrPtr attribute = foreign || node->type != XML_ELEMENT_NODE ? NULL :
 		    xmlHasProp(node, (const xmlChar *)secret_attribute);
 
+		if (hide && !foreign && node->type == XML_ELEMENT_NODE)
+			removed += secrets_hide_in(node);
 		next = next_node(node, root, foreign || secret);
 		if (attribute != NULL && xmlRemoveProp(attribute) == 0)
 			removed++;
@@ -63,8 +65,15 @@ remove_secrets(xmlNodePtr root)
 	return removed;
 }
 
-int
-secrets_strip(const char *xml, size_t len, char **out, size_t *out_len)
+static bool
+may_have_secrets(const char *xml, size_t len)
+{
+	return memmem(xml, len, secret_attribute, sizeof(secret_attribute) - 1) != NULL || memmem(xml, len, secret_element, sizeof(secret_element) - 1) != NULL;
+}
+
+/* Without what libvirt keeps back; with `hide`, what else may be a secret is hidden. */
+static int
+take_out(const char *xml, size_t len, bool hide, char **out, size_t *out_len)
 {
 	xmlDocPtr doc = NULL;
 	xmlNodePtr root;
@@ -73,8 +82,7 @@ secrets_strip(const char *xml, size_t len, char **out, size_t *out_len)
 
 	*out = NULL;
 	/* Nearly every document ends here. */
-	if (memmem(xml, len, secret_attribute, sizeof(secret_attribute) - 1) == NULL &&
-	    memmem(xml, len, secret_element, sizeof(secret_element) - 1) == NULL)
+	if (!may_have_secrets(xml, len) && (!hide || !secrets_may_hide(xml, len)))
 		return 0;
 	/* What a guest's owner put into its metadata is in it. */
 	if (xml_refusal(xml, len) != NULL)
@@ -82,7 +90,7 @@ secrets_strip(const char *xml, size_t len, char **out, size_t *out_len)
 	doc = len > INT_MAX ? NULL : xmlReadMemory(xml, (int)len, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
 	if (doc == NULL || xmlGetIntSubset(doc) != NULL || (root = xmlDocGetRootElement(doc)) == NULL)
 		goto out;
-	if (remove_secrets(root) == 0) {
+	if (remove_secrets(root, hide) == 0) {
 		r = 0;
 		goto out;
 	}
@@ -97,6 +105,18 @@ out:
 	xmlBufferFree(buffer);
 	xmlFreeDoc(doc);
 	return r;
+}
+
+int
+secrets_strip(const char *xml, size_t len, char **out, size_t *out_len)
+{
+	return take_out(xml, len, false, out, out_len);
+}
+
+int
+secrets_clean(const char *xml, size_t len, char **out, size_t *out_len)
+{
+	return take_out(xml, len, true, out, out_len);
 }
 
 int

@@ -1,5 +1,5 @@
 /*
- * secrets.h: passwords out of the documents that libvirtd answers with.
+ * secrets.h: passwords out of the documents that libvirtd answers with, and secrets out of what the gateway keeps.
  */
 #ifndef GATE_SECRETS_H
 #define GATE_SECRETS_H
@@ -13,7 +13,19 @@
  */
 int secrets_strip(const char *xml, size_t len, char **out, size_t *out_len);
 
-/* The same for the document in a reply of libvirtd, as filter_reply(): passed as it is when it was asked for with read_secure. */
+/*
+ * For what is kept (trail, documents, inventory) and for digests: the same, and in the place of each value that may be a secret though libvirt shows it
+ * (QEMU's own arguments and environment, strings for the guest's firmware, …: the table in secrets_hidden.c) SECRETS_HIDDEN.
+ */
+#define SECRETS_HIDDEN "(secret)"
+int secrets_clean(const char *xml, size_t len, char **out, size_t *out_len);
+/* Of one element; how many were hidden. Its children may be gone then. */
+struct _xmlNode;
+size_t secrets_hide_in(struct _xmlNode *node);
+/* Is there an element by whose name there may be one? */
+bool secrets_may_hide(const char *xml, size_t len);
+
+/* Strips the document in a reply of libvirtd, as filter_reply(): passed as it is when it was asked for with read_secure. */
 int secrets_filter(const struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len);
 
 /*

@@ -11,6 +11,7 @@
 #include "gateway/core/log.h"
 #include "gateway/gate/difference.h"
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/secrets.h"
 #include "gateway/gate/trail.h"
 
 /* What libvirtd was told when we ended it may still be doing; it is not asked before. */
@@ -126,18 +127,21 @@ compare(struct settle *settle, const char *text, size_t len)
 	const char *member = settle->second ? "after_running" : "after", *was = settle->second && *running != '\0' ? running : before;
 	size_t clean_len = 0;
 	char *clean = difference_text(object_of(settle).class, text, len, &clean_len);
-	bool same;
+	bool same, hides;
 
 	if (clean == NULL) {
 		tell(settle, "unknown", "libvirtd's document of it cannot be read");
 		return;
 	}
 	documents_put(&settle->documents, member, clean, clean_len);
+	hides = memmem(clean, clean_len, SECRETS_HIDDEN, strlen(SECRETS_HIDDEN)) != NULL;
 	free(clean);
 	same = strcmp(text_of(settle->documents.names, member, NULL), was) == 0;
 	if (same && !settle->second && *running != '\0') {
 		settle->second = true;
 		go_on(settle);
+	} else if (same && hides) {
+		tell(settle, "unknown", "found after a crash: it is as it was before, but for the secrets in it, which are not kept");
 	} else {
 		tell(settle, same ? "error" : "ok", same ? "found after a crash: it is as it was before" :
 		    *before == '\0' ? "found after a crash: it is there, and was not before" : "found after a crash: it is not as it was before");

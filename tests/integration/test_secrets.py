@@ -12,7 +12,9 @@ from lab.process import wait_until
 from test_sinks import Collector
 
 # VNC passwords have eight characters. None is part of another.
-SECRETS = {"vnc": "plant-v1", "agent": "plant-a2", "user": "plant-u3", "monitor": "plant-m4", "value": "plant-s5", "native": "plant-n6", "hmp": "plant-h7"}
+SECRETS = {"vnc": "plant-v1", "agent": "plant-a2", "user": "plant-u3", "monitor": "plant-m4", "value": "plant-s5", "native": "plant-n6", "hmp": "plant-h7",
+           "env": "plant-e8", "argument": "plant-a9", "oem": "plant-o0"}
+NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 SECRET_UUID = "6695eb01-f6a4-8304-79aa-97f250400031"
 
 SEND = """
@@ -63,13 +65,16 @@ def test_I61_planted_secrets_are_in_nothing_written(own_gateway, libvirtd, guest
                           log_outputs=["1:stderr"])
     plain = libvirtd.virsh("dumpxml", "--inactive", GUEST, uri=guests).stdout
     guarded = re.sub(r"<graphics type='vnc'[^>]*>", f"<graphics type='vnc' port='-1' autoport='yes' passwd='{SECRETS['vnc']}'>", plain)
-    assert SECRETS["vnc"] in guarded
+    guarded = guarded.replace("</domain>", f"""<sysinfo type='smbios'><oemStrings><entry>io.systemd.credential:a={SECRETS['oem']}</entry></oemStrings></sysinfo>
+        <qemu:commandline xmlns:qemu='{NAMESPACE}'><qemu:arg value='-object'/><qemu:arg value='secret,id=s0,data={SECRETS['argument']}'/>
+        <qemu:env name='A' value='{SECRETS['env']}'/></qemu:commandline></domain>""")
+    assert all(SECRETS[name] in guarded for name in ("vnc", "oem", "argument", "env"))
     try:
         assert gateway.python("admin", SEND, guarded, *(SECRETS[name] for name in ("value", "agent", "user", "monitor", "native", "hmp")),
                               uri=guests) == 0
         # with its passwords, by somebody who may: what he reads is nobody else's
         shown = gateway.virsh("admin", "dumpxml", "--security-info", "--inactive", GUEST, uri=guests)
-        assert SECRETS["vnc"] in shown.stdout
+        assert all(SECRETS[name] in shown.stdout for name in ("vnc", "oem", "argument", "env"))
     finally:
         libvirtd.virsh("define", scratch.write("planted-restored.xml", plain), uri=guests)
     calls = {record.get("call") for record in gateway.wait_audit(call="domain_send_key") and gateway.audit()}
