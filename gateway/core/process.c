@@ -15,7 +15,7 @@
 #include "gateway/core/sandbox.h"
 
 #define MAX_FILE	(16u * 1024u * 1024u)
-#define MAX_KEPT	(5 + PROCESS_NUM_FILES + PROCESS_MAX_LISTENERS + LOG_MAX_OUTPUTS)
+#define MAX_KEPT	(6 + PROCESS_NUM_FILES + PROCESS_MAX_LISTENERS + LOG_MAX_OUTPUTS)
 
 const char *
 process_kind_name(enum process_kind kind)
@@ -84,6 +84,7 @@ close_others(const struct process *process)
 		kept[num++] = process->listeners[i].fd;
 	if (process->kind == PROCESS_AUDIT && process->audit_key >= 0)
 		kept[num++] = process->audit_key;
+	kept[num++] = process->lock;
 	num += log_descriptors(kept + num);
 	qsort(kept, num, sizeof(kept[0]), compare_ints);
 	for (size_t i = 0; i < num; i++) {

@@ -40,6 +40,7 @@ struct process {
 	int parent_fd;				/* link to the parent; messages LINK_PEER bring the other rooms */
 	int files[PROCESS_NUM_FILES];		/* at offset 0; the child closes them when read */
 	int audit_key;				/* audit: state_dir/audit-key, to be read and written; else -1 */
+	int lock;				/* run_dir/virtgated.lock, which every process of a gateway holds for as long as it lives */
 	struct listener listeners[PROCESS_MAX_LISTENERS];	/* front: all but CONTROL, which is the gate's, and WEB */
 	unsigned num_listeners;
 	uint16_t guest_ports[SETTINGS_MAX_PORTS];	/* gate: those of vnc_ports that the fronts listen on */

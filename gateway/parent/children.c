@@ -205,7 +205,7 @@ run_child(const struct child *child, int parent_fd)
 	struct parent *parent = child->parent;
 
 	process = (struct process){ .kind = child->kind, .index = child->index, .settings = parent->settings,
-	    .parent_fd = parent_fd };
+	    .parent_fd = parent_fd, .lock = parent->lock };
 	files_for(child->kind, parent->files, process.files);
 	process.audit_key = child->kind == PROCESS_AUDIT ? parent->audit_key : -1;
 	for (unsigned i = 0; i < parent->num_listeners; i++) {

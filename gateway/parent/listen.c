@@ -6,18 +6,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
 #include "gateway/core/accepting.h"
+#include "gateway/core/log.h"
 #include "gateway/core/sandbox.h"
 #include "gateway/parent/parent.h"
 
 #define FREE_PORT_TRIES 16
+#define RUN_BEFORE_MS 10000		/* that a start waits for what a killed gateway left behind */
 
 static int
 add_listener(struct parent *parent, enum listener_kind kind, int fd, struct vg_error *error)
@@ -254,6 +258,35 @@ write_ports(const struct parent *parent, struct vg_error *error)
 	return status;
 }
 
+/*
+ * Beside the parent's own lock its children hold another, of the open file that they share. When a parent is killed alone they end, the audit process
+ * after what it was given is durable: until then ports, sockets and the trail are theirs.
+ */
+static int
+wait_for_run_before(const struct parent *parent, const char *path, struct vg_error *error)
+{
+	static const struct timespec often = { 0, 5000000 };
+	int64_t began = parent_now();
+	bool waits = false;
+
+	while (flock(parent->lock, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return vg_fail(error, "%s cannot be locked: %s", path, strerror(errno));
+		if (parent_now() - began >= RUN_BEFORE_MS) {
+			(void)vg_fail(error, "%s: the gateway that ran here before was killed, and processes of it have not ended after %d s", parent->settings->run_dir,
+			    RUN_BEFORE_MS / 1000);
+			return vg_hint(error, "`fuser -v %s` names them; the audit process writes what it was given before it ends: is the disk of audit_dir well?", path);
+		}
+		if (!waits)
+			log_warn("the gateway that ran here before was killed; waiting for its processes, which hold %s, to end", path);
+		waits = true;
+		(void)nanosleep(&often, NULL);
+	}
+	if (waits)
+		log_info("they ended after %lld ms", (long long)(parent_now() - began));
+	return 0;
+}
+
 /* A record lock goes with the process that took it, and children do not inherit it. */
 static int
 take_lock(struct parent *parent, struct vg_error *error)
@@ -266,7 +299,7 @@ take_lock(struct parent *parent, struct vg_error *error)
 	if (parent->lock < 0)
 		return vg_fail(error, "%s cannot be opened: %s", path, strerror(errno));
 	if (fcntl(parent->lock, F_SETLK, &lock) == 0)
-		return 0;
+		return wait_for_run_before(parent, path, error);
 	if (fcntl(parent->lock, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) {
 		(void)vg_fail(error, "%s: another virtgated (process %d) runs with this run_dir", parent->settings->run_dir,
 		    (int)lock.l_pid);

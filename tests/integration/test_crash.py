@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import statistics
 import time
 
 from conftest import TEST_SECONDS
@@ -36,6 +37,16 @@ while sys.argv[2] and not os.path.exists(sys.argv[3]):
 """
 
 
+def kill_parent(gateway):
+    """It alone; another is started at once, whatever its children do. The seconds that took."""
+    gateway.daemon.process.kill()
+    begun = time.monotonic()
+    gateway.daemon.process.wait()
+    gateway.daemon = None
+    gateway.start()
+    return time.monotonic() - begun
+
+
 def kill_one(gateway, libvirtd, chance):
     """One room, all of it, or libvirtd: these two are started again by hand. What it was."""
     dice = chance.random()
@@ -45,13 +56,7 @@ def kill_one(gateway, libvirtd, chance):
         libvirtd.start_daemon()
         return "libvirtd"
     if dice < 0.16:
-        gateway.daemon.signal(signal.SIGSTOP)       # so that there will be no other child
-        pids = children_of(gateway.daemon.pid)
-        gateway.daemon.process.kill()
-        gateway.daemon.process.wait()
-        wait_until(lambda: not any(alive(pid) for pid in pids), "its children to end with it")
-        gateway.daemon = None
-        gateway.start()
+        kill_parent(gateway)
         return "all"
     kind = chance.choice(["audit", "audit", "gate", "gate", "front", "reader", "sink"])
     pids = gateway.children(kind[:5])      # what the kernel keeps of the name
@@ -192,3 +197,51 @@ def test_what_became_of_a_change_is_looked_at_after_a_crash(own_gateway, libvirt
         for name in (image, old):
             libvirtd.virsh("vol-delete", "--pool", "default-pool", name, check=False)
     assert gateway.audit_verify().returncode == 0
+
+
+# Each thread defines its guest again and again, until the connection breaks.
+DEFINE = """
+import itertools
+threads = []
+def change(name):
+    c = connect()
+    try:
+        for number in itertools.count():
+            d = c.defineXML(f"<domain type='test'><name>{name}</name><uuid>55555555-0000-4000-8000-00000000000{name[-1]}</uuid><memory>{8192 + number}</memory><os><type>hvm</type></os></domain>")
+            answer([name, 8192 + number])
+    except libvirt.libvirtError:
+        pass
+for name in sys.argv[2:]:
+    threads.append(threading.Thread(target=change, args=(name,)))
+    threads[-1].start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_I58_I76_parent_killed_alone_under_load_and_started_at_once(own_gateway, libvirtd):
+    """What it leaves behind is waited for; each change that was answered is on record, and nothing is torn."""
+    gateway = own_gateway(front_processes=2)
+    names = [f"killed-{number}" for number in range(4)]
+    answered, seconds = 0, []
+    for _ in range(KILLS):
+        client = gateway.popen_python("admin", DEFINE, *names)
+        for _ in range(12):
+            assert client.stdout.readline(), client.stderr.read()
+            answered += 1
+        children = children_of(gateway.daemon.pid)
+        seconds.append(kill_parent(gateway))
+        wait_until(lambda: not any(alive(pid) for pid in children), "what was left of it to be gone")
+        answered += sum(1 for _ in client.stdout)
+        client.communicate()
+    waited = gateway.log().count("waiting for its processes")
+    print(f"{KILLS} kills of the parent under {answered} changes: serves again {statistics.median(seconds):.2f} s after it (median), "
+          f"{max(seconds):.2f} s (most); {waited} starts waited for what was left")
+    gateway.wait_audit(KILLS, event="gateway.crash")
+    changed = gateway.audit(stage="outcome", call="domain_define_xml", result__status="ok")
+    assert len(changed) >= answered, (len(changed), answered)
+    verified = gateway.audit_verify()
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert len(gateway.audit(event="gateway.start")) == KILLS + 1
+    for name in names:
+        libvirtd.virsh("undefine", name, check=False)

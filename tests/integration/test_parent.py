@@ -145,8 +145,8 @@ def test_I77_room_gets_what_its_kind_needs_and_no_more(parent):
             seen = dict(re.findall(r"(\w+) (\d+)", line[3]))
             assert int(seen["files"]) == files
             assert int(seen["listeners"]) == listeners
-            # standard input, output and error, the link, two of the stand-in's own, what was counted above, and the signing key
-            assert int(seen["fds"]) == 6 + bin(files).count("1") + listeners + (room == "audit")
+            # standard input, output and error, the link, the lock of the run, two of the stand-in's own, what was counted above, and the signing key
+            assert int(seen["fds"]) == 7 + bin(files).count("1") + listeners + (room == "audit")
             assert seen["nnp"] == "1"
             assert int(seen["uid"]) != 0
 
