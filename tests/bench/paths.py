@@ -44,6 +44,8 @@ WORKS = [
     Work("small call", CALLS, "calls", 1, CALLS),
     Work("list", LISTS, "list", 1, LISTS),
     Work("open and close", OPENS, "opens", 1, OPENS),
+    Work("change", CALLS, "changes", 64, CALLS // 64),
+    Work("definition", CALLS // 4, "defines", 64, CALLS // 256),
     Work("MiB down", VOLUME_MIB, "download", peers.POOL, peers.VOLUME),
     Work("MiB up", VOLUME_MIB, "upload", peers.POOL, peers.VOLUME),
 ]
