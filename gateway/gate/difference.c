@@ -47,6 +47,17 @@ static const struct part {
 	{ "domain_checkpoint_delete", "checkpoint", NULL, "checkpoint", "domain_checkpoint_get_xml_desc" },
 };
 
+/* What stands in no document: the call that sets it, with the value behind the object, and the one that asks for it with the object alone. */
+static const struct toggle {
+	const char *set, *get, *member;
+} toggles[] = {
+	{ "domain_set_autostart", "domain_get_autostart", "autostart" },
+	{ "domain_set_autostart_once", "domain_get_autostart_once", "autostart" },
+	{ "network_set_autostart", "network_get_autostart", "autostart" },
+	{ "storage_pool_set_autostart", "storage_pool_get_autostart", "autostart" },
+	{ "node_device_set_autostart", "node_device_get_autostart", "autostart" },
+};
+
 /* Permissions, with their parts, that are about what documents say. */
 static const enum vg_permission writing[] = { VG_PERM_domain_write, VG_PERM_domain_save, VG_PERM_domain_delete, VG_PERM_domain_block_write,
 	VG_PERM_domain_snapshot, VG_PERM_domain_checkpoint, VG_PERM_network_write, VG_PERM_network_save, VG_PERM_network_delete,
@@ -61,7 +72,7 @@ struct text {
 
 /* One that is asked for. */
 struct document {
-	const char *name;		/* "definition", "running", or of a part */
+	const char *name;		/* "definition", "running", or of a part or toggle */
 	const char *ask;
 	enum vg_class class;
 	uint32_t flags;
@@ -75,6 +86,7 @@ struct difference {
 	struct document documents[MAX_DOCUMENTS];
 	unsigned num;
 	unsigned at;			/* the one that is asked for */
+	bool toggle;			/* the only document is one of toggles[]: "yes" or "no", and what was set is what is after */
 	bool second_round, awaited, given_up;
 	bool has_uuid;			/* of the object */
 	uint8_t uuid[VG_UUID_LEN];
@@ -88,6 +100,15 @@ source_of(enum vg_class class)
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
 		if (sources[i].class == class)
 			return &sources[i];
+	return NULL;
+}
+
+static const struct toggle *
+toggle_of(const char *call)
+{
+	for (size_t i = 0; i < sizeof(toggles) / sizeof(toggles[0]); i++)
+		if (strcmp(toggles[i].set, call) == 0)
+			return &toggles[i];
 	return NULL;
 }
 
@@ -155,6 +176,17 @@ difference_question(const struct vg_object *object, int32_t id, bool running, ui
 	return len + out.len;
 }
 
+size_t
+difference_toggle_question(const char *call, const struct vg_object *object, int32_t id, uint8_t *body, size_t size, const struct rpc_proc **proc)
+{
+	const struct toggle *toggle = toggle_of(call);
+
+	if (toggle == NULL || !object->has_uuid || source_of(object->class) == NULL)
+		return 0;
+	*proc = rpc_proc_by_name(toggle->get);
+	return put_object(body, size, object, id);
+}
+
 static void on_text(const char *text, size_t len, void *arg);
 
 /* The next document of this round, from the one at hand on. False: there is none, or it cannot be asked for. */
@@ -165,17 +197,21 @@ ask_next(struct call *call)
 	uint8_t body[MAX_OBJECT + 4];
 	struct document *document;
 	struct xdr_out out;
+	size_t len;
 
 	while (difference->at < difference->num && difference->documents[difference->at].object_len == 0)
 		difference->at++;
 	if (difference->at == difference->num)
 		return false;
 	document = &difference->documents[difference->at];
-	memcpy(body, document->object, document->object_len);
-	xdr_out_init(&out, body + document->object_len, 4);
-	xdr_put_u32(&out, document->flags);
-	call->lookup_ticket = inventory_ask(call->session->inventory, rpc_proc_by_name(document->ask), body, document->object_len + out.len, on_text,
-	    call);
+	len = document->object_len;
+	memcpy(body, document->object, len);
+	if (!difference->toggle) {
+		xdr_out_init(&out, body + len, 4);
+		xdr_put_u32(&out, document->flags);
+		len += out.len;
+	}
+	call->lookup_ticket = inventory_ask(call->session->inventory, rpc_proc_by_name(document->ask), body, len, on_text, call);
 	return call->lookup_ticket != 0;
 }
 
@@ -224,6 +260,16 @@ difference_text(enum vg_class class, const char *text, size_t len, size_t *out_l
 }
 
 static void
+set_toggle(struct text *into, const char *value)
+{
+	char line[8];
+	int n = value == NULL ? 0 : snprintf(line, sizeof(line), "%s\n", value);
+
+	into->bytes = n <= 0 ? NULL : strdup(line);
+	into->len = into->bytes == NULL ? 0 : (size_t)n;
+}
+
+static void
 on_text(const char *text, size_t len, void *arg)
 {
 	struct call *call = arg;
@@ -232,8 +278,11 @@ on_text(const char *text, size_t len, void *arg)
 	struct text *into = difference->second_round ? &document->after : &document->before;
 
 	call->lookup_ticket = 0;
-	into->bytes = difference_text(document->class, text, len, &into->len);
-	if (!difference->second_round && document == &difference->documents[0] && difference->has_uuid)
+	if (difference->toggle)
+		set_toggle(into, text);
+	else
+		into->bytes = difference_text(document->class, text, len, &into->len);
+	if (!difference->second_round && !difference->toggle && document == &difference->documents[0] && difference->has_uuid)
 		roll_saw(inventory_roll(call->session->inventory), document->class, difference->uuid, into->bytes, into->len);
 	if (ask_next(call))
 		return;
@@ -318,12 +367,28 @@ add_object(struct call *call, const struct source *source, const struct vg_objec
 	second->object_len = document->object_len;
 }
 
+/* Asked for as it is set, without the value behind. */
+static void
+add_toggle(struct call *call, const struct toggle *toggle, const uint8_t *body, size_t len)
+{
+	struct document *document = add_document(call->difference, toggle->member, toggle->get, VG_CLASS_none, 0, NULL);
+	struct xdr_span span;
+
+	call->difference->toggle = true;
+	if (!xdr_find(call->proc->args, body, len, toggle->member, &span) || len - span.len > MAX_OBJECT)
+		return;
+	document->object_len = len - span.len;
+	memcpy(document->object, body, document->object_len);
+	set_toggle(&document->after, xdr_span_i32(span) != 0 ? "yes" : "no");
+}
+
 bool
 difference_before(struct call *call, const struct vg_object *about, const uint8_t *body, size_t len)
 {
+	const struct toggle *toggle = toggle_of(call->proc->name);
 	struct vg_object object;
 
-	if (call->difference != NULL || !is_wanted(call, about->class))
+	if (call->difference != NULL || (toggle == NULL && !is_wanted(call, about->class)))
 		return false;
 	object = with_uuid(call->session->inventory, about);
 	call->difference = calloc(1, sizeof(*call->difference));
@@ -331,8 +396,12 @@ difference_before(struct call *call, const struct vg_object *about, const uint8_
 		return false;
 	call->difference->has_uuid = object.has_uuid;
 	memcpy(call->difference->uuid, object.uuid, VG_UUID_LEN);
-	add_object(call, source_of(object.class), &object);
-	add_part(call, body, len);
+	if (toggle != NULL) {
+		add_toggle(call, toggle, body, len);
+	} else {
+		add_object(call, source_of(object.class), &object);
+		add_part(call, body, len);
+	}
 	return ask_next(call);
 }
 
@@ -359,7 +428,7 @@ difference_after(struct call *call, const uint8_t *reply, size_t len)
 		take_object_of_reply(call, &difference->documents[i], reply, len);
 	difference->second_round = true;
 	difference->at = 0;
-	difference->awaited = ask_next(call);
+	difference->awaited = !difference->toggle && ask_next(call);
 	return difference->awaited;
 }
 
@@ -438,7 +507,7 @@ difference_put_documents(const struct call *call, struct documents *documents)
 {
 	const struct difference *difference = call->difference;
 
-	if (difference == NULL)
+	if (difference == NULL || difference->toggle)
 		return;
 	for (unsigned i = 0; i < difference->num; i++) {
 		const struct document *document = &difference->documents[i], *definition = &difference->documents[0];

@@ -2,6 +2,7 @@
  * difference.h: what a change made different. libvirtd is asked for the object's own document before the call is passed on and
  * again when it succeeded; the outcome's record has the difference. Which calls: those that need a permission to write, save or
  * delete definitions, volumes, snapshots or checkpoints. Where libvirtd cannot tell (the object is not there yet, or not any more) the document is empty.
+ * Whether something starts with the host stands in no document: the calls that set it ask for that alone, before, and what they set is what is after.
  *
  * Both questions go by the connection of the inventory, as every question of a judgement. An answer that does not come in time is not
  * waited for: the outcome is recorded without it.
@@ -30,6 +31,8 @@ void difference_add(const struct call *call, json_t *record);
  * such document.
  */
 size_t difference_question(const struct vg_object *object, int32_t id, bool running, uint8_t *body, size_t size, const struct rpc_proc **proc);
+/* The same for what `call` sets and no document says; libvirtd's answer is "yes" or "no". 0: it sets no such thing, or it cannot be asked for. */
+size_t difference_toggle_question(const char *call, const struct vg_object *object, int32_t id, uint8_t *body, size_t size, const struct rpc_proc **proc);
 /*
  * A document of libvirtd's as differences and digests have it, in a new allocation: without secrets, and without what was only measured. NULL: there is none,
  * it does not parse, or memory is out.

@@ -443,12 +443,20 @@ static void
 on_text(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
 {
 	struct lookup *lookup = arg;
-	struct xdr_span span, text;
-	bool found = error == NULL && xdr_find(proc->ret, body, len, "xml", &span) && xdr_span_string(span, &text);
+	struct xdr_span span, string;
+	const char *text = NULL;
+	size_t text_len = 0;
 
+	if (error == NULL && xdr_find(proc->ret, body, len, "xml", &span) && xdr_span_string(span, &string)) {
+		text = (const char *)string.data;
+		text_len = string.len;
+	} else if (error == NULL && xdr_find(proc->ret, body, len, "autostart", &span)) {
+		text = xdr_span_i32(span) != 0 ? "yes" : "no";
+		text_len = strlen(text);
+	}
 	unlink_lookup(lookup);
 	if (lookup->text != NULL)
-		lookup->text(found ? (const char *)text.data : NULL, found ? text.len : 0, lookup->arg);
+		lookup->text(text, text_len, lookup->arg);
 	free(lookup);
 }
 

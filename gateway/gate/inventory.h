@@ -73,7 +73,10 @@ uint64_t inventory_lookup_uuid(struct inventory *inventory, enum vg_class class,
 uint64_t inventory_lookup_name(struct inventory *inventory, enum vg_class class, const char *name, inventory_found_cb *found, void *arg);
 /* The volume that lies at this path; its pool's name is the object's parent. */
 uint64_t inventory_lookup_path(struct inventory *inventory, const char *path, inventory_found_cb *found, void *arg);
-/* Asks for a document: what `proc` (domain_get_xml_desc, …) answers as `xml`; NULL when it answers with an error, or not at all. */
+/*
+ * Asks for a document: what `proc` (domain_get_xml_desc, …) answers as `xml`, or "yes" or "no" where it answers with `autostart`. NULL when it
+ * answers with an error, or not at all.
+ */
 typedef void inventory_text_cb(const char *text, size_t len, void *arg);
 uint64_t inventory_ask(struct inventory *inventory, const struct rpc_proc *proc, const void *body, size_t len, inventory_text_cb *found, void *arg);
 /* Any call that only reads. `error` is NULL when it went well. False: impossible. The callback comes always, and cannot be cancelled. */

@@ -22,7 +22,7 @@
 #define LOOK_BACK	"10m"
 #define MAX_QUESTION	1300u
 
-enum know { RUNS, RUNS_NOT, GONE, CHANGED };
+enum know { RUNS, RUNS_NOT, GONE, CHANGED, SET };
 
 static const struct row {
 	const char *call;
@@ -119,6 +119,14 @@ tell_runs(struct settle *settle, const struct inventory_domain *domain)
 	tell(settle, runs == (settle->row->know == RUNS) ? "ok" : "error", runs ? "found after a crash: it runs" : "found after a crash: it does not run");
 }
 
+static void
+tell_set(struct settle *settle, bool on)
+{
+	bool asked = json_integer_value(json_object_get(json_object_get(settle->intent, "args"), "autostart")) != 0;
+
+	tell(settle, on == asked ? "ok" : "error", on == asked ? "found after a crash: it is as it was to be" : "found after a crash: it is as it was before");
+}
+
 /* A document of the object's as it is now, against the one of before. */
 static void
 compare(struct settle *settle, const char *text, size_t len)
@@ -158,6 +166,8 @@ on_text(const char *text, size_t len, void *arg)
 		tell(settle, text == NULL ? "ok" : "error", text == NULL ? "found after a crash: it is gone" : "found after a crash: it is still there");
 	else if (text == NULL)
 		tell(settle, "error", "found after a crash: it is not there");
+	else if (settle->row->know == SET)
+		tell_set(settle, strcmp(text, "yes") == 0);
 	else
 		compare(settle, text, len);
 }
@@ -180,7 +190,10 @@ look(struct settle *settle)
 		on_text(NULL, 0, settle);
 		return;
 	}
-	len = difference_question(&object, domain == NULL ? -1 : domain->id, settle->second, body, sizeof(body), &proc);
+	if (settle->row->know == SET)
+		len = difference_toggle_question(settle->row->call, &object, domain == NULL ? -1 : domain->id, body, sizeof(body), &proc);
+	else
+		len = difference_question(&object, domain == NULL ? -1 : domain->id, settle->second, body, sizeof(body), &proc);
 	settle->lookup = len == 0 ? 0 : inventory_ask(settle->inventory, proc, body, len, on_text, settle);
 	if (settle->lookup == 0)
 		tell(settle, "unknown", "libvirtd cannot be asked about it");

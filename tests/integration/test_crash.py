@@ -165,9 +165,9 @@ def test_what_became_of_a_change_is_looked_at_after_a_crash(own_gateway, libvirt
     def has(name, text):
         return text in libvirtd.virsh("dumpxml", "--inactive", name, check=False).stdout
 
-    names = new, changed, off, running, gone = [f"web-{what}" for what in ("new", "changed", "off", "running", "gone")]
+    names = new, changed, off, running, gone, auto = [f"web-{what}" for what in ("new", "changed", "off", "running", "gone", "auto")]
     image, old = "settle-new.img", "settle-old.img"
-    changes = [(define(new, 8192)), (define(changed, 16384)), ("start", off), ("destroy", running), ("undefine", gone),
+    changes = [(define(new, 8192)), (define(changed, 16384)), ("start", off), ("destroy", running), ("undefine", gone), ("autostart", auto),
                ("vol-create-as", "default-pool", image, "1M"), ("vol-delete", "--pool", "default-pool", old)]
     gateway = own_gateway()
     here = {"connection__uri": libvirtd.test_uri, "seconds": 30}
@@ -179,14 +179,16 @@ def test_what_became_of_a_change_is_looked_at_after_a_crash(own_gateway, libvirt
         libvirtd.virsh("start", running)
         assert interrupted(gateway, changes, None) == {
             new: ("error", "it is not there"), changed: ("error", "it is as it was before"), off: ("error", "it does not run"),
-            running: ("error", "it runs"), gone: ("error", "it is still there"), image: ("error", "it is not there"),
+            running: ("error", "it runs"), gone: ("error", "it is still there"), auto: ("error", "it is as it was before"), image: ("error", "it is not there"),
             old: ("error", "it is still there")}
         made = lambda: has(new, new) and has(changed, "16384</memory>") and libvirtd.state(off) == "running" and \
             libvirtd.state(running) != "running" and not has(gone, gone) and \
+            auto in libvirtd.virsh("list", "--all", "--autostart", "--name").stdout and \
             old not in (there := libvirtd.virsh("vol-list", "default-pool").stdout) and image in there
         assert interrupted(gateway, changes, made) == {
             new: ("ok", "it is there, and was not before"), changed: ("ok", "it is not as it was before"), off: ("ok", "it runs"),
-            running: ("ok", "it does not run"), gone: ("ok", "it is gone"), image: ("ok", "it is there, and was not before"), old: ("ok", "it is gone")}
+            running: ("ok", "it does not run"), gone: ("ok", "it is gone"), auto: ("ok", "it is as it was to be"),
+            image: ("ok", "it is there, and was not before"), old: ("ok", "it is gone")}
         # none of that was done without the gateway
         gateway.wait_audit(event="inventory.compared", **here)
         assert not [record for record in gateway.audit(event="outside.away") if record["connection"]["uri"] == libvirtd.test_uri]

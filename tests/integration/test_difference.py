@@ -67,6 +67,20 @@ def test_networks_and_pools(own_gateway, scratch):
     assert "<path>/nowhere</path>" in lines(outcome(gateway, "storage_pool_undefine")["diff"], "-")
 
 
+@pytest.mark.parametrize("verb,name,call", [("autostart", "web-2", "domain_set_autostart"), ("net-autostart", "default", "network_set_autostart"),
+                                            ("pool-autostart", "default-pool", "storage_pool_set_autostart")])
+def test_whether_it_starts_with_the_host(own_gateway, verb, name, call):
+    """No document says so."""
+    gateway = own_gateway()
+    for words in ([], [], ["--disable"]):
+        done = gateway.virsh("admin", verb, name, *words)
+        assert done.returncode == 0, done.stderr
+    on, again, off = gateway.wait_audit(3, call=call, stage="outcome")
+    assert on["diff"] == "--- autostart\n+++ autostart\n@@ -1,1 +1,1 @@\n-no\n+yes\n"
+    assert "diff" not in again and lines(off["diff"], "-") == ["yes"] and lines(off["diff"], "+") == ["no"]
+    assert "documents" not in on
+
+
 @pytest.fixture
 def qemu_gateway(own_gateway, libvirtd, guests):
     return own_gateway(allowed_uris=[libvirtd.test_uri, guests])
