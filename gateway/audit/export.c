@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "gateway/core/harmless.h"
 
@@ -94,13 +93,13 @@ export_severity(const struct audit_fields *record)
 long long
 export_milliseconds(const struct audit_fields *record)
 {
-	struct tm tm = { .tm_isdst = 0 };
+	const char *time = record->text[FIELD_TIME], *fraction = strchr(time, '.');
+	int64_t second = scan_second(time);
 	int ms = 0;
 
-	if (sscanf(record->text[FIELD_TIME], "%4d-%2d-%2dT%2d:%2d:%2d.%3d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec,
-	    &ms) < 6)
+	if (second == -1)
 		return 0;
-	tm.tm_year -= 1900;
-	tm.tm_mon--;
-	return (long long)timegm(&tm) * 1000 + ms;
+	if (fraction != NULL)
+		(void)sscanf(fraction, ".%3d", &ms);
+	return (long long)second * 1000 + ms;
 }

@@ -172,18 +172,6 @@ string_in(const struct scan_member *object, const char *key)
 	return (struct scan_member){ .value = "", .value_len = 0 };
 }
 
-static int64_t
-second_of(const char *time)
-{
-	struct tm tm = { .tm_isdst = 0 };
-
-	if (sscanf(time, "%4d-%2d-%2dT%2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
-		return 0;
-	tm.tm_year -= 1900;
-	tm.tm_mon--;
-	return (int64_t)timegm(&tm);
-}
-
 /* It tells what became of another operation. */
 static bool
 put_later(struct audit_index *index, const struct scan_line *facts, const struct scan_member *of)
@@ -201,7 +189,7 @@ bool
 audit_index_put(struct audit_index *index, const struct audit_line *line, const struct scan_line *facts)
 {
 	static struct words words;
-	int64_t values[9] = { (int64_t)facts->seq, audit_place_pack(line->segment, line->offset), (int64_t)line->len, second_of(facts->time),
+	int64_t values[9] = { (int64_t)facts->seq, audit_place_pack(line->segment, line->offset), (int64_t)line->len, scan_second(facts->time),
 		[8] = audit_index_op(facts->op) };
 	struct scan_member member, text;
 	sqlite3_stmt *statement;

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MAX_LEADERS 64u		/* words whose rows are merged; more of them, and all rows are looked at */
 #define ROWS_A_TURN 2048u
@@ -154,7 +153,7 @@ second_of(const char *text, bool last)
 {
 	char whole[] = "0000-01-01T00:00:00";
 	size_t len = strlen(text);
-	struct tm tm = { .tm_isdst = 0 };
+	int64_t second;
 
 	if (last)
 		memcpy(whole + 10, "T23:59:59", 9);
@@ -163,11 +162,8 @@ second_of(const char *text, bool last)
 	memcpy(whole, text, len);
 	if (last && len == 12 && whole[11] != '2')	/* "…T1": up to 19:59:59 */
 		whole[12] = '9';
-	if (sscanf(whole, "%4d-%2d-%2dT%2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
-		return last ? INT64_MAX : 0;
-	tm.tm_year -= 1900;
-	tm.tm_mon--;
-	return (int64_t)timegm(&tm);
+	second = scan_second(whole);
+	return second == -1 && last ? INT64_MAX : second;
 }
 
 static int64_t

@@ -3,7 +3,9 @@
  */
 #include "gateway/audit/scan.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/evp.h>
 
@@ -301,6 +303,18 @@ scan_line(const char *line, size_t len, struct scan_line *facts)
 		}
 	}
 	return !scan.bad && has == HAS_ALL && facts->hash_end < len;
+}
+
+int64_t
+scan_second(const char *time)
+{
+	struct tm tm = { .tm_isdst = 0 };
+
+	if (sscanf(time, "%4d-%2d-%2dT%2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
+		return -1;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	return (int64_t)timegm(&tm);
 }
 
 /* ---- hashes ---- */

@@ -54,6 +54,9 @@ struct scan_line {
 /* False when the line is not an object in canonical form with all that the writer puts in. */
 bool scan_line(const char *line, size_t len, struct scan_line *facts);
 
+/* The second, UTC, that a time in the trail's form begins with (2026-11-23T19:50:12); -1: it is none. */
+int64_t scan_second(const char *time);
+
 /* SHA-256 over two pieces, as hex digits. */
 void scan_hash(const char *first, size_t first_len, const char *second, size_t second_len,
     char hex[AUDIT_HASH_LEN + 1]);
