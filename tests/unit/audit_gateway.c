@@ -65,6 +65,13 @@ start_writer(struct gateway *gateway)
 }
 
 void
+stop_writer(struct gateway *gateway)
+{
+	writer_destroy(gateway->writer);
+	gateway->writer = NULL;
+}
+
+void
 connect_client(struct gateway *gateway)
 {
 	int fds[2];
@@ -74,8 +81,16 @@ connect_client(struct gateway *gateway)
 	audit_client_connect(gateway->client, fds[1]);
 }
 
+void
+restart_writer(struct gateway *gateway)
+{
+	stop_writer(gateway);
+	start_writer(gateway);
+	connect_client(gateway);
+}
+
 int
-setup(void **state)
+setup_without_writer(void **state)
 {
 	struct gateway *gateway = calloc(1, sizeof(*gateway));
 
@@ -89,9 +104,15 @@ setup(void **state)
 	gateway->options.retry_ms = 5;
 	gateway->client = audit_client_create(gateway->base);
 	assert_non_null(gateway->client);
-	start_writer(gateway);
-	connect_client(gateway);
 	*state = gateway;
+	return 0;
+}
+
+int
+setup(void **state)
+{
+	assert_int_equal(setup_without_writer(state), 0);
+	restart_writer(*state);
 	return 0;
 }
 
@@ -101,7 +122,7 @@ teardown(void **state)
 	struct gateway *gateway = *state;
 
 	audit_client_destroy(gateway->client);
-	writer_destroy(gateway->writer);
+	stop_writer(gateway);
 	event_base_free(gateway->base);
 	fixture_remove(gateway->dir);
 	free(gateway);
@@ -160,12 +181,18 @@ wait_sent(struct gateway *gateway)
 	assert_true(fixture_until_true(gateway->base, nothing_pending, gateway->client));
 }
 
-void
-assert_whole(const char *dir, uint64_t records)
+struct audit_verdict
+whole_trail(const char *dir)
 {
 	struct audit_verdict verdict = fixture_verify(dir);
 
 	if (!verdict.whole)
 		fail_msg("%s line %llu: %s", verdict.file, (unsigned long long)verdict.line, verdict.what);
-	assert_int_equal(verdict.records, records);
+	return verdict;
+}
+
+void
+assert_whole(const char *dir, uint64_t records)
+{
+	assert_int_equal(whole_trail(dir).records, records);
 }

@@ -26,14 +26,21 @@ struct gateway {
 };
 
 void start_writer(struct gateway *gateway);
+void stop_writer(struct gateway *gateway);
 void connect_client(struct gateway *gateway);
+/* Stops it where it runs, starts it and connects the sender. */
+void restart_writer(struct gateway *gateway);
 int setup(void **state);
+/* For a test that starts it with other options. */
+int setup_without_writer(void **state);
 int teardown(void **state);
 uint64_t submit(struct gateway *gateway, const char *stage, char kind, unsigned number);
 void wait_durable(struct gateway *gateway, unsigned want);
 bool no_writer(void *arg);
 bool is_healthy(void *arg);
 void wait_sent(struct gateway *gateway);
+/* The verdict on a trail that must be whole; and it has so many records. */
+struct audit_verdict whole_trail(const char *dir);
 void assert_whole(const char *dir, uint64_t records);
 void on_done(bool durable, void *arg);
 

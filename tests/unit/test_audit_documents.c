@@ -16,7 +16,7 @@
 
 #include "gateway/audit/pack.h"
 #include "gateway/core/document.h"
-#include "tests/unit/audit_fixture.h"
+#include "tests/unit/audit_gateway.h"
 
 /* ---- packing ---- */
 
@@ -81,75 +81,6 @@ test_no_bit_can_change(void **state)
 
 /* ---- a writer and a sender ---- */
 
-struct gateway {
-	char *dir;
-	struct event_base *base;
-	struct writer *writer;
-	struct audit_client *client;
-	struct writer_options options;
-	unsigned durable;
-};
-
-static void
-start(struct gateway *gateway)
-{
-	struct vg_error error = { "", "" };
-	int fds[2];
-
-	gateway->client = audit_client_create(gateway->base);
-	gateway->writer = writer_create(gateway->base, &gateway->options, &error);
-	if (gateway->writer == NULL)
-		fail_msg("%s", error.what);
-	assert_int_equal(link_pair(fds), 0);
-	assert_int_equal(writer_add(gateway->writer, fds[0], PROCESS_GATE), 0);
-	audit_client_connect(gateway->client, fds[1]);
-}
-
-static void
-stop(struct gateway *gateway)
-{
-	audit_client_destroy(gateway->client);
-	writer_destroy(gateway->writer);
-	gateway->client = NULL;
-	gateway->writer = NULL;
-}
-
-static int
-setup(void **state)
-{
-	struct gateway *gateway = calloc(1, sizeof(*gateway));
-
-	assert_non_null(gateway);
-	gateway->dir = fixture_dir();
-	gateway->base = fixture_base();
-	gateway->options = (struct writer_options)WRITER_DEFAULTS(gateway->dir);
-	gateway->options.retry_ms = 5;
-	start(gateway);
-	*state = gateway;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct gateway *gateway = *state;
-
-	stop(gateway);
-	event_base_free(gateway->base);
-	fixture_remove(gateway->dir);
-	free(gateway);
-	return 0;
-}
-
-static void
-on_done(bool durable, void *arg)
-{
-	struct gateway *gateway = arg;
-
-	assert_true(durable);
-	gateway->durable++;
-}
-
 /* A record that names this document; it is durable then. */
 static void
 change(struct gateway *gateway, unsigned number, const char *text, size_t len, char name[DOCUMENT_NAME_LEN + 1])
@@ -165,7 +96,7 @@ change(struct gateway *gateway, unsigned number, const char *text, size_t len, c
 	(void)json_object_set_new(record, "documents", json_pack("{s:s}", "after", name));
 	assert_true(audit_submit_with(gateway->client, record, &packed, AUDIT_KEEP, on_done, gateway) != 0);
 	assert_int_equal(buf_len(&packed), 0);
-	assert_true(fixture_until(gateway->base, &gateway->durable, before + 1));
+	wait_durable(gateway, before + 1);
 }
 
 /* Without the zeros behind the documents. */
@@ -209,8 +140,7 @@ test_named_is_kept_once(void **state)
 	assert_true(size > DOCUMENT_HEAD);
 	change(gateway, 2, "<a/>", 4, name);
 	assert_int_equal(size_of(gateway, 1), size);
-	stop(gateway);
-	start(gateway);
+	restart_writer(gateway);
 	change(gateway, 3, "<a/>", 4, name);	/* what an earlier writer wrote may not be durable: once more */
 	assert_int_equal(size_of(gateway, 1), 2 * size);
 	change(gateway, 4, "<a/>", 4, name);
@@ -219,7 +149,7 @@ test_named_is_kept_once(void **state)
 	assert_non_null(text);
 	assert_string_equal(text, "<a/>");
 	free(text);
-	assert_true(fixture_verify(gateway->dir).whole);
+	(void)whole_trail(gateway->dir);
 }
 
 /* Room is there before it is needed; a stop gives it back, a kill leaves it as a gap, which nobody minds. */
@@ -235,16 +165,16 @@ test_zeros_ahead_are_no_documents(void **state)
 	assert_true(size > size_of(gateway, 1));
 	change(gateway, 2, "<b/>", 4, name);
 	assert_int_equal(file_size(gateway, 1), size);
-	assert_true(fixture_verify(gateway->dir).whole);
+	(void)whole_trail(gateway->dir);
 	killed = fixture_read(gateway->dir, "audit-000001.documents", &len);
-	stop(gateway);
+	stop_writer(gateway);
 	assert_int_equal(file_size(gateway, 1), size_of(gateway, 1));
 	fixture_write(gateway->dir, "audit-000001.documents", killed, len);
 	free(killed);
-	start(gateway);
+	restart_writer(gateway);
 	change(gateway, 3, "<c/>", 4, name);
 	assert_true(size_of(gateway, 1) > size);
-	assert_true(fixture_verify(gateway->dir).whole);
+	(void)whole_trail(gateway->dir);
 }
 
 static void
@@ -264,7 +194,7 @@ test_longer_than_a_message(void **state)
 	assert_memory_equal(text, noise, len);
 	free(text);
 	free(noise);
-	assert_true(fixture_verify(gateway->dir).whole);
+	(void)whole_trail(gateway->dir);
 }
 
 static void
@@ -273,22 +203,22 @@ test_each_segment_has_its_own(void **state)
 	struct gateway *gateway = *state;
 	char name[DOCUMENT_NAME_LEN + 1];
 
-	stop(gateway);
+	stop_writer(gateway);
 	gateway->options.segment_bytes = 4096;
-	start(gateway);
+	restart_writer(gateway);
 	for (unsigned i = 0; i < 30; i++)
 		change(gateway, i, "<same/>", 7, name);
 	assert_true(size_of(gateway, 1) > 0 && size_of(gateway, 2) > 0 && size_of(gateway, 3) > 0);
-	assert_true(fixture_verify(gateway->dir).whole);
+	(void)whole_trail(gateway->dir);
 	/* what no longer has its segment goes with it, and counts */
-	stop(gateway);
+	stop_writer(gateway);
 	gateway->options.retention.bytes = 1;
-	start(gateway);
+	restart_writer(gateway);
 	change(gateway, 100, "<same/>", 7, name);
 	change(gateway, 101, "<same/>", 7, name);
 	assert_int_equal(size_of(gateway, 1), 0);
 	assert_int_equal(size_of(gateway, 2), 0);
-	assert_true(fixture_verify(gateway->dir).whole);
+	(void)whole_trail(gateway->dir);
 }
 
 static void
@@ -301,7 +231,7 @@ test_verify_misses_what_is_gone(void **state)
 
 	change(gateway, 1, "<a/>", 4, name);
 	change(gateway, 2, "<b/>", 4, name);
-	stop(gateway);
+	stop_writer(gateway);
 	packed = fixture_read(gateway->dir, "audit-000001.documents", &len);
 	for (size_t at = 0; at < len; at++) {
 		packed[at] ^= 1;
@@ -318,7 +248,7 @@ test_verify_misses_what_is_gone(void **state)
 	assert_int_equal(unlink(fixture_path(gateway->dir, "audit-000001.documents")), 0);
 	assert_false(fixture_verify(gateway->dir).whole);
 	fixture_write(gateway->dir, "audit-000001.documents", packed, len);
-	assert_true(fixture_verify(gateway->dir).whole);
+	(void)whole_trail(gateway->dir);
 	free(packed);
 }
 
@@ -336,15 +266,15 @@ test_torn_end_is_passed_over(void **state)
 	for (size_t i = 0; i < sizeof(torn) / sizeof(torn[0]); i++) {
 		char text[] = "<b0/>";
 
-		stop(gateway);
+		stop_writer(gateway);
 		fd = open(fixture_path(gateway->dir, "audit-000001.documents"), O_WRONLY | O_APPEND);
 		assert_int_equal(write(fd, torn[i], strlen(torn[i])), strlen(torn[i]));
 		close(fd);
-		start(gateway);
+		restart_writer(gateway);
 		text[2] = (char)('0' + i);
 		change(gateway, number++, text, 5, name);
 		assert_int_equal(size_of(gateway, 2), 0);
-		assert_true(fixture_verify(gateway->dir).whole);
+		(void)whole_trail(gateway->dir);
 	}
 }
 
@@ -362,7 +292,7 @@ test_no_documents_are_refused(void **state)
 	assert_true(audit_submit_with(gateway->client, fixture_record("event", op), &noise, AUDIT_KEEP, NULL, NULL) != 0);
 	change(gateway, 2, "<a/>", 4, name);
 	assert_int_equal(writer_counts(gateway->writer)->rejected, 1);
-	assert_true(fixture_verify(gateway->dir).whole);
+	(void)whole_trail(gateway->dir);
 }
 
 int

@@ -98,9 +98,7 @@ test_I62_chain_over_segments_and_restarts(void **state)
 
 	gateway->options.segment_bytes = 4000;
 	for (unsigned round = 0; round < 5; round++) {
-		writer_destroy(gateway->writer);
-		start_writer(gateway);
-		connect_client(gateway);
+		restart_writer(gateway);
 		for (unsigned i = 0; i < 20; i++) {
 			submit(gateway, "event", 'A', round * 100 + i);
 			wait_durable(gateway, round * 20 + i + 1);
@@ -146,9 +144,7 @@ test_I58_repeats_are_written_once(void **state)
 	wait_durable(gateway, 2);
 	submit(gateway, "event", 'A', 1);
 	wait_durable(gateway, 3);
-	writer_destroy(gateway->writer);
-	start_writer(gateway);
-	connect_client(gateway);
+	restart_writer(gateway);
 	submit(gateway, "event", 'A', 1);	/* remembered from the trail */
 	submit(gateway, "outcome", 'A', 1);	/* the same op, another stage */
 	wait_durable(gateway, 5);
@@ -321,9 +317,7 @@ test_I58_a_living_gate_tells_itself(void **state)
 
 	submit(gateway, "intent", 'A', 1);
 	wait_durable(gateway, 1);
-	writer_destroy(gateway->writer);
-	start_writer(gateway);
-	connect_client(gateway);
+	restart_writer(gateway);
 	submit(gateway, "event", 'B', 1);
 	wait_durable(gateway, 2);
 	assert_outcome(gateway->dir, 'A', 1, "none");
