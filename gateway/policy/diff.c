@@ -5,36 +5,12 @@
 #include <string.h>
 
 #include "gateway/policy/diff.h"
+#include "gateway/policy/right.h"
 #include "gateway/policy/texts.h"
-#include "gateway/policy/weigh.h"
+#include "gateway/policy/witness.h"
 
-#define TEXT_MAX 1024
+#define WHO_MAX 1024
 #define MOST_EXCEPTIONS 20
-#define NOBODY "\001\001\001\001\001\001\001"	/* stands for what only a '*' matches; no name has it */
-
-static const uint8_t no_uuid[VG_UUID_LEN] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
-
-/* Something that is asked about: one object that a pattern matches. */
-struct thing {
-	struct pattern pattern;
-	struct vg_object object;
-	char *label;
-	char *was, *now;	/* while one permission is looked at: texts of what changed, NULL: nothing did */
-	enum policy_direction direction;
-};
-
-/* A condition is NULL when it always holds. */
-struct term {
-	enum effect effect;
-	const struct when *when;
-};
-
-/* What somebody may: `base` always, but for the terms. */
-struct right {
-	enum effect base;	/* EFFECT_NONE: no; EFFECT_ALLOW; EFFECT_SOFT_NONE: let through and recorded */
-	struct term *terms;
-	size_t num;
-};
 
 /* One policy as one person meets it. */
 struct side {
@@ -46,399 +22,19 @@ struct side {
 
 struct policy_differ {
 	struct side sides[2];
-	struct who *subjects;
-	size_t num_subjects;
-	struct thing *things;
-	size_t num_things;
+	struct witnesses all;
 	struct thing **own;		/* those that a pattern of this person's bindings tells from the rest of their class */
 	size_t num_own;
-	struct arena arena;		/* labels and names */
 	time_t now;
 	policy_change_cb *each;
 	void *arg;
 	/* where it stands */
 	size_t subject;			/* the next one */
 	unsigned permission;		/* of the one before it the next; VG_NUM_PERMISSIONS: he is done */
-	char who[TEXT_MAX];
+	char who[WHO_MAX];
 	unsigned given;			/* proofs */
 	bool out_of_memory;
 };
-
-/* ---- whom and what to ask about ---- */
-
-/* A text that the glob matches, and hardly a narrower one. */
-static char *
-witness(struct policy_differ *diff, const char *glob)
-{
-	size_t stars = 0;
-	char *text, *out;
-
-	for (const char *c = glob; *c != '\0'; c++)
-		stars += *c == '*';
-	text = out = arena_alloc(&diff->arena, strlen(glob) + stars * strlen(NOBODY) + 1);
-	if (text == NULL) {
-		diff->out_of_memory = true;
-		return NULL;
-	}
-	for (const char *c = glob; *c != '\0'; c++) {
-		if (*c == '*') {
-			memcpy(out, NOBODY, strlen(NOBODY));
-			out += strlen(NOBODY);
-		} else {
-			*out++ = *c == '?' ? NOBODY[0] : *c;
-		}
-	}
-	return text;
-}
-
-static int
-compare_who(const void *a, const void *b)
-{
-	const struct who *x = a, *y = b;
-
-	if (x->kind != y->kind)
-		return x->kind < y->kind ? -1 : 1;
-	return strcmp(x->text != NULL ? x->text : "", y->text != NULL ? y->text : "");
-}
-
-static int
-collect_subjects(struct policy_differ *diff)
-{
-	size_t num = 0, kept = 0;
-
-	for (size_t side = 0; side < 2; side++)
-		for (size_t i = 0; i < diff->sides[side].policy->num_bindings; i++)
-			num += diff->sides[side].policy->bindings[i].num_who;
-	diff->subjects = calloc(num + 1, sizeof(*diff->subjects));
-	if (diff->subjects == NULL)
-		return -1;
-	num = 0;
-	for (size_t side = 0; side < 2; side++) {
-		for (size_t i = 0; i < diff->sides[side].policy->num_bindings; i++) {
-			const struct binding *binding = &diff->sides[side].policy->bindings[i];
-
-			if (binding->num_who > 0)
-				memcpy(diff->subjects + num, binding->who, binding->num_who * sizeof(*binding->who));
-			num += binding->num_who;
-		}
-	}
-	qsort(diff->subjects, num, sizeof(*diff->subjects), compare_who);
-	for (size_t i = 0; i < num; i++) {
-		if (kept == 0 || compare_who(&diff->subjects[kept - 1], &diff->subjects[i]) != 0)
-			diff->subjects[kept++] = diff->subjects[i];
-	}
-	diff->num_subjects = kept;
-	return 0;
-}
-
-static int
-compare_pattern(const struct pattern *a, const struct pattern *b)
-{
-	int order;
-
-	if (a->class != b->class || a->kind != b->kind)
-		return a->class != b->class ? (a->class < b->class ? -1 : 1) : (a->kind < b->kind ? -1 : 1);
-	if (a->kind == PATTERN_UUID)
-		return memcmp(a->uuid, b->uuid, VG_UUID_LEN);
-	order = strcmp(a->parent != NULL ? a->parent : "", b->parent != NULL ? b->parent : "");
-	return order != 0 || a->kind == PATTERN_ALL ? order : strcmp(a->name, b->name);
-}
-
-static int
-compare_things(const void *a, const void *b)
-{
-	const struct thing *x = a, *y = b;
-
-	if (x->object.class != y->object.class)
-		return x->object.class < y->object.class ? -1 : 1;
-	return compare_pattern(&x->pattern, &y->pattern);
-}
-
-/* An object of `class` that the pattern, of this class or of the parent's, covers. */
-static void
-fill_thing(struct policy_differ *diff, struct thing *thing, const struct pattern *pattern, enum vg_class class)
-{
-	struct vg_object *object = &thing->object;
-	bool itself = pattern->class == class;
-	char text[TEXT_MAX], label[TEXT_MAX + 64];
-
-	thing->pattern = *pattern;
-	*object = (struct vg_object){ .class = class, .has_uuid = true, .name = NOBODY,
-		.parent = class_parent(class) != VG_CLASS_none ? NOBODY : NULL,
-		.has_parent_uuid = class_parent(class) != VG_CLASS_none };
-	memcpy(object->uuid, no_uuid, VG_UUID_LEN);
-	memcpy(object->parent_uuid, no_uuid, VG_UUID_LEN);
-	if (pattern->kind == PATTERN_UUID)
-		memcpy(itself ? object->uuid : object->parent_uuid, pattern->uuid, VG_UUID_LEN);
-	if (pattern->kind == PATTERN_NAME && itself)
-		object->name = witness(diff, pattern->name);
-	if (pattern->kind == PATTERN_NAME && (!itself || pattern->parent != NULL))
-		object->parent = witness(diff, itself ? pattern->parent : pattern->name);
-	pattern_text(pattern, text, sizeof(text));
-	if (pattern->kind == PATTERN_ALL)
-		snprintf(label, sizeof(label), "*");	/* the permission says of which class */
-	else if (!itself && pattern->kind == PATTERN_NAME)
-		snprintf(label, sizeof(label), "%s:%.*s/*", class_name(class), TEXT_MAX, pattern->name);
-	else
-		snprintf(label, sizeof(label), "%s%s%s", itself ? "" : class_name(class), itself ? "" : " in ", text);
-	thing->label = arena_text(&diff->arena, label, strlen(label));
-	diff->out_of_memory = diff->out_of_memory || thing->label == NULL;
-}
-
-/* The pattern, and for a pool or network also what is in it. */
-static size_t
-add_things(struct policy_differ *diff, size_t num, const struct pattern *pattern)
-{
-	for (unsigned class = VG_CLASS_none + 1; class < VG_NUM_CLASSES; class++) {
-		if (pattern->class == (enum vg_class)class || (class_parent((enum vg_class)class) == pattern->class &&
-		    pattern->kind != PATTERN_ALL && pattern->class != VG_CLASS_none))
-			fill_thing(diff, &diff->things[num++], pattern, (enum vg_class)class);
-	}
-	return num;
-}
-
-/* Every class as a whole, and every pattern that is not. */
-static int
-collect_things(struct policy_differ *diff)
-{
-	size_t num = VG_NUM_CLASSES, kept = 0;
-
-	for (size_t side = 0; side < 2; side++)
-		for (size_t i = 0; i < diff->sides[side].policy->num_bindings; i++)
-			num += 2 * diff->sides[side].policy->bindings[i].num_on;
-	diff->things = calloc(num, sizeof(*diff->things));
-	diff->own = calloc(num, sizeof(*diff->own));
-	if (diff->things == NULL || diff->own == NULL)
-		return -1;
-	num = 0;
-	for (unsigned class = VG_CLASS_none + 1; class < VG_NUM_CLASSES; class++) {
-		if (!class_is_host((enum vg_class)class))
-			num = add_things(diff, num, &(struct pattern){ .class = (enum vg_class)class, .kind = PATTERN_ALL });
-	}
-	for (size_t side = 0; side < 2; side++) {
-		for (size_t i = 0; i < diff->sides[side].policy->num_bindings; i++) {
-			const struct binding *binding = &diff->sides[side].policy->bindings[i];
-
-			for (size_t j = 0; j < binding->num_on; j++) {
-				if (binding->on[j].kind != PATTERN_ALL)
-					num = add_things(diff, num, &binding->on[j]);
-			}
-		}
-	}
-	qsort(diff->things, num, sizeof(*diff->things), compare_things);
-	for (size_t i = 0; i < num; i++) {
-		if (kept == 0 || compare_things(&diff->things[kept - 1], &diff->things[i]) != 0)
-			diff->things[kept++] = diff->things[i];
-	}
-	diff->num_things = kept;
-	return diff->out_of_memory ? -1 : 0;
-}
-
-/* Somebody whom this text means. */
-static void
-make_identity(struct policy_differ *diff, const struct who *who, struct vg_identity *identity)
-{
-	char *text = who->text != NULL ? witness(diff, who->text) : NULL;
-	const char *cn;
-	size_t len;
-
-	*identity = (struct vg_identity){ .proofs = VG_PROOF_X509 };
-	switch (who->kind) {
-	case WHO_SASL:
-		identity->proofs = VG_PROOF_SASL;
-		identity->sasl_name = text;
-		break;
-	case WHO_UNIX:
-		identity->proofs = VG_PROOF_UNIX;
-		identity->unix_user = text;
-		break;
-	case WHO_UNIX_GROUP:
-		identity->proofs = VG_PROOF_UNIX;
-		identity->unix_groups[identity->num_unix_groups++] = text;
-		break;
-	case WHO_X509:
-		identity->x509_dn = text;
-		len = text != NULL && strpbrk(who->text, "*?") == NULL ? policy_dn_cn(text, &cn) : 0;
-		if (len > 0)
-			identity->x509_cn = arena_text(&diff->arena, cn, len);
-		break;
-	case WHO_X509_CN:
-		identity->x509_cn = text;
-		break;
-	case WHO_X509_SHA256:
-		identity->x509_sha256 = text;
-		break;
-	case WHO_X509_SAN:
-		identity->x509_sans[identity->num_x509_sans++] = text;
-		break;
-	case WHO_ANYONE:
-	case WHO_GROUP:
-		break;
-	}
-}
-
-/* ---- what somebody may ---- */
-
-/* Proofs that the person has given by being who he is; of anyone none is known. */
-static unsigned
-given_proofs(const struct who *who, const struct vg_identity *identity)
-{
-	return who->kind == WHO_ANYONE ? 0 : identity->proofs;
-}
-
-static bool
-always_holds(const struct when *when, unsigned given)
-{
-	return (when->proofs & ~given) == 0 && when->num_from == 0 && when->week == NULL && !when->ends;
-}
-
-static bool
-same_condition(const struct when *a, const struct when *b, unsigned given)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	if ((a->proofs & ~given) != (b->proofs & ~given) || a->num_from != b->num_from || a->ends != b->ends ||
-	    (a->ends && a->until != b->until) || (a->week == NULL) != (b->week == NULL) ||
-	    (a->week != NULL && memcmp(a->week, b->week, WEEK_MINUTES / 8) != 0))
-		return false;
-	for (size_t i = 0; i < a->num_from; i++) {
-		const struct network *x = &a->from[i], *y = &b->from[i];
-
-		if (x->family != y->family || x->prefix != y->prefix ||
-		    memcmp(x->bytes, y->bytes, x->family == AF_INET ? 4 : 16) != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool
-has_term(const struct right *right, const struct term *term, unsigned given)
-{
-	for (size_t i = 0; i < right->num; i++) {
-		if (right->terms[i].effect == term->effect && same_condition(right->terms[i].when, term->when, given))
-			return true;
-	}
-	return false;
-}
-
-static void
-keep_terms(struct right *right, unsigned effects)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < right->num; i++) {
-		if ((effects >> right->terms[i].effect & 1) != 0)
-			right->terms[kept++] = right->terms[i];
-	}
-	right->num = kept;
-}
-
-/* Leaves out what the order of precedence (policy.h) makes idle. `always`: a set of effects. */
-static void
-reduce(struct right *right, unsigned always)
-{
-	const unsigned deny = 1u << EFFECT_DENY, soft_deny = 1u << EFFECT_SOFT_DENY, allow = 1u << EFFECT_ALLOW,
-	    soft_none = 1u << EFFECT_SOFT_NONE;
-	unsigned some = 0;
-
-	right->base = EFFECT_NONE;
-	if ((always & deny) != 0) {
-		keep_terms(right, 0);
-	} else if ((always & soft_deny) != 0) {
-		right->base = EFFECT_SOFT_NONE;
-		keep_terms(right, deny);
-	} else if ((always & allow) != 0) {
-		right->base = EFFECT_ALLOW;
-		keep_terms(right, deny | soft_deny);
-	} else {
-		if ((always & soft_none) != 0) {
-			right->base = EFFECT_SOFT_NONE;
-			keep_terms(right, deny | soft_deny | allow);
-		}
-		for (size_t i = 0; i < right->num; i++)
-			some |= 1u << right->terms[i].effect;
-		if (right->base != EFFECT_NONE && (some & allow) == 0)
-			keep_terms(right, deny);
-		else if (right->base == EFFECT_NONE && (some & ~deny) == 0)
-			keep_terms(right, 0);
-	}
-}
-
-static void
-find_right(struct side *side, enum vg_permission permission, const struct vg_object *object, unsigned given, time_t now)
-{
-	struct request request = request_make(NULL, permission, object, now);
-	struct right *right = &side->right;
-	unsigned always = 0;
-
-	right->num = 0;
-	for (size_t i = 0; i < side->num_mine; i++) {
-		const struct binding *binding = side->mine[i];
-		struct term term = { binding_effect(binding, &request), &binding->when };
-
-		if (term.effect == EFFECT_NONE || !binding_covers(binding, &request, false))
-			continue;
-		if (always_holds(term.when, given))
-			always |= 1u << term.effect;
-		else if (!has_term(right, &term, given))
-			right->terms[right->num++] = term;
-	}
-	reduce(right, always);
-}
-
-static bool
-same_right(const struct right *a, const struct right *b, unsigned given)
-{
-	if (a->base != b->base || a->num != b->num)
-		return false;
-	for (size_t i = 0; i < a->num; i++) {
-		if (!has_term(b, &a->terms[i], given))
-			return false;
-	}
-	return true;
-}
-
-/* 0 never, 1 sometimes, 2 always. */
-static int
-how_often(const struct right *right)
-{
-	if (right->base == EFFECT_NONE)
-		return right->num > 0 ? 1 : 0;
-	for (size_t i = 0; i < right->num; i++) {
-		if (right->terms[i].effect == EFFECT_DENY)
-			return 1;
-	}
-	return 2;
-}
-
-static const char *
-effect_word(enum effect effect)
-{
-	return effect == EFFECT_DENY ? "deny" : effect == EFFECT_ALLOW ? "allow" : "would-deny";
-}
-
-static char *
-right_text(const struct right *right, unsigned given)
-{
-	char *text = NULL, condition[TEXT_MAX];
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-
-	if (out == NULL)
-		return NULL;
-	if (right->base != EFFECT_NONE || right->num == 0)
-		fprintf(out, "%s", right->base == EFFECT_NONE ? "no" : effect_word(right->base));
-	for (size_t i = 0; i < right->num; i++) {
-		conditions_text(right->terms[i].when, given, condition, sizeof(condition));
-		fprintf(out, "%s%s (%s)", i > 0 || right->base != EFFECT_NONE ? ", " : "",
-		    effect_word(right->terms[i].effect), condition);
-	}
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
 
 /* ---- one person ---- */
 
@@ -468,8 +64,8 @@ static void
 find_own(struct policy_differ *diff)
 {
 	diff->num_own = 0;
-	for (size_t i = 0; i < diff->num_things; i++) {
-		struct thing *thing = &diff->things[i];
+	for (size_t i = 0; i < diff->all.num_things; i++) {
+		struct thing *thing = &diff->all.things[i];
 
 		if (thing->pattern.kind == PATTERN_ALL || is_told_apart(&diff->sides[0], thing) || is_told_apart(&diff->sides[1], thing))
 			diff->own[diff->num_own++] = thing;
@@ -510,18 +106,20 @@ compare_on(struct policy_differ *diff, enum vg_permission permission, struct thi
 	const struct right *before = &diff->sides[0].right, *after = &diff->sides[1].right;
 	int was, now;
 
-	for (size_t side = 0; side < 2; side++)
-		find_right(&diff->sides[side], permission, &thing->object, given, diff->now);
-	if (same_right(before, after, given))
+	for (size_t i = 0; i < 2; i++) {
+		struct side *side = &diff->sides[i];
+
+		right_find(&side->right, side->mine, side->num_mine, permission, &thing->object, given, diff->now);
+	}
+	if (right_same(before, after, given))
 		return;
-	was = how_often(before);
-	now = how_often(after);
+	was = right_how_often(before);
+	now = right_how_often(after);
 	thing->direction = now > was ? POLICY_GAINS : now < was ? POLICY_LOSES : POLICY_CHANGES;
 	thing->was = right_text(before, given);
 	thing->now = right_text(after, given);
 	diff->out_of_memory = diff->out_of_memory || thing->was == NULL || thing->now == NULL;
 }
-
 
 /* Does the next wider pattern tell the same? */
 static bool
@@ -616,18 +214,26 @@ compare_permission(struct policy_differ *diff, const char *who, enum vg_permissi
 		forget(diff->own[i]);
 }
 
+/* Proofs that the person has given by being who he is; of anyone none is known. */
+static unsigned
+given_proofs(const struct who *who, const struct vg_identity *identity)
+{
+	return who->kind == WHO_ANYONE ? 0 : identity->proofs;
+}
+
 /* The next of whom anything is said. False: there are no more. */
 static bool
 begin_subject(struct policy_differ *diff)
 {
-	while (diff->subject < diff->num_subjects && !diff->out_of_memory) {
-		const struct who *who = &diff->subjects[diff->subject];
+	while (diff->subject < diff->all.num_subjects && !diff->out_of_memory) {
+		const struct who *who = &diff->all.subjects[diff->subject];
 		struct vg_identity identity;
 		int some = 0;
 
-		make_identity(diff, who, &identity);
-		if (diff->out_of_memory)
+		if (witness_identity(&diff->all, who, &identity) < 0) {
+			diff->out_of_memory = true;
 			break;
+		}
 		diff->given = given_proofs(who, &identity);
 		for (size_t side = 0; side < 2; side++)
 			some |= find_mine(&diff->sides[side], &identity, diff->now);
@@ -645,6 +251,7 @@ begin_subject(struct policy_differ *diff)
 struct policy_differ *
 policy_diff_begin(const struct policy *before, const struct policy *after, time_t now, policy_change_cb *each, void *arg)
 {
+	const struct policy *const policies[2] = { before, after };
 	struct policy_differ *diff = calloc(1, sizeof(*diff));
 
 	if (diff == NULL)
@@ -658,7 +265,8 @@ policy_diff_begin(const struct policy *before, const struct policy *after, time_
 		side->right.terms = calloc(side->policy->num_bindings + 1, sizeof(*side->right.terms));
 		diff->out_of_memory = diff->out_of_memory || side->mine == NULL || side->right.terms == NULL;
 	}
-	if (!diff->out_of_memory && collect_subjects(diff) == 0 && collect_things(diff) == 0)
+	if (!diff->out_of_memory && witnesses_collect(&diff->all, policies) == 0 &&
+	    (diff->own = calloc(diff->all.num_things, sizeof(*diff->own))) != NULL)
 		return diff;
 	policy_diff_end(diff);
 	return NULL;
@@ -690,10 +298,8 @@ policy_diff_end(struct policy_differ *diff)
 		free(diff->sides[i].mine);
 		free(diff->sides[i].right.terms);
 	}
-	free(diff->subjects);
-	free(diff->things);
 	free(diff->own);
-	arena_free(&diff->arena);
+	witnesses_free(&diff->all);
 	free(diff);
 }
 
