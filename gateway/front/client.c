@@ -1,19 +1,13 @@
 /* client.c: the states of a connection, and the one way in and the one way out of it. */
 #include "gateway/front/client.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <openssl/err.h>
-
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
-#include "gateway/auth/dn.h"
 #include "gateway/auth/failures.h"
-#include "gateway/auth/person.h"
 #include "gateway/front/internal.h"
 #include "gateway/front/linger.h"
 #include "gateway/auth/sasl.h"
@@ -35,7 +29,6 @@ struct state_row {
 	void (*writable)(struct client *client);
 };
 
-static void on_handshake(struct client *client);
 static void on_last_written(struct client *client);
 static void on_reply_written(struct client *client);
 
@@ -46,7 +39,7 @@ static const struct state_row states[CLIENT_NUM_STATES] = {
 	[CLIENT_NEW] = { "NEW", TO(TLS_HANDSHAKE) | TO(PEER_NAME) | TO(RPC_AUTH) | TO(VNC_VERSION), false, DEADLINE_NONE,
 	    CLOSE_AUTH_TIMEOUT, NULL, NULL },
 	[CLIENT_TLS_HANDSHAKE] = { "TLS_HANDSHAKE", TO(RPC_AUTH) | TO(VNC_PLAIN) | TO(VNC_SASL_START) | TO(HANDOVER) | TO(OPEN) |
-	    TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT, on_handshake, on_handshake },
+	    TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT, tls_login_continue, tls_login_continue },
 	[CLIENT_VNC_VERSION] = { "VNC_VERSION", TO(VNC_SECURITY) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
 	    vnc_readable, on_reply_written },
 	[CLIENT_VNC_SECURITY] = { "VNC_SECURITY", TO(VENCRYPT_VERSION) | TO(VNC_SASL_START) | TO(FLUSHING), true, DEADLINE_AUTH, CLOSE_AUTH_TIMEOUT,
@@ -254,22 +247,6 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 		client_close(client, states[client->state].too_late, "it has expired");
 }
 
-static void
-on_gate_readable(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	pump_gate_readable(arg);
-}
-
-static void
-on_gate_writable(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	pump_gate_writable(arg);
-}
-
 static enum vg_via
 via_of(enum listener_kind listener)
 {
@@ -452,153 +429,4 @@ on_reply_written(struct client *client)
 {
 	event_add(&client->readable, NULL);
 	states[client->state].readable(client);
-}
-
-/* Handshake over, chain verified by OpenSSL: is it one of ours? libvirt's client waits for one byte that says so. */
-static void
-admit(struct client *client)
-{
-	static const uint8_t confirmation[] = { 1 };
-	const struct settings *settings = client->config->settings;
-	struct vg_error error;
-	/* Only a viewer that goes on to SASL may have none: OpenSSL would have ended the others. */
-	bool shown = !listener_is_vnc(client->listener) || SSL_get0_peer_certificate(client->transport.ssl) != NULL;
-
-	SSL_set_app_data(client->transport.ssl, NULL);
-	if (shown && tls_client_identity(client->transport.ssl, client->identity, &error) < 0) {
-		client_close(client, CLOSE_CERT_REFUSED, error.what);
-		return;
-	}
-	if (shown && !person_is_allowed(&settings->tls_allowed_dn_list, client->identity->x509_dn)) {
-		client->identity->proofs = 0;
-		client_close(client, CLOSE_DN_NOT_ALLOWED, NULL);
-		return;
-	}
-	if (listener_is_vnc(client->listener)) {
-		vnc_admit(client);
-		return;
-	}
-	if (transport_put(&client->transport, confirmation, sizeof(confirmation)) < 0 ||
-	    transport_flush(&client->transport) < 0) {
-		client_close(client, CLOSE_CLIENT_LOST, client->transport.problem);
-		return;
-	}
-	if (settings->auth_tls == AUTH_SASL) {
-		client_enter(client, CLIENT_RPC_AUTH);
-		login_readable(client);
-	} else {
-		client_hand_over(client);
-	}
-}
-
-void
-client_check_again(struct client *client, const struct config *config)
-{
-	struct vg_error error = { .what = "" };
-	char *dn;
-
-	if (config->tls == NULL || client->transport.ssl == NULL || SSL_get0_peer_certificate(client->transport.ssl) == NULL)
-		return;
-	if (tls_client_check_again(client->transport.ssl, config->tls, &error) < 0) {
-		client_close(client, CLOSE_CERT_WITHDRAWN, error.what);
-		return;
-	}
-	dn = dn_text(X509_get_subject_name(SSL_get0_peer_certificate(client->transport.ssl)));
-	if (dn == NULL || !person_is_allowed(&config->settings->tls_allowed_dn_list, dn))
-		client_close(client, CLOSE_CERT_WITHDRAWN, dn);
-	free(dn);
-}
-
-static void
-on_handshake(struct client *client)
-{
-	SSL *ssl = client->transport.ssl;
-	long verified;
-	unsigned long why;
-
-	switch (transport_handshake(&client->transport)) {
-	case 1:
-		admit(client);
-		break;
-	case 0:
-		if (transport_blocked(&client->transport))
-			event_add(&client->writable, NULL);
-		break;
-	default:
-		verified = SSL_get_verify_result(ssl);
-		why = ERR_peek_error();
-		if (verified != X509_V_OK)
-			client_close(client, CLOSE_CERT_REFUSED, X509_verify_cert_error_string(verified));
-		else if (why == 0 || ERR_GET_REASON(why) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-			client_close(client, CLOSE_SAID_NOTHING, NULL);
-		else
-			client_close(client, CLOSE_TLS_FAILED, ERR_reason_error_string(why));
-		ERR_clear_error();
-		break;
-	}
-}
-
-/*
- * Room for a whole chunk in each direction, so that a stream goes on in large steps (an upload: 10 instead of 17 system
- * calls per MiB in the gate). The kernel grants less when net.core.wmem_max says so.
- */
-static void
-widen(const int fds[2])
-{
-	static const int size = TRANSPORT_CHUNK + TRANSPORT_CHUNK / 4;
-
-	(void)setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	(void)setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-}
-
-/* Our end of a new stream to the gate, -1 when the gate cannot take one now. */
-static int
-offer(struct client *client)
-{
-	uint8_t body[LINK_MAX_BODY];
-	size_t len = handover_put(body, sizeof(body), client->identity);
-	int fds[2], sent;
-
-	if (len == 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
-		return -1;
-	widen(fds);
-	sent = link_send(client->front->gate, LINK_SESSION, body, len, &fds[1], 1);
-	close(fds[1]);
-	if (sent == 0)
-		return fds[0];
-	close(fds[0]);
-	return -1;
-}
-
-void
-client_hand_over(struct client *client)
-{
-	struct front *front = client->front;
-
-	if (front->gate == NULL) {
-		if (client->state != CLIENT_HANDOVER)
-			client_enter(client, CLIENT_HANDOVER);
-		return;
-	}
-	client->gate_fd = offer(client);
-	if (client->gate_fd < 0) {
-		client_close(client, CLOSE_NO_MEMORY, strerror(errno));
-		return;
-	}
-	event_assign(&client->gate_readable, front->base, client->gate_fd, EV_READ | EV_PERSIST, on_gate_readable,
-	    client);
-	event_assign(&client->gate_writable, front->base, client->gate_fd, EV_WRITE, on_gate_writable, client);
-	event_add(&client->gate_readable, NULL);
-	identity_clear(client->identity);
-	free(client->identity);
-	client->identity = NULL;
-	config_release(client->config);
-	client->config = NULL;
-	transport_trust(&client->transport);
-	if (client->sasl != NULL && listener_is_vnc(client->listener)) {
-		client_enter(client, CLIENT_VNC_RESULT);
-		return;
-	}
-	client_enter(client, CLIENT_OPEN);
-	pump_start(client);
 }

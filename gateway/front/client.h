@@ -99,12 +99,8 @@ void client_enter(struct client *client, enum client_state next);
 const char *client_state_name(enum client_state state);
 const char *close_reason_text(enum close_reason reason);
 enum close_kind close_reason_kind(enum close_reason reason);
-/* After a reload: ends an open TLS client whose certificate the new settings refuse (I11). */
-void client_check_again(struct client *client, const struct config *config);
 /* Bytes moved: a state that lasts only while they do lasts on. */
 void client_progress(struct client *client);
-/* Waits for a gate (CLIENT_HANDOVER): tries again. */
-void client_hand_over(struct client *client);
 
 /* login.c: authentication messages. */
 void login_readable(struct client *client);
@@ -112,6 +108,12 @@ void login_readable(struct client *client);
 bool login_receive(struct client *client);
 /* What still stands between a SASL name that is proven and a session; CLOSE_NUM_REASONS: nothing. */
 enum close_reason login_judge(const struct client *client);
+/* tls_login.c: the handshake has something to read or to write. */
+void tls_login_continue(struct client *client);
+/* After a reload: ends an open TLS client whose certificate the new settings refuse (I11). */
+void tls_login_check_again(struct client *client, const struct config *config);
+/* hand_over.c: to the gate; without one, waits for it (CLIENT_HANDOVER) and is called again. */
+void client_hand_over(struct client *client);
 /* vnc_login.c: a viewer's handshake. */
 void vnc_start(struct client *client);
 void vnc_readable(struct client *client);

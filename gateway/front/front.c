@@ -264,7 +264,7 @@ check_again(struct front *front)
 
 	for (client = TAILQ_FIRST(&front->authenticated); client != NULL; client = next) {
 		next = TAILQ_NEXT(client, next);
-		client_check_again(client, front->config);
+		tls_login_check_again(client, front->config);
 	}
 }
 
