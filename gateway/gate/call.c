@@ -11,6 +11,7 @@
 #include "gateway/core/log.h"
 #include "gateway/gate/argument.h"
 #include "gateway/gate/difference.h"
+#include "gateway/gate/filter.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/outside.h"
 #include "gateway/gate/quota.h"

@@ -10,6 +10,7 @@
 
 #include "gateway/gate/argument.h"
 #include "gateway/gate/console_xml.h"
+#include "gateway/gate/filter.h"
 #include "gateway/gate/quota.h"
 #include "gateway/gate/secrets.h"
 

@@ -2,15 +2,14 @@
  * filter.c: what he may see of a reply. Lists keep only the visible objects, with the count agreeing; a look-up whose
  * object is hidden answers as for a missing one.
  */
+#include "gateway/gate/filter_private.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/gate/console_xml.h"
-#include "gateway/gate/inventory.h"
 #include "gateway/gate/mention.h"
-#include "gateway/gate/resolve.h"
 #include "gateway/gate/secrets.h"
-#include "gateway/gate/unusual.h"
 
 static bool
 sees_everything(struct session *session, const struct rpc_proc *proc)
@@ -131,8 +130,8 @@ sees_name(const struct call *call, const struct rpc_proc *proc, struct xdr_span 
 	return decide_visible(session, proc->filter, &object);
 }
 
-static bool
-sees_domain(struct session *session, enum vg_permission permission, const struct inventory_domain *domain)
+bool
+filter_sees_domain(struct session *session, enum vg_permission permission, const struct inventory_domain *domain)
 {
 	struct vg_object object = { .class = VG_CLASS_domain, .has_uuid = true, .name = domain->name };
 
@@ -172,8 +171,8 @@ sees_uuid_string(struct session *session, const struct rpc_proc *proc, struct xd
 	return digits == 2 * (size_t)VG_UUID_LEN && decide_visible(session, proc->filter, &object);
 }
 
-static bool
-sees_item(const struct call *call, const struct rpc_proc *proc, const struct xdr_items *items, struct xdr_span item)
+bool
+filter_sees_item(const struct call *call, const struct rpc_proc *proc, const struct xdr_items *items, struct xdr_span item)
 {
 	const struct vg_object every = { .class = proc->list.class, .any = true };
 	struct session *session = call->session;
@@ -187,7 +186,7 @@ sees_item(const struct call *call, const struct rpc_proc *proc, const struct xdr
 		return sees_name(call, proc, item);
 	case RPC_LIST_ID:
 		domain = inventory_by_id(session->inventory, xdr_span_i32(item));
-		return domain != NULL && sees_domain(session, proc->filter, domain);
+		return domain != NULL && filter_sees_domain(session, proc->filter, domain);
 	case RPC_LIST_UUID_STRING:
 		return sees_uuid_string(session, proc, item);
 	case RPC_LIST_WHOLE:
@@ -195,122 +194,6 @@ sees_item(const struct call *call, const struct rpc_proc *proc, const struct xdr
 	default:
 		return false;
 	}
-}
-
-/* ---- the three kinds of reply ---- */
-
-struct count {
-	struct session *session;
-	const struct rpc_proc *proc;
-	bool running;
-	uint32_t num;
-};
-
-static void
-count_domain(const struct inventory_domain *domain, void *arg)
-{
-	struct count *count = arg;
-
-	if ((domain->id >= 0) == count->running && sees_domain(count->session, count->proc->filter, domain))
-		count->num++;
-}
-
-/* The reply that the client waits for: one int. */
-static int
-put_count(const struct call *call, const uint8_t *message, size_t len, uint32_t num, uint8_t **out, size_t *out_len)
-{
-	struct rpc_header header;
-	struct xdr_out number;
-
-	(void)rpc_header_get(message, len, &header);
-	if ((*out = malloc(RPC_HEADER_LEN + 4)) == NULL)
-		return -1;
-	*out_len = header.length = RPC_HEADER_LEN + 4;
-	header.procedure = (int32_t)call->proc->number;
-	rpc_header_put(*out, &header);
-	xdr_out_init(&number, *out + RPC_HEADER_LEN, 4);
-	xdr_put_u32(&number, num);
-	return 0;
-}
-
-/* connect_num_of_domains counts the running ones, connect_num_of_defined_domains the others; the inventory knows both. */
-static int
-filter_count(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
-{
-	struct count count = { .session = call->session, .proc = call->proc };
-
-	if (call->proc->list.class != VG_CLASS_domain)
-		return -1;
-	count.running = strcmp(call->proc->name, "connect_num_of_domains") == 0;
-	inventory_each(call->session->inventory, count_domain, &count);
-	return put_count(call, message, len, count.num, out, out_len);
-}
-
-/* What he may see of the list that was asked for in place of the count. */
-static int
-count_list(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
-{
-	const struct rpc_proc *proc = call->sent;
-	struct xdr_items items;
-	struct xdr_span item;
-	uint32_t num = 0;
-
-	if (!xdr_items(proc->ret, message + RPC_HEADER_LEN, len - RPC_HEADER_LEN, proc->list.items, &items))
-		return -1;
-	while (xdr_items_next(&items, &item))
-		num += sees_item(call, proc, &items, item);
-	return put_count(call, message, len, num, out, out_len);
-}
-
-static const struct xdr_field *
-field_named(const struct xdr_field *fields, const char *name)
-{
-	while (fields->name != NULL && strcmp(fields->name, name) != 0)
-		fields++;
-	return fields->name == NULL ? NULL : fields;
-}
-
-/* One argument of the list: taken over from the count, or all that there is. */
-static void
-put_argument(const struct call *call, const struct xdr_field *field, const uint8_t *body, size_t len, struct xdr_out *out)
-{
-	const struct xdr_field *same, *names;
-	struct xdr_span span;
-
-	if (xdr_find_field(call->proc->args, body, len, field->name, &span, &same)) {
-		xdr_put_raw(out, span.data, span.len);
-	} else if (strcmp(field->name, "need_results") == 0) {
-		xdr_put_u32(out, 1);
-	} else if (strcmp(field->name, "maxnames") == 0) {
-		names = field_named(call->sent->ret, call->sent->list.items);
-		xdr_put_u32(out, names == NULL ? 0 : names->max);
-	} else {
-		xdr_put_u32(out, call->proc->count_flags);
-	}
-}
-
-int
-filter_ask_list(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
-{
-	size_t size = len + 64;
-	struct rpc_header header = call->header;
-	struct xdr_out body;
-
-	call->sent = rpc_proc_by_name(call->proc->count_by);
-	if (call->sent == NULL || (*out = malloc(size)) == NULL)
-		return -1;
-	xdr_out_init(&body, *out + RPC_HEADER_LEN, size - RPC_HEADER_LEN);
-	for (const struct xdr_field *field = call->sent->args; field->name != NULL; field++)
-		put_argument(call, field, message + RPC_HEADER_LEN, len - RPC_HEADER_LEN, &body);
-	*out_len = RPC_HEADER_LEN + body.len;
-	header.length = (uint32_t)*out_len;
-	header.procedure = (int32_t)call->sent->number;
-	rpc_header_put(*out, &header);
-	if (!body.failed && xdr_check(call->sent->args, *out + RPC_HEADER_LEN, body.len) == VG_OK)
-		return 0;
-	free(*out);
-	*out = NULL;
-	return -1;
 }
 
 static int
@@ -334,7 +217,7 @@ filter_list(struct call *call, const uint8_t *message, size_t len, uint8_t **out
 	xdr_put_raw(&copy, message, before);
 	xdr_put_u32(&copy, 0);
 	while (xdr_items_next(&items, &item)) {
-		if ((call->cut && kept == call->cut_to) || !sees_item(call, proc, &items, item))
+		if ((call->cut && kept == call->cut_to) || !filter_sees_item(call, proc, &items, item))
 			continue;
 		kept++;
 		if (!call->need_results_was_0)
@@ -389,138 +272,6 @@ cut_names(struct call *call, const uint8_t *message, size_t len, uint8_t **out, 
 	return 0;
 }
 
-/* What he asked for, as libvirt's text has it. */
-static void
-lookup_key(const struct call *call, char *how, size_t how_size, char *key, size_t key_size)
-{
-	static const struct { enum rpc_from from; const char *how; } words[] = { { RPC_FROM_BY_NAME, "name" }, { RPC_FROM_BY_ID, "id" },
-		{ RPC_FROM_BY_UUID, "uuid" }, { RPC_FROM_BY_KEY, "key" }, { RPC_FROM_BY_PATH, "path" }, { RPC_FROM_BY_MAC, "mac" },
-		{ RPC_FROM_BY_USAGE, "usage" }, { RPC_FROM_BY_WWN, "wwn" }, { RPC_FROM_BY_TARGET_PATH, "target path" },
-		{ RPC_FROM_BY_PORTDEV, "portdev" } };
-	const struct rpc_proc *proc = call->proc;
-	const uint8_t *body = call->message == NULL ? NULL : call->message + RPC_HEADER_LEN;
-	size_t len = call->message == NULL ? 0 : call->message_len - RPC_HEADER_LEN;
-	char uuid[VG_UUID_TEXT_LEN + 1];
-	struct xdr_span span, text;
-
-	(void)snprintf(how, how_size, "name");
-	(void)snprintf(key, key_size, "''");
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (words[i].from == proc->about.from)
-			(void)snprintf(how, how_size, "%s", words[i].how);
-	if (body == NULL || !xdr_find(proc->args, body, len, proc->about.path, &span))
-		return;
-	if (proc->about.from == RPC_FROM_BY_ID) {
-		(void)snprintf(key, key_size, "%d", xdr_span_i32(span));
-	} else if (proc->about.from == RPC_FROM_BY_UUID) {
-		uuid_text(span.data, uuid);
-		(void)snprintf(key, key_size, "'%s'", uuid);
-	} else if (xdr_span_string(span, &text)) {
-		(void)snprintf(key, key_size, "'%.*s'", (int)(text.len > 255 ? 255 : text.len), (const char *)text.data);
-	}
-}
-
-/* "Not found" in the gate's own words, byte for byte the same for what is hidden and for what is not there, so `sees` is for the trail only. */
-static int
-put_missing(struct call *call, bool sees, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
-{
-	char how[32], key[300];
-	struct rpc_error error;
-	struct rpc_header header;
-
-	lookup_key(call, how, sizeof(how), key, sizeof(key));
-	resolve_missing(&error, call->proc->returns.class, how, key);
-	error.origin = decide_origin(call->session, error.origin);
-	if (!sees)
-		unusual_hidden(call, error.message);
-	*out = malloc(RPC_MAX_ERROR_LEN);
-	if (*out == NULL)
-		return -1;
-	(void)rpc_header_get(message, len, &header);
-	*out_len = rpc_put_error(*out, RPC_MAX_ERROR_LEN, &header, &error);
-	return 0;
-}
-
-/* Keys that somebody tries who does not know what is there. Paths are asked for by clients that read them in a description. */
-static bool
-is_guessable(const struct call *call)
-{
-	enum rpc_from from = call->proc->about.from;
-
-	return from == RPC_FROM_BY_NAME || from == RPC_FROM_BY_ID || from == RPC_FROM_BY_UUID;
-}
-
-/* Would he see what he asked for by its name, were it there? (What is in a pool or network is its, and counts for seen.) */
-static bool
-would_see(const struct call *call)
-{
-	struct vg_object object = { .class = call->proc->returns.class, .name = call->own_name };
-	enum vg_permission getattr = resolve_getattr(object.class);
-
-	if (call->proc->about.from != RPC_FROM_BY_NAME || object.name == NULL || getattr == VG_PERM_NONE || object.class == VG_CLASS_storage_vol)
-		return true;
-	return decide_visible(call->session, getattr, &object);
-}
-
-/* Was the domain renamed since it was decided on? Then what the reply says is of one that he did not name. */
-static bool
-renamed(const struct call *call)
-{
-	const struct inventory_domain *domain;
-
-	if (call->domain_name == NULL)
-		return false;
-	domain = inventory_by_uuid(call->session->inventory, call->domain_uuid);
-	return domain != NULL && strcmp(domain->name, call->domain_name) != 0;
-}
-
-/* As if the call had come a moment later. */
-static int
-put_renamed(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
-{
-	char uuid[VG_UUID_TEXT_LEN + 1], key[VG_UUID_TEXT_LEN + 300];
-	struct rpc_header header;
-	struct rpc_error error;
-
-	uuid_text(call->domain_uuid, uuid);
-	(void)snprintf(key, sizeof(key), "'%s' (%s)", uuid, call->domain_name);
-	resolve_missing(&error, VG_CLASS_domain, "uuid", key);
-	error.origin = decide_origin(call->session, error.origin);
-	*out = malloc(RPC_MAX_ERROR_LEN);
-	if (*out == NULL)
-		return -1;
-	(void)rpc_header_get(message, len, &header);
-	*out_len = rpc_put_error(*out, RPC_MAX_ERROR_LEN, &header, &error);
-	return 0;
-}
-
-int
-filter_error(struct call *call, const struct rpc_error *error, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
-{
-	struct rpc_error missing;
-	struct rpc_header header;
-
-	*out = NULL;
-	if (call->sent != NULL) {	/* as an answer to the count */
-		if ((*out = malloc(len)) == NULL)
-			return -1;
-		memcpy(*out, message, len);
-		(void)rpc_header_get(message, len, &header);
-		header.procedure = (int32_t)call->proc->number;
-		rpc_header_put(*out, &header);
-		*out_len = len;
-		return 0;
-	}
-	if (renamed(call))
-		return put_renamed(call, message, len, out, out_len);
-	if (decide_by_reply(call->proc)) {
-		resolve_missing(&missing, call->proc->returns.class, "name", "");
-		if (error->code == missing.code)
-			return put_missing(call, would_see(call), message, len, out, out_len);
-	}
-	return mention_filter_error(call, error, message, len, out, out_len);
-}
-
 /* A single object in the reply: when it is hidden, the whole reply becomes "not found". */
 static int
 filter_returned(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
@@ -535,7 +286,7 @@ filter_returned(struct call *call, const uint8_t *message, size_t len, uint8_t *
 		return 0;		/* an optional object that is not there */
 	if (getattr != VG_PERM_NONE && filter_sees(call->session, getattr, returns->class, span))
 		return 0;
-	return put_missing(call, !is_guessable(call), message, len, out, out_len);
+	return filter_put_missing(call, !filter_guessable(call), message, len, out, out_len);
 }
 
 int
@@ -544,10 +295,10 @@ filter_reply(struct call *call, const uint8_t *message, size_t len, uint8_t **ou
 	const struct rpc_proc *proc = call->proc;
 
 	*out = NULL;
-	if (proc->kind == RPC_KIND_READ && renamed(call))
-		return put_renamed(call, message, len, out, out_len);
+	if (proc->kind == RPC_KIND_READ && filter_renamed(call))
+		return filter_put_renamed(call, message, len, out, out_len);
 	if (call->sent != NULL)
-		return count_list(call, message, len, out, out_len);
+		return filter_count_list(call, message, len, out, out_len);
 	if (call->cut && proc->list.form == RPC_LIST_NONE)
 		return cut_names(call, message, len, out, out_len);
 	if (proc->list.form != RPC_LIST_NONE) {

@@ -9,6 +9,7 @@
 
 #include "gateway/core/log.h"
 #include "gateway/gate/difference.h"
+#include "gateway/gate/filter.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/rights.h"
 

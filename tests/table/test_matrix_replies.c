@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/gate/filter.h"
 #include "tests/table/matrix_world.h"
 
 enum { VIEWER = 0, ADMIN = 5 };
