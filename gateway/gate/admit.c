@@ -8,6 +8,7 @@
 
 #include "gateway/admission/admission.h"
 #include "gateway/gate/argument.h"
+#include "gateway/gate/class.h"
 #include "gateway/gate/own_rules.h"
 
 #define ADMIT_MAX_ROWS	1088	/* POLICY_MAX_ADMISSION and POLICY_MAX_RULES: all of a policy's */
@@ -21,7 +22,7 @@ refuse_use(struct judgement *judgement, enum vg_permission permission, enum vg_c
 {
 	judgement->failed = permission;
 	return decide_refuse(judgement, "use", "'%s' on %s '%.200s%s%.200s', which the document uses (line %ld)", permission_name(permission),
-	    claim->kind == CLAIM_DISK ? "the volume at" : resolve_noun(class), claim->parent == NULL ? "" : claim->parent,
+	    claim->kind == CLAIM_DISK ? "the volume at" : class_noun(class), claim->parent == NULL ? "" : claim->parent,
 	    claim->parent == NULL ? "" : "/", claim->name, claim->line);
 }
 

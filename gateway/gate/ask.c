@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/gate/argument.h"
+#include "gateway/gate/class.h"
 #include "gateway/gate/inventory.h"
 
 /* The next slot of a call's answers, with what was answered; the call is gone when there is no memory for it. */
@@ -89,7 +90,7 @@ asked(struct judgement *judgement, uint64_t ticket, struct call *call, enum vg_c
 	if (ticket == 0 && class == VG_CLASS_none)
 		(void)decide_refuse(judgement, "document", "libvirtd cannot be asked about it now");
 	else if (ticket == 0) {
-		resolve_missing(&judgement->error, class, "name", "(libvirtd is away)");
+		class_missing(&judgement->error, class, "name", "(libvirtd is away)");
 		judgement->verdict = DECIDE_MISSING;
 	}
 	return NULL;

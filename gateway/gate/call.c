@@ -10,6 +10,7 @@
 
 #include "gateway/core/log.h"
 #include "gateway/gate/argument.h"
+#include "gateway/gate/class.h"
 #include "gateway/gate/difference.h"
 #include "gateway/gate/filter.h"
 #include "gateway/gate/inventory.h"
@@ -339,7 +340,7 @@ call_settle(struct call *call, const struct judgement *judgement, const uint8_t 
 		record_read_end(call, "error", judgement->error.code, judgement->error.message);
 		if (judgement->hidden) {
 			unusual_hidden(call, judgement->error.message);
-			unusual_hours(session, resolve_getattr(judgement->about.object.class), &judgement->about.object, NULL);
+			unusual_hours(session, class_getattr(judgement->about.object.class), &judgement->about.object, NULL);
 		}
 		call_refuse(session, &call->header, judgement->error.code, judgement->error.origin, "%s", judgement->error.message);
 		break;

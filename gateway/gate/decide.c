@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gateway/gate/argument.h"
+#include "gateway/gate/class.h"
 #include "gateway/gate/console_xml.h"
 #include "gateway/gate/filter.h"
 #include "gateway/gate/quota.h"
@@ -113,7 +114,7 @@ decide_hopeless(const struct session *session, const struct rpc_proc *proc)
 static void
 describe(const struct vg_object *object, char *text, size_t size)
 {
-	const char *noun = resolve_noun(object->class);
+	const char *noun = class_noun(object->class);
 
 	if (object->class == VG_CLASS_connect || noun == NULL)
 		(void)snprintf(text, size, "this host");

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/gate/class.h"
 #include "gateway/gate/console_xml.h"
 #include "gateway/gate/mention.h"
 #include "gateway/gate/secrets.h"
@@ -277,7 +278,7 @@ static int
 filter_returned(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
 {
 	const struct rpc_object *returns = &call->proc->returns;
-	enum vg_permission getattr = resolve_getattr(returns->class);
+	enum vg_permission getattr = class_getattr(returns->class);
 	const struct xdr_field *field;
 	struct xdr_span span;
 

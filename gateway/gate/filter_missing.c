@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/gate/class.h"
 #include "gateway/gate/mention.h"
 #include "gateway/gate/unusual.h"
 
@@ -49,7 +50,7 @@ filter_put_missing(struct call *call, bool sees, const uint8_t *message, size_t 
 	struct rpc_header header;
 
 	lookup_key(call, how, sizeof(how), key, sizeof(key));
-	resolve_missing(&error, call->proc->returns.class, how, key);
+	class_missing(&error, call->proc->returns.class, how, key);
 	error.origin = decide_origin(call->session, error.origin);
 	if (!sees)
 		unusual_hidden(call, error.message);
@@ -74,7 +75,7 @@ static bool
 would_see(const struct call *call)
 {
 	struct vg_object object = { .class = call->proc->returns.class, .name = call->own_name };
-	enum vg_permission getattr = resolve_getattr(object.class);
+	enum vg_permission getattr = class_getattr(object.class);
 
 	if (call->proc->about.from != RPC_FROM_BY_NAME || object.name == NULL || getattr == VG_PERM_NONE || object.class == VG_CLASS_storage_vol)
 		return true;
@@ -101,7 +102,7 @@ filter_put_renamed(struct call *call, const uint8_t *message, size_t len, uint8_
 
 	uuid_text(call->domain_uuid, uuid);
 	(void)snprintf(key, sizeof(key), "'%s' (%s)", uuid, call->domain_name);
-	resolve_missing(&error, VG_CLASS_domain, "uuid", key);
+	class_missing(&error, VG_CLASS_domain, "uuid", key);
 	error.origin = decide_origin(call->session, error.origin);
 	*out = malloc(RPC_MAX_ERROR_LEN);
 	if (*out == NULL)
@@ -131,7 +132,7 @@ filter_error(struct call *call, const struct rpc_error *error, const uint8_t *me
 	if (filter_renamed(call))
 		return filter_put_renamed(call, message, len, out, out_len);
 	if (decide_by_reply(call->proc)) {
-		resolve_missing(&missing, call->proc->returns.class, "name", "");
+		class_missing(&missing, call->proc->returns.class, "name", "");
 		if (error->code == missing.code)
 			return filter_put_missing(call, would_see(call), message, len, out, out_len);
 	}

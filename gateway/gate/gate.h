@@ -381,8 +381,6 @@ struct decision decide_one(struct session *session, enum vg_permission permissio
 bool decide_counts_list(struct session *session, const struct rpc_proc *proc);
 /* Is the object of this call only known from its reply, which filter.c then judges? (look-ups) */
 bool decide_by_reply(const struct rpc_proc *proc);
-/* The error that libvirtd gives for an object that is not there. `key` is what was asked for. */
-void resolve_missing(struct rpc_error *error, enum vg_class class, const char *how, const char *key);
 /* The origin of such an error as the driver behind this session's URI has it. */
 int32_t decide_origin(const struct session *session, int32_t usual);
 

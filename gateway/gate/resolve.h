@@ -31,10 +31,6 @@ void resolve_put_domain(struct xdr_out *out, const char *name, const uint8_t uui
 /* The argument at `path`; of an optional one its value. False: it is not there. */
 bool resolve_span(const struct call *call, const uint8_t *body, size_t len, const char *path, struct xdr_span *span);
 bool resolve_sees(struct session *session, const struct vg_object *object);
-/* The permission that makes an object of this class visible; VG_PERM_NONE for classes without objects. */
-enum vg_permission resolve_getattr(enum vg_class class);
-/* "storage volume"; NULL for classes without objects. */
-const char *resolve_noun(enum vg_class class);
 
 /* decide.c's: not permitted. */
 enum decide_verdict decide_deny(struct judgement *judgement, enum vg_permission permission, const struct vg_object *object,

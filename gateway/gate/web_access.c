@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/core/handover.h"
+#include "gateway/gate/class.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/resolve.h"
 #include "gateway/gate/sessions.h"
@@ -154,7 +155,7 @@ read_object(const json_t *json, struct web_object *out)
 
 	*object = (struct vg_object){ .class = class == NULL ? VG_CLASS_none : class_find(class),
 		.name = json_string_value(json_object_get(json, "name")), .has_uuid = uuid != NULL };
-	if (object->class == VG_CLASS_none || resolve_getattr(object->class) == VG_PERM_NONE || (object->name == NULL && uuid == NULL))
+	if (object->class == VG_CLASS_none || class_getattr(object->class) == VG_PERM_NONE || (object->name == NULL && uuid == NULL))
 		return -1;
 	if (uuid != NULL && !policy_parse_uuid(uuid, object->uuid))
 		return -1;

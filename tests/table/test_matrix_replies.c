@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/gate/class.h"
 #include "gateway/gate/filter.h"
 #include "tests/table/matrix_world.h"
 
@@ -172,7 +173,7 @@ answer_of(const struct rpc_proc *proc, enum variant key, enum variant found, boo
 	call.message_len = asked.len;
 	to_wire(answer, proc, RPC_REPLY, &reply, proc->ret);
 	if (failed) {
-		resolve_missing(&error, proc->returns.class, "name", "");
+		class_missing(&error, proc->returns.class, "name", "");
 		(void)snprintf(error.message, sizeof(error.message), "there is none");
 		(void)rpc_header_get(answer->data, answer->len, &header);
 		answer->len = rpc_put_error(answer->data, sizeof(answer->data), &header, &error);
