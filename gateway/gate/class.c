@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include "gateway/gate/gate.h"
+
 /* Per class: what makes an object visible, and what libvirt says of one that is not there (its drivers and src/util/virerror.c). */
 static const struct class_facts {
 	enum vg_permission getattr;
@@ -41,6 +43,17 @@ class_missing(struct rpc_error *error, enum vg_class class, const char *how, con
 		(void)snprintf(error->message, sizeof(error->message), "%s with UUID %s does not exist", facts->missing, key);
 	else
 		(void)snprintf(error->message, sizeof(error->message), "%s with matching %s %s", facts->missing, how, key);
+}
+
+void
+class_missing_uuid(struct rpc_error *error, enum vg_class class, const uint8_t uuid[VG_UUID_LEN], const char *name)
+{
+	char text[VG_UUID_TEXT_LEN + 1], key[VG_UUID_TEXT_LEN + 300];
+
+	uuid_text(uuid, text);
+	(void)snprintf(key, sizeof(key), class == VG_CLASS_network_port ? "%s" : class == VG_CLASS_secret ? "'%s'" : "'%s' (%s)", text,
+	    name == NULL ? "" : name);
+	class_missing(error, class, "uuid", key);
 }
 
 enum vg_permission

@@ -140,36 +140,18 @@ filter_sees_domain(struct session *session, enum vg_permission permission, const
 	return decide_visible(session, permission, &object);
 }
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool
 sees_uuid_string(struct session *session, const struct rpc_proc *proc, struct xdr_span item)
 {
 	struct vg_object object = { .class = proc->list.class, .has_uuid = true };
+	char uuid[VG_UUID_TEXT_LEN + 1];
 	struct xdr_span text;
-	size_t digits = 0;
 
-	if (!xdr_span_string(item, &text))
+	if (!xdr_span_string(item, &text) || text.len >= sizeof(uuid))
 		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		int value = hex_value(text.data[i]);
-
-		if (text.data[i] == '-')
-			continue;
-		if (value < 0 || digits == 2 * (size_t)VG_UUID_LEN)
-			return false;
-		object.uuid[digits / 2] = (uint8_t)(object.uuid[digits / 2] << 4 | value);
-		digits++;
-	}
-	return digits == 2 * (size_t)VG_UUID_LEN && decide_visible(session, proc->filter, &object);
+	memcpy(uuid, text.data, text.len);
+	uuid[text.len] = '\0';
+	return uuid_parse(uuid, object.uuid) && decide_visible(session, proc->filter, &object);
 }
 
 bool

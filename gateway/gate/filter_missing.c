@@ -42,24 +42,32 @@ lookup_key(const struct call *call, char *how, size_t how_size, char *key, size_
 	}
 }
 
+/* In place of the reply, with the origin that the driver has. */
+static int
+put_error(const struct call *call, struct rpc_error *error, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
+{
+	struct rpc_header header;
+
+	error->origin = decide_origin(call->session, error->origin);
+	*out = malloc(RPC_MAX_ERROR_LEN);
+	if (*out == NULL)
+		return -1;
+	(void)rpc_header_get(message, len, &header);
+	*out_len = rpc_put_error(*out, RPC_MAX_ERROR_LEN, &header, error);
+	return 0;
+}
+
 int
 filter_put_missing(struct call *call, bool sees, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
 {
 	char how[32], key[300];
 	struct rpc_error error;
-	struct rpc_header header;
 
 	lookup_key(call, how, sizeof(how), key, sizeof(key));
 	class_missing(&error, call->proc->returns.class, how, key);
-	error.origin = decide_origin(call->session, error.origin);
 	if (!sees)
 		unusual_hidden(call, error.message);
-	*out = malloc(RPC_MAX_ERROR_LEN);
-	if (*out == NULL)
-		return -1;
-	(void)rpc_header_get(message, len, &header);
-	*out_len = rpc_put_error(*out, RPC_MAX_ERROR_LEN, &header, &error);
-	return 0;
+	return put_error(call, &error, message, len, out, out_len);
 }
 
 bool
@@ -96,20 +104,10 @@ filter_renamed(const struct call *call)
 int
 filter_put_renamed(struct call *call, const uint8_t *message, size_t len, uint8_t **out, size_t *out_len)
 {
-	char uuid[VG_UUID_TEXT_LEN + 1], key[VG_UUID_TEXT_LEN + 300];
-	struct rpc_header header;
 	struct rpc_error error;
 
-	uuid_text(call->domain_uuid, uuid);
-	(void)snprintf(key, sizeof(key), "'%s' (%s)", uuid, call->domain_name);
-	class_missing(&error, VG_CLASS_domain, "uuid", key);
-	error.origin = decide_origin(call->session, error.origin);
-	*out = malloc(RPC_MAX_ERROR_LEN);
-	if (*out == NULL)
-		return -1;
-	(void)rpc_header_get(message, len, &header);
-	*out_len = rpc_put_error(*out, RPC_MAX_ERROR_LEN, &header, &error);
-	return 0;
+	class_missing_uuid(&error, VG_CLASS_domain, call->domain_uuid, call->domain_name);
+	return put_error(call, &error, message, len, out, out_len);
 }
 
 int

@@ -41,21 +41,10 @@ resolve_malformed(struct judgement *judgement, const char *what)
 }
 
 static enum decide_verdict
-missing(struct judgement *judgement, enum vg_class class, const char *how, const char *key)
-{
-	class_missing(&judgement->error, class, how, key);
-	return judgement->verdict = DECIDE_MISSING;
-}
-
-static enum decide_verdict
 missing_uuid(struct judgement *judgement, enum vg_class class, const uint8_t *uuid, const char *name)
 {
-	char text[VG_UUID_TEXT_LEN + 1], key[VG_UUID_TEXT_LEN + 300];
-
-	uuid_text(uuid, text);
-	(void)snprintf(key, sizeof(key), class == VG_CLASS_network_port ? "%s" : class == VG_CLASS_secret ? "'%s'" : "'%s' (%s)", text,
-	    name == NULL ? "" : name);
-	return missing(judgement, class, "uuid", key);
+	class_missing_uuid(&judgement->error, class, uuid, name);
+	return judgement->verdict = DECIDE_MISSING;
 }
 
 static enum decide_verdict
@@ -64,7 +53,8 @@ missing_name(struct judgement *judgement, enum vg_class class, const char *name)
 	char key[300];
 
 	(void)snprintf(key, sizeof(key), "'%s'", name);
-	return missing(judgement, class, "name", key);
+	class_missing(&judgement->error, class, "name", key);
+	return judgement->verdict = DECIDE_MISSING;
 }
 
 /* The answer about an object that he may not see; what is in a pool or network that he may not see is missing with it. */
