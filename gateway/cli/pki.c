@@ -18,6 +18,7 @@
 #include "certs/viewers.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/password.h"
+#include "gateway/cli/pki_print.h"
 #include "gateway/core/handover.h"
 #include "gateway/auth/dn.h"
 
@@ -86,65 +87,6 @@ own_names(char names[2][HOST_MAX_BYTES + 1])
 	return num;
 }
 
-/* ---- output ---- */
-
-/* Text from certificates that others made: what would steer a terminal is shown as '?'. */
-static void
-print_clean(const char *text)
-{
-	for (; *text != '\0'; text++)
-		putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
-}
-
-static json_t *
-record_json(const struct index_record *record, time_t now)
-{
-	char not_before[21], not_after[21], revoked[21];
-	json_t *object;
-
-	time_text(record->not_before, not_before);
-	time_text(record->not_after, not_after);
-	time_text(record->revoked, revoked);
-	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name", record->name, "kind",
-	    cert_kind_name(record->kind), "state", cert_state_name(index_state(record, now)), "serial", record->serial,
-	    "dn", record->dn, "sha256", record->sha256, "not_before", not_before, "not_after", not_after);
-	if (object != NULL && record->revoked != 0) {
-		json_object_set_new(object, "revoked", json_string(revoked));
-		json_object_set_new(object, "reason", json_string(record->reason));
-	}
-	return object;
-}
-
-static int
-print_issued(const struct cli *cli, const struct pki *pki, const struct pki_result *result, const char *password)
-{
-	char until[21];
-	size_t i;
-
-	if (cli->json) {
-		json_t *object = record_json(&result->record, pki->now), *files = json_array();
-
-		for (i = 0; i < result->num_files; i++)
-			json_array_append_new(files, json_string(result->files[i]));
-		json_object_set_new(object, "files", files);
-		if (password != NULL)
-			json_object_set_new(object, "password", json_string(password));
-		return cli_print_json(object, CLI_DONE);
-	}
-	time_text(result->record.not_after, until);
-	printf("%s certificate for ", cert_kind_name(result->record.kind));
-	print_clean(result->record.name);
-	printf(", valid until %.10s%s\n  DN      ", until, result->shortened ? " (with its CA, earlier than asked)" :
-	    "");
-	print_clean(result->record.dn);
-	printf("\n  SHA-256 %s\n  serial  %s\n", result->record.sha256, result->record.serial);
-	for (i = 0; i < result->num_files; i++)
-		printf("  file    %s\n", result->files[i]);
-	if (password != NULL)
-		printf("  password of the .p12 file, shown only now: %s\n", password);
-	return CLI_DONE;
-}
-
 /* ---- the verbs ---- */
 
 int
@@ -176,7 +118,7 @@ verb_pki_init(const struct cli *cli)
 		return cli_fail(&error, CLI_USAGE);
 	if (pki_init(&pki, &request, &result, &error) < 0)
 		return cli_fail(&error, CLI_NO);
-	status = print_issued(cli, &pki, &result, NULL);
+	status = pki_print_issued(cli, &pki, &result, NULL);
 	pki_result_clear(&result);
 	return status;
 }
@@ -240,7 +182,7 @@ verb_pki_server(const struct cli *cli)
 	}
 	if (pki_server(&pki, &request, &result, &error) < 0)
 		return cli_fail(&error, CLI_NO);
-	status = print_issued(cli, &pki, &result, NULL);
+	status = pki_print_issued(cli, &pki, &result, NULL);
 	if (!cli->json) {
 		printf("  for    ");
 		for (i = 0; i < request.num_hosts; i++)
@@ -268,17 +210,6 @@ p12_password(const struct cli *cli, char *password, size_t size, bool *generated
 	}
 	*generated = true;
 	return pki_make_password(password, error);
-}
-
-static void
-print_client_hint(const struct pki_result *result)
-{
-	const char *slash = strrchr(result->files[0], '/');
-
-	printf("give its directory to the client, over a safe way, and connect with:\n"
-	    "  virsh -c 'qemu+tls://HOST/system?pkipath=%.*s' list\n"
-	    "virt-manager, virt-viewer and other VNC viewers take no path; there, that person runs:\n"
-	    "  virtgate pki viewers DIRECTORY\n", (int)(slash - result->files[0]), result->files[0]);
 }
 
 /* Not $HOME: gtk-vnc asks the user database too. */
@@ -356,9 +287,9 @@ verb_pki_client(const struct cli *cli)
 	if (pki_client(&pki, &request, &result, &error) < 0) {
 		status = cli_fail(&error, CLI_NO);
 	} else {
-		status = print_issued(cli, &pki, &result, generated ? password : NULL);
+		status = pki_print_issued(cli, &pki, &result, generated ? password : NULL);
 		if (!cli->json)
-			print_client_hint(&result);
+			pki_print_client_hint(&result);
 		pki_result_clear(&result);
 	}
 	OPENSSL_cleanse(password, sizeof(password));
@@ -395,11 +326,11 @@ verb_pki_revoke(const struct cli *cli)
 		return cli_fail(&error, CLI_NO);
 	list = json_array();
 	for (i = 0; i < revoked.num; i++) {
-		json_array_append_new(list, record_json(&revoked.records[i], pki.now));
+		json_array_append_new(list, pki_record_json(&revoked.records[i], pki.now));
 		if (cli->json)
 			continue;
 		printf("revoked %s ", revoked.records[i].serial);
-		print_clean(revoked.records[i].dn);
+		pki_print_clean(revoked.records[i].dn);
 		putchar('\n');
 	}
 	index_clear(&revoked);
@@ -432,19 +363,6 @@ verb_pki_crl(const struct cli *cli)
 	return CLI_DONE;
 }
 
-static void
-print_row(const struct index_record *record, time_t now)
-{
-	char until[21];
-	int soon = index_state(record, now) == CERT_VALID && record->not_after - now < CHECK_SOON_DAYS * 86400;
-
-	time_text(record->not_after, until);
-	printf("%-13s %.10s  %-6s  %-40s  ", soon ? "expires soon" : cert_state_name(index_state(record, now)), until,
-	    cert_kind_name(record->kind), record->serial);
-	print_clean(record->dn);
-	putchar('\n');
-}
-
 int
 verb_pki_show(const struct cli *cli)
 {
@@ -464,8 +382,8 @@ verb_pki_show(const struct cli *cli)
 		if (shown++ == 0 && !cli->json)
 			printf("%-13s %-10s  %-6s  %-40s  %s\n", "state", "until", "kind", "serial", "DN");
 		if (!cli->json)
-			print_row(&index.records[i], pki.now);
-		json_array_append_new(list, record_json(&index.records[i], pki.now));
+			pki_print_row(&index.records[i], pki.now);
+		json_array_append_new(list, pki_record_json(&index.records[i], pki.now));
 	}
 	index_clear(&index);
 	if (shown == 0) {
@@ -478,46 +396,6 @@ verb_pki_show(const struct cli *cli)
 		return cli_print_json(list, shown > 0 ? CLI_DONE : CLI_NO);
 	json_decref(list);
 	return shown > 0 ? CLI_DONE : CLI_NO;
-}
-
-/* ---- check ---- */
-
-static json_t *
-report_json(const struct check_report *report)
-{
-	json_t *list = json_array();
-	size_t i;
-
-	for (i = 0; i < report->num; i++) {
-		const struct check_finding *finding = &report->findings[i];
-
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "level", check_level_name(finding->level),
-		    "file", finding->file, "what", finding->what, "hint", finding->hint));
-	}
-	return json_pack("{s:o, s:i, s:i, s:i}", "findings", list, "pass", (int)report->count[CHECK_PASS], "warn",
-	    (int)report->count[CHECK_WARN], "fail", (int)report->count[CHECK_FAIL]);
-}
-
-static void
-print_report(const struct check_report *report)
-{
-	size_t i;
-
-	for (i = 0; i < report->num; i++) {
-		const struct check_finding *finding = &report->findings[i];
-
-		printf("%s  ", check_level_name(finding->level));
-		if (finding->file[0] != '\0') {
-			print_clean(finding->file);
-			printf(": ");
-		}
-		print_clean(finding->what);
-		if (finding->hint[0] != '\0') {
-			printf("\n      hint: ");
-			print_clean(finding->hint);
-		}
-		putchar('\n');
-	}
 }
 
 int
@@ -551,9 +429,9 @@ verb_pki_check(const struct cli *cli)
 		status = cli_fail(&error, CLI_USAGE);
 	}
 	if (cli->json)
-		status = cli_print_json(report_json(&report), status);
+		status = cli_print_json(pki_report_json(&report), status);
 	else
-		print_report(&report);
+		pki_print_report(&report);
 	check_report_clear(&report);
 	return status;
 }
