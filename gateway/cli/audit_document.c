@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "gateway/audit/pack.h"
-#include "gateway/cli/audit_view.h"
+#include "gateway/cli/harmless.h"
 #include "gateway/core/audit_client.h"
 #include "gateway/core/linediff.h"
 #include "virtgate/member.h"
@@ -53,7 +53,7 @@ audit_document_print(const struct audit_source *source, json_t *record, const ch
 	if (text == NULL)
 		return error->what[0] == '\0' ? 0 : -1;
 	if (isatty(STDOUT_FILENO) && shown != NULL)
-		audit_view_text(json_string_value(shown), true);
+		harmless_text(stdout, json_string_value(shown), true);
 	else
 		(void)fwrite(text, 1, len, stdout);
 	json_decref(shown);

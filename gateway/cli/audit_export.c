@@ -11,7 +11,7 @@
 #include "gateway/cli/audit_open.h"
 #include "gateway/cli/audit_source.h"
 #include "gateway/cli/audit_time.h"
-#include "gateway/cli/audit_view.h"
+#include "gateway/cli/harmless.h"
 #include "virtgate/member.h"
 
 /* ---- export ---- */
@@ -182,7 +182,7 @@ print_line(const struct line *line, json_t *list, bool utc)
 	audit_time_show(audit_member(line->row, "last", NULL), utc, last);
 	first[10] = last[10] = 'T';
 	printf(" %.16s  %.16s  ", first, last);
-	audit_view_text(line->name, false);
+	harmless_put(stdout, line->name);
 	putchar('\n');
 }
 

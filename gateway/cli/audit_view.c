@@ -9,74 +9,10 @@
 #include <unistd.h>
 
 #include "gateway/cli/audit_time.h"
-#include "gateway/core/harmless.h"
+#include "gateway/cli/harmless.h"
 #include "virtgate/member.h"
 
-/* ---- text on a terminal ---- */
-
-/* Adds it and returns how many characters wide it is. What memory has no room for is left out. */
-static size_t
-harmless(struct buf *out, const char *text, bool newlines)
-{
-	size_t width = 0;
-
-	for (size_t len; *text != '\0'; text += len) {
-		char escaped[16];
-		uint32_t point;
-
-		len = harmless_plain(text);
-		if (len > 0) {
-			(void)buf_add(out, text, len);
-			width += len;
-			continue;
-		}
-		len = harmless_character(text, &point);
-		if (point >= 0x10fe00 && point <= 0x10feff)
-			width += (size_t)snprintf(escaped, sizeof(escaped), "\\x%02x", point - 0x10fe00);
-		else if (harmless_not(point) && !(newlines && point == '\n'))
-			width += (size_t)snprintf(escaped, sizeof(escaped), point < 0x100 ? "\\x%02x" : "\\u%04x", point);
-		else
-			width += snprintf(escaped, sizeof(escaped), "%.*s", (int)len, text) > 0;
-		(void)buf_add(out, escaped, strlen(escaped));
-	}
-	return width;
-}
-
-static void
-print(FILE *out, const char *text, bool newlines)
-{
-	struct buf buf = { .data = NULL };
-
-	(void)harmless(&buf, text, newlines);
-	(void)fwrite(buf_head(&buf), 1, buf_len(&buf), out);
-	buf_free(&buf);
-}
-
-void
-audit_view_put(FILE *out, const char *text)
-{
-	print(out, text, false);
-}
-
-void
-audit_view_text(const char *text, bool newlines)
-{
-	print(stdout, text, newlines);
-}
-
 /* ---- one line ---- */
-
-/* As many as the widest column has, and one. */
-static const char blanks[] = "                         ";
-
-/* A column: what is longer is not cut, the line is only no longer aligned. */
-static void
-column(struct buf *out, const char *text, size_t width)
-{
-	size_t is = harmless(out, *text != '\0' ? text : "-", false);
-
-	(void)buf_add(out, blanks, is < width ? width - is + 1 : 1);
-}
 
 static bool
 is_intent(const struct audit_fields *record)
@@ -103,7 +39,7 @@ add_labelled(struct buf *out, const char *label, const char *text)
 	if (*text == '\0')
 		return;
 	(void)buf_add(out, label, strlen(label));
-	(void)harmless(out, text, false);
+	(void)harmless_add(out, text, false);
 	(void)buf_add(out, "  ", 2);
 }
 
@@ -114,7 +50,7 @@ add_args(struct buf *out, const struct audit_fields *record)
 	json_t *args = json_loadb(record->args, record->args_len, JSON_REJECT_DUPLICATES, NULL);
 	char *text = json_dumps(args, JSON_COMPACT | JSON_SORT_KEYS);
 
-	(void)harmless(out, text != NULL ? text : "", false);
+	(void)harmless_add(out, text != NULL ? text : "", false);
 	free(text);
 	json_decref(args);
 }
@@ -131,7 +67,7 @@ add_rest(const struct audit_view *view, struct buf *out)
 	if (is_intent(record))
 		message = view->match.stage != NULL ? "its outcome is a record of its own" : "no outcome (yet)";
 	if (*message != '\0')
-		(void)harmless(out, message, false);
+		(void)harmless_add(out, message, false);
 	else if (record->args != NULL && record->args[0] == '{' && *record->text[FIELD_CALL] == '\0')
 		add_args(out, record);
 }
@@ -146,13 +82,13 @@ print_line(struct audit_view *view)
 
 	audit_time_show(record->text[FIELD_TIME], view->utc, time);
 	audit_fields_object(record, object, sizeof(object));
-	(void)buf_add(out, blanks, number < 7 ? 7 - number : 0);
-	column(out, record->text[FIELD_SEQ], number);
-	column(out, time, 23);
-	column(out, status_of(view), 7);
-	column(out, record->text[FIELD_EVENT], 22);
-	column(out, record->text[FIELD_USER], 20);
-	column(out, object, 24);
+	(void)buf_add(out, "       ", number < 7 ? 7 - number : 0);
+	harmless_column(out, record->text[FIELD_SEQ], number);
+	harmless_column(out, time, 23);
+	harmless_column(out, status_of(view), 7);
+	harmless_column(out, record->text[FIELD_EVENT], 22);
+	harmless_column(out, record->text[FIELD_USER], 20);
+	harmless_column(out, object, 24);
 	add_rest(view, out);
 	len = buf_len(out);
 	while (len > 0 && buf_head(out)[len - 1] == ' ')
@@ -319,7 +255,7 @@ print_diff(const char *diff)
 		char *line = strndup(diff, len);
 
 		printf("%s", coloured ? colour : "");
-		audit_view_text(line != NULL ? line : "out of memory", false);
+		harmless_text(stdout, line != NULL ? line : "out of memory", false);
 		printf("%s\n", coloured && *colour != '\0' ? "\033[0m" : "");
 		free(line);
 		diff += len + (diff[len] == '\n');
@@ -342,7 +278,7 @@ audit_view_record(json_t *record)
 	if (*diff != '\0')
 		(void)json_object_del(sorted, "diff");
 	text = json_dumps(sorted, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-	audit_view_text(text != NULL ? text : "out of memory", true);
+	harmless_text(stdout, text != NULL ? text : "out of memory", true);
 	putchar('\n');
 	print_diff(diff);
 	free(text);

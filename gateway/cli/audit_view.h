@@ -39,11 +39,4 @@ void audit_view_flush(struct audit_view *view, bool intents);
 /* One record in full; its difference below it, line by line, in colours on a terminal (not with NO_COLOR in the environment). */
 void audit_view_record(json_t *record);
 
-/*
- * Text that a client may have chosen, harmless for a terminal: control characters as \xHH. A byte that was no UTF-8
- * (U+10FE00 + byte in the record) is shown as \xHH too.
- */
-void audit_view_text(const char *text, bool newlines);
-void audit_view_put(FILE *out, const char *text);
-
 #endif

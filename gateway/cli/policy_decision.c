@@ -8,13 +8,13 @@
 
 #include "gateway/cli/audit_match.h"
 #include "gateway/cli/audit_source.h"
-#include "gateway/cli/audit_view.h"
 #include "gateway/cli/calls.h"
+#include "gateway/cli/harmless.h"
 #include "gateway/cli/policy_args.h"
 #include "gateway/cli/policy_decision.h"
 #include "gateway/cli/policy_load.h"
-#include "gateway/policy/record.h"
 #include "gateway/cli/policy_say.h"
+#include "gateway/policy/record.h"
 #include "virtgate/member.h"
 
 /* One permission of the decision, then and now. */
@@ -66,7 +66,7 @@ put_member(const char *label, json_t *record, const char *first, const char *sec
 	if (*text == '\0')
 		return;
 	printf("%s%s", label, prefix);
-	audit_view_put(stdout, text);
+	harmless_put(stdout, text);
 }
 
 static void
@@ -86,7 +86,7 @@ print_record(json_t *record, const char *id)
 	put_member(", from ", record, "source", "address", "");
 	put_member(" (", record, "source", "via", "");
 	printf(")\ncall        %s%s", public_name != NULL ? public_name : "", public_name != NULL ? " (" : "");
-	audit_view_put(stdout, call);
+	harmless_put(stdout, call);
 	printf("%s", public_name != NULL ? ")" : "");
 	put_member(" on ", record, "connection", "uri", "");
 	printf("\nanswer      %s", *status != '\0' ? status : audit_member(record, "decision", "verdict"));
@@ -125,7 +125,7 @@ print_now(const struct policy *policy, json_t *record, const struct now *now)
 	char object[POLICY_OBJECT_SIZE];
 
 	printf("\n%s on ", permission_name(question->permission));
-	audit_view_put(stdout, policy_object_text(&question->object, object));
+	harmless_put(stdout, policy_object_text(&question->object, object));
 	printf("\nthen        %s%s%s\ntoday\n", now->then, *binding != '\0' ? " by binding " : ": no binding said anything", binding);
 	(void)policy_explain(policy, &question->identity, question->permission, &question->object, question->when, policy_say_binding, NULL);
 	policy_say_decision(now->decision);

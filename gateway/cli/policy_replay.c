@@ -7,7 +7,7 @@
 
 #include "gateway/cli/audit_match.h"
 #include "gateway/cli/audit_source.h"
-#include "gateway/cli/audit_view.h"
+#include "gateway/cli/harmless.h"
 #include "gateway/cli/policy_load.h"
 #include "gateway/policy/replay.h"
 #include "virtgate/member.h"
@@ -45,14 +45,14 @@ print_row(const json_t *row)
 	const char *binding = audit_member(row, "binding", NULL);
 
 	printf("  ");
-	audit_view_put(stdout, audit_member(row, "who", NULL));
+	harmless_put(stdout, audit_member(row, "who", NULL));
 	printf(", %s on ", audit_member(row, "permission", NULL));
-	audit_view_put(stdout, audit_member(row, "object", NULL));
+	harmless_put(stdout, audit_member(row, "object", NULL));
 	printf(": %s -> %s", audit_member(row, "today", NULL), audit_member(row, "draft", NULL));
 	if (*binding != '\0')
 		printf(" by binding '%s'", binding);
 	printf(", %lld times, last ", (long long)json_integer_value(json_object_get(row, "count")));
-	audit_view_put(stdout, audit_member(row, "last", NULL));
+	harmless_put(stdout, audit_member(row, "last", NULL));
 	if (strcmp(audit_member(row, "then", NULL), audit_member(row, "today", NULL)) != 0)
 		printf(" (recorded as %s)", audit_member(row, "then", NULL));
 	printf("\n");

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/cli/audit_view.h"
+#include "gateway/cli/harmless.h"
 
 void
 policy_say_decision(struct decision decision)
@@ -34,6 +34,6 @@ policy_say_binding(const char *binding, bool applies, enum verdict verdict, cons
 		return;
 	}
 	printf("  %-10s  %s: ", applies ? policy_verdict_name(verdict) : "-", binding);
-	audit_view_put(stdout, why);	/* names an object that a record may have brought */
+	harmless_put(stdout, why);	/* names an object that a record may have brought */
 	putchar('\n');
 }

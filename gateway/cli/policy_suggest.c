@@ -10,7 +10,7 @@
 
 #include "gateway/cli/audit_match.h"
 #include "gateway/cli/audit_source.h"
-#include "gateway/cli/audit_view.h"
+#include "gateway/cli/harmless.h"
 #include "gateway/cli/policy_also.h"
 #include "gateway/cli/policy_load.h"
 #include "gateway/cli/policy_wants.h"
@@ -464,7 +464,7 @@ print_all(const char *kind, json_t *list)
 
 	json_array_foreach(list, i, item) {
 		fprintf(stderr, "virtgate: %s", kind);
-		audit_view_put(stderr, json_string_value(item));
+		harmless_put(stderr, json_string_value(item));
 		fprintf(stderr, "\n");
 	}
 }
@@ -477,7 +477,7 @@ print_some(json_t *list, size_t most, const char *before)
 
 	for (size_t i = 0; i < num && i < most; i++) {
 		fprintf(stderr, "%s", i > 0 ? ", " : before);
-		audit_view_put(stderr, json_string_value(json_array_get(list, i)));
+		harmless_put(stderr, json_string_value(json_array_get(list, i)));
 	}
 	if (num > most)
 		fprintf(stderr, " and %zu more", num - most);

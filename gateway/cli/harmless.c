@@ -1,0 +1,57 @@
+#include "gateway/cli/harmless.h"
+
+#include <string.h>
+
+#include "gateway/core/harmless.h"
+
+size_t
+harmless_add(struct buf *out, const char *text, bool newlines)
+{
+	size_t width = 0;
+
+	for (size_t len; *text != '\0'; text += len) {
+		char escaped[16];
+		uint32_t point;
+
+		len = harmless_plain(text);
+		if (len > 0) {
+			(void)buf_add(out, text, len);
+			width += len;
+			continue;
+		}
+		len = harmless_character(text, &point);
+		if (point >= 0x10fe00 && point <= 0x10feff)
+			width += (size_t)snprintf(escaped, sizeof(escaped), "\\x%02x", point - 0x10fe00);
+		else if (harmless_not(point) && !(newlines && point == '\n'))
+			width += (size_t)snprintf(escaped, sizeof(escaped), point < 0x100 ? "\\x%02x" : "\\u%04x", point);
+		else
+			width += snprintf(escaped, sizeof(escaped), "%.*s", (int)len, text) > 0;
+		(void)buf_add(out, escaped, strlen(escaped));
+	}
+	return width;
+}
+
+void
+harmless_text(FILE *out, const char *text, bool newlines)
+{
+	struct buf buf = { .data = NULL };
+
+	(void)harmless_add(&buf, text, newlines);
+	(void)fwrite(buf_head(&buf), 1, buf_len(&buf), out);
+	buf_free(&buf);
+}
+
+void
+harmless_put(FILE *out, const char *text)
+{
+	harmless_text(out, text, false);
+}
+
+void
+harmless_column(struct buf *out, const char *text, size_t width)
+{
+	static const char blanks[] = "                                        ";
+	size_t is = harmless_add(out, *text != '\0' ? text : "-", false), pad = is < width ? width - is + 1 : 1;
+
+	(void)buf_add(out, blanks, pad < sizeof(blanks) ? pad : sizeof(blanks) - 1);
+}
