@@ -12,6 +12,7 @@
 #include <libxml/parser.h>
 
 #include "gateway/cli/admission_judge.h"
+#include "gateway/cli/harmless.h"
 #include "gateway/cli/libvirt.h"
 #include "gateway/cli/policy_load.h"
 #include "gateway/core/settings.h"
@@ -20,6 +21,8 @@
 static void
 tell_finding(struct check *check, const struct admission_finding *finding)
 {
+	char row[192] = "";
+
 	check->num_refusals += strcmp(check->mode, "enforce") == 0;
 	if (check->findings != NULL) {
 		json_array_append_new(check->findings, json_pack("{s:s, s:I, s:s, s:s, s:s, s:s*, s:s}", "rule", finding->rule, "line",
@@ -27,11 +30,10 @@ tell_finding(struct check *check, const struct admission_finding *finding)
 		    "row", check->row[0] == '\0' ? NULL : check->row, "mode", check->mode));
 		return;
 	}
-	printf("%s:%ld: %s: %s: %s%s%s", check->file, finding->line, finding->rule, finding->path, finding->message,
-	    finding->hint[0] == '\0' ? "" : "; ", finding->hint);
 	if (check->row[0] != '\0')
-		printf(" (row '%s', %s)", check->row, check->mode);
-	printf("\n");
+		(void)snprintf(row, sizeof(row), " (row '%.128s', %s)", check->row, check->mode);
+	harmless_line(stdout, "%s:%ld: %s: %s: %s%s%s%s", check->file, finding->line, finding->rule, finding->path, finding->message,
+	    finding->hint[0] == '\0' ? "" : "; ", finding->hint, row);
 }
 
 static const char *
@@ -55,7 +57,7 @@ list_claims(const struct admission_document *document, const char *file, bool pr
 		const char *kind = claim_kind_name(claims[i].kind), *parent = claims[i].parent;
 
 		if (print)
-			printf("%s:%ld: uses %s '%s%s%s'%s\n", file, claims[i].line, kind, parent == NULL ? "" : parent,
+			harmless_line(stdout, "%s:%ld: uses %s '%s%s%s'%s", file, claims[i].line, kind, parent == NULL ? "" : parent,
 			    parent == NULL ? "" : "/", claims[i].name, claims[i].writes ? ", to write" : "");
 		json_array_append_new(list, json_pack("{s:s, s:s, s:s*, s:b, s:I}", "kind", kind, "name", claims[i].name, "parent", parent,
 		    "writes", claims[i].writes, "line", (json_int_t)claims[i].line));
@@ -144,7 +146,7 @@ scan_text(struct scan *scan, const char *where, bool is_file, const char *text, 
 		json_array_append_new(scan->guests, json_pack("{s:s*, s:s*, s:b, s:O, s:s*}", "file", is_file ? where : NULL, "name", is_file ? name : where,
 		    "admitted", admitted, "findings", check.findings, "error", error.what[0] == '\0' ? NULL : error.what));
 	else if (error.what[0] != '\0')
-		printf("%s: document: %s\n", where, error.what);
+		harmless_line(stdout, "%s: document: %s", where, error.what);
 	scan->num++;
 	scan->refused += !admitted;
 	json_decref(check.findings);

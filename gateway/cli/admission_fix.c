@@ -14,6 +14,7 @@
 
 #include "gateway/admission/fix.h"
 #include "gateway/cli/admission_judge.h"
+#include "gateway/cli/harmless.h"
 #include "gateway/core/linediff.h"
 
 /* One change at a time; rows that ask for what others refuse would go on for ever. */
@@ -116,7 +117,7 @@ tell_rest(const struct check *check, const json_t *rest)
 	json_array_foreach(rest, i, finding) {
 		const char *hint = json_string_value(json_object_get(finding, "hint")), *row = json_string_value(json_object_get(finding, "row"));
 
-		fprintf(stderr, "%s:%lld: %s: %s: %s%s%s%s%s%s\n", check->file, (long long)json_integer_value(json_object_get(finding, "line")),
+		harmless_line(stderr, "%s:%lld: %s: %s: %s%s%s%s%s%s", check->file, (long long)json_integer_value(json_object_get(finding, "line")),
 		    json_string_value(json_object_get(finding, "rule")), json_string_value(json_object_get(finding, "path")),
 		    json_string_value(json_object_get(finding, "message")), hint[0] == '\0' ? "" : "; ", hint, row == NULL ? "" : " (row '",
 		    row == NULL ? "" : row, row == NULL ? "" : "')");

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "gateway/cli/cli.h"
+#include "gateway/cli/harmless.h"
 #include "gateway/core/settings.h"
 
 #define ANSWER_SECONDS 10
@@ -168,6 +169,32 @@ verb_status(const struct cli *cli)
 	return CLI_DONE;
 }
 
+/* Names and URIs are what clients say. */
+static void
+print_session(json_t *session)
+{
+	struct buf line = { .data = NULL };
+	char from[96];
+
+	(void)snprintf(from, sizeof(from), "%s:%lld", text_of(session, "address"), number_of(session, "port"));
+	harmless_column(&line, text_of(session, "id"), 27);
+	harmless_column(&line, text_of(session, "user"), 28);
+	harmless_column(&line, text_of(session, "address")[0] == '\0' ? "local" : from, 22);
+	harmless_column(&line, text_of(session, "via"), 8);
+	harmless_column(&line, text_of(session, "state"), 9);
+	(void)fwrite(buf_head(&line), 1, buf_len(&line), stdout);
+	buf_free(&line);
+	printf("%8lld  ", number_of(session, "calls"));
+	harmless_put(stdout, text_of(session, "uri"));
+	if (json_is_true(json_object_get(session, "readonly")))
+		fputs(" (read-only)", stdout);
+	if (json_object_get(session, "console") != NULL) {
+		fputs(" screen of ", stdout);
+		harmless_put(stdout, text_of(session, "console"));
+	}
+	putchar('\n');
+}
+
 int
 verb_session_list(const struct cli *cli)
 {
@@ -180,18 +207,8 @@ verb_session_list(const struct cli *cli)
 	if (cli->json)
 		return cli_print_json(answer, CLI_DONE);
 	printf("%-26s  %-28s %-22s %-8s %-9s %8s  %s\n", "ID", "USER", "FROM", "VIA", "STATE", "CALLS", "URI");
-	json_array_foreach(json_object_get(answer, "sessions"), i, session) {
-		char from[96];
-
-		(void)snprintf(from, sizeof(from), "%s:%lld", text_of(session, "address"),
-		    (long long)json_integer_value(json_object_get(session, "port")));
-		printf("%-26s  %-28s %-22s %-8s %-9s %8lld  %s%s%s%s\n", text_of(session, "id"), text_of(session, "user"),
-		    text_of(session, "address")[0] == '\0' ? "local" : from, text_of(session, "via"), text_of(session, "state"),
-		    (long long)json_integer_value(json_object_get(session, "calls")), text_of(session, "uri"),
-		    json_is_true(json_object_get(session, "readonly")) ? " (read-only)" : "",
-		    json_object_get(session, "console") != NULL ? " screen of " : "",
-		    json_object_get(session, "console") != NULL ? text_of(session, "console") : "");
-	}
+	json_array_foreach(json_object_get(answer, "sessions"), i, session)
+		print_session(session);
 	if (only_watches(answer))
 		fprintf(stderr, "virtgate: THE GATEWAY ONLY WATCHES: the mode of its policy is permissive\n");
 	json_decref(answer);
@@ -210,9 +227,14 @@ verb_console_list(const struct cli *cli)
 	if (cli->json)
 		return cli_print_json(answer, CLI_DONE);
 	printf("%5s  %7s  %-28s %-36s  %s\n", "PORT", "VIEWERS", "GUEST", "UUID", "URI");
-	json_array_foreach(json_object_get(answer, "consoles"), i, console)
-		printf("%5lld  %7lld  %-28s %-36s  %s\n", number_of(console, "port"), number_of(console, "viewers"),
-		    text_of(console, "name"), text_of(console, "uuid"), text_of(console, "uri"));
+	json_array_foreach(json_object_get(answer, "consoles"), i, console) {
+		struct buf name = { .data = NULL };
+
+		harmless_column(&name, text_of(console, "name"), 28);
+		printf("%5lld  %7lld  %.*s%-36s  %s\n", number_of(console, "port"), number_of(console, "viewers"), (int)buf_len(&name),
+		    (const char *)buf_head(&name), text_of(console, "uuid"), text_of(console, "uri"));
+		buf_free(&name);
+	}
 	json_decref(answer);
 	return CLI_DONE;
 }

@@ -1,5 +1,7 @@
 #include "gateway/cli/harmless.h"
 
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/core/harmless.h"
@@ -45,6 +47,21 @@ void
 harmless_put(FILE *out, const char *text)
 {
 	harmless_text(out, text, false);
+}
+
+void
+harmless_line(FILE *out, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	harmless_put(out, text != NULL ? text : "out of memory");
+	putc('\n', out);
+	free(text);
 }
 
 void

@@ -14,6 +14,8 @@
 void harmless_put(FILE *out, const char *text);
 /* `newlines`: they stay. */
 void harmless_text(FILE *out, const char *text, bool newlines);
+/* A line of it, however many the text would like to be. */
+void harmless_line(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Adds it and returns how many characters wide it is. What memory has no room for is left out. */
 size_t harmless_add(struct buf *out, const char *text, bool newlines);
 /* A column (of at most 39) and a blank, "-" for an empty text: what is longer is not cut, the line is only no longer aligned. */

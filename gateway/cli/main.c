@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/cli/cli.h"
+#include "gateway/cli/harmless.h"
 #include "virtgate/nearest.h"
 
 #define COMMON_OPTIONS "--json --config FILE --help"
@@ -31,9 +32,9 @@ static const struct verb verbs[] = {
 int
 cli_fail(const struct vg_error *error, int status)
 {
-	fprintf(stderr, "virtgate: %s\n", error->what);
+	harmless_line(stderr, "virtgate: %s", error->what);
 	if (error->hint[0] != '\0')
-		fprintf(stderr, "  hint: %s\n", error->hint);
+		harmless_line(stderr, "  hint: %s", error->hint);
 	return status;
 }
 

@@ -17,6 +17,7 @@
 #include "certs/pki.h"
 #include "certs/viewers.h"
 #include "gateway/cli/cli.h"
+#include "gateway/cli/harmless.h"
 #include "gateway/cli/password.h"
 #include "gateway/cli/pki_print.h"
 #include "gateway/core/handover.h"
@@ -330,7 +331,7 @@ verb_pki_revoke(const struct cli *cli)
 		if (cli->json)
 			continue;
 		printf("revoked %s ", revoked.records[i].serial);
-		pki_print_clean(revoked.records[i].dn);
+		harmless_put(stdout, revoked.records[i].dn);
 		putchar('\n');
 	}
 	index_clear(&revoked);

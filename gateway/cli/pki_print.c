@@ -6,12 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void
-pki_print_clean(const char *text)
-{
-	for (; *text != '\0'; text++)
-		putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
-}
+#include "gateway/cli/harmless.h"
 
 json_t *
 pki_record_json(const struct index_record *record, time_t now)
@@ -50,10 +45,10 @@ pki_print_issued(const struct cli *cli, const struct pki *pki, const struct pki_
 	}
 	time_text(result->record.not_after, until);
 	printf("%s certificate for ", cert_kind_name(result->record.kind));
-	pki_print_clean(result->record.name);
+	harmless_put(stdout, result->record.name);
 	printf(", valid until %.10s%s\n  DN      ", until, result->shortened ? " (with its CA, earlier than asked)" :
 	    "");
-	pki_print_clean(result->record.dn);
+	harmless_put(stdout, result->record.dn);
 	printf("\n  SHA-256 %s\n  serial  %s\n", result->record.sha256, result->record.serial);
 	for (i = 0; i < result->num_files; i++)
 		printf("  file    %s\n", result->files[i]);
@@ -82,7 +77,7 @@ pki_print_row(const struct index_record *record, time_t now)
 	time_text(record->not_after, until);
 	printf("%-13s %.10s  %-6s  %-40s  ", soon ? "expires soon" : cert_state_name(index_state(record, now)), until,
 	    cert_kind_name(record->kind), record->serial);
-	pki_print_clean(record->dn);
+	harmless_put(stdout, record->dn);
 	putchar('\n');
 }
 
@@ -112,13 +107,13 @@ pki_print_report(const struct check_report *report)
 
 		printf("%s  ", check_level_name(finding->level));
 		if (finding->file[0] != '\0') {
-			pki_print_clean(finding->file);
+			harmless_put(stdout, finding->file);
 			printf(": ");
 		}
-		pki_print_clean(finding->what);
+		harmless_put(stdout, finding->what);
 		if (finding->hint[0] != '\0') {
 			printf("\n      hint: ");
-			pki_print_clean(finding->hint);
+			harmless_put(stdout, finding->hint);
 		}
 		putchar('\n');
 	}

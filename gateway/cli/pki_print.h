@@ -8,8 +8,6 @@
 #include "certs/pki.h"
 #include "gateway/cli/cli.h"
 
-/* Text from certificates that others made: what would steer a terminal is shown as '?'. */
-void pki_print_clean(const char *text);
 /* A line of `virtgate pki show`. */
 void pki_print_row(const struct index_record *record, time_t now);
 json_t *pki_record_json(const struct index_record *record, time_t now);

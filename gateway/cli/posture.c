@@ -7,27 +7,20 @@
 #include <string.h>
 
 #include "gateway/cli/cli.h"
+#include "gateway/cli/harmless.h"
 #include "gateway/posture/host.h"
 #include "gateway/posture/posture.h"
 
 #define SHOWN_NAMES 5
 
-/* Names of guests and files may hold anything; nothing of it reaches the terminal. */
-static void
-print_clean(const char *text)
-{
-	for (; *text != '\0'; text++)
-		putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
-}
-
 static void
 print_result(const struct posture_result *result)
 {
 	printf("%s  %s: ", posture_level_name(result->level), result->check->id);
-	print_clean(result->what);
+	harmless_put(stdout, result->what);
 	for (size_t i = 0; i < result->num_names && i < SHOWN_NAMES; i++) {
 		fputs(i == 0 ? ": " : ", ", stdout);
-		print_clean(result->names[i]);
+		harmless_put(stdout, result->names[i]);
 	}
 	if (result->num_names > SHOWN_NAMES)
 		printf(" and %zu more", result->num_names - SHOWN_NAMES);
@@ -45,14 +38,14 @@ print_fix(const struct posture_result *result)
 	if (result->level < POSTURE_WARN)
 		return;
 	printf("# %s %s: ", posture_level_name(result->level), result->check->id);
-	print_clean(result->what);
+	harmless_put(stdout, result->what);
 	printf("\n# %s\n", result->check->hint);
 	for (; *fix != '\0'; fix += *fix == '\n') {
 		size_t len = strcspn(fix, "\n");
 		char line[sizeof(result->fix)];
 
 		(void)snprintf(line, sizeof(line), "%.*s", (int)len, fix);
-		print_clean(line);
+		harmless_put(stdout, line);
 		putchar('\n');
 		fix += len;
 	}

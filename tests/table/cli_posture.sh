@@ -53,11 +53,12 @@ cp -a "$good" "$bad"
 printf 'user = "root"\nseccomp_sandbox = 0\n' >"$bad/etc/libvirt/qemu.conf"
 mkdir -p "$bad/run/libvirt/qemu"
 cat >"$bad/run/libvirt/qemu/x.xml" <<'END'
-<domstatus><domain type='kvm'><name>evil&#10;PASS  x: fine&#9;</name><devices>
+<domstatus><domain type='kvm'><name>evil&#10;PASS  x: fine&#9;&#x9b;2J&#x202e;</name><devices>
 <graphics type='vnc' port='5900'><listen type='address' address='0.0.0.0'/></graphics></devices></domain></domstatus>
 END
 wrong=$(look 1 --root "$bad"; grep -q '^FAIL  qemu-user: ' <<<"$out" || echo "$out"; grep -c '^PASS  x: fine' <<<"$out" | grep -vx 0)
 nothing_wrong "what is wrong fails, and a guest's name begins no line" "$wrong"
+nothing_wrong "nor does it steer the terminal" "$(grep -qF 'evil\x0aPASS  x: fine\x09\x9b2J\u202e' <<<"$out" || echo "$out")"
 wrong=$(look 1 --root "$bad" qemu-user qemu-seccomp; [ "$(grep -c '^FAIL' <<<"$out")" = 2 ] && [ "$(wc -l <<<"$out")" = 3 ] || echo "$out")
 nothing_wrong "only the checks that were asked for" "$wrong"
 mkdir "$bad/img"
