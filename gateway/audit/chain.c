@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "gateway/audit/clock.h"
 #include "gateway/core/audit_wire.h"
 
 /* The writer's own members, in order. The hash is put in last, when the rest is known. */
@@ -85,14 +85,7 @@ record_get(struct record *record, const uint8_t *body, size_t len)
 static void
 next_time(const struct chain *chain, char text[AUDIT_TIME_LEN + 1])
 {
-	struct timespec now = { 0 };
-	struct tm tm;
-	char seconds[32];
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	(void)gmtime_r(&now.tv_sec, &tm);
-	(void)strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(text, AUDIT_TIME_LEN + 1, "%.19s.%06uZ", seconds, (unsigned)(now.tv_nsec / 1000) % 1000000);
+	clock_text(clock_wall_us(), text);
 	if (strcmp(text, chain->time) < 0)
 		memcpy(text, chain->time, AUDIT_TIME_LEN + 1);
 }

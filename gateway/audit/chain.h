@@ -15,7 +15,7 @@
 struct chain {
 	uint64_t seq;				/* of the last record, 0 before the first */
 	char hash[AUDIT_HASH_LEN + 1];		/* of the last record */
-	char time[AUDIT_TIME_LEN + 1];		/* of the last record: the next has the same or a later one (I64) */
+	char time[AUDIT_TIME_LEN + 1];		/* of the last record: the next has the same or a later one (I64); empty: it may have any (clock.h) */
 };
 
 void chain_init(struct chain *chain);

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define VERSION_OF_LAYOUT 2
+#define VERSION_OF_LAYOUT 3
 #define COMMIT_SECONDS	2		/* at the latest, and whenever the end is reached */
 #define LOOK_EVERY	64u		/* records between looks at the clock */
 /* How long to wait for the other: who writes can come back later, who reads cannot. */
@@ -29,6 +29,7 @@ static const char layout[] =
     "CREATE TABLE record (seq INTEGER PRIMARY KEY, place INTEGER NOT NULL, len INTEGER NOT NULL, second INTEGER NOT NULL,"
     " user INTEGER NOT NULL, object INTEGER NOT NULL, what INTEGER NOT NULL, mark INTEGER NOT NULL, op INTEGER NOT NULL);"
     "CREATE TABLE later (op INTEGER, seq INTEGER, PRIMARY KEY (op, seq)) WITHOUT ROWID;"
+    "CREATE TABLE turn (seq INTEGER PRIMARY KEY);"
     "CREATE INDEX by_user ON record (user);"
     "CREATE INDEX by_object ON record (object);"
     "CREATE INDEX by_what ON record (what);"
@@ -37,6 +38,7 @@ static const char layout[] =
 static const char *const statements[NUM_STATEMENTS] = {
 	[PUT_RECORD] = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_LATER] = "INSERT OR IGNORE INTO later VALUES (?, ?)",
+	[PUT_TURN] = "INSERT OR IGNORE INTO turn VALUES (?)",
 	[GET_WORD] = "SELECT id FROM word WHERE kind = ? AND text = ?",
 	[PUT_WORD] = "INSERT INTO word (kind, text) VALUES (?, ?)",
 	[COUNT_WORD] = "UPDATE word SET num = num + ? WHERE id = ?",
@@ -159,11 +161,12 @@ read_place(struct audit_index *index, uint64_t seq, struct audit_place *place)
 	sqlite3_stmt *statement = NULL;
 
 	*place = (struct audit_place){ .seq = 0 };
-	if (sqlite3_prepare_v2(index->db, "SELECT place, len FROM record WHERE seq = ?", -1, &statement, NULL) == SQLITE_OK &&
+	if (sqlite3_prepare_v2(index->db, "SELECT place, len, second FROM record WHERE seq = ?", -1, &statement, NULL) == SQLITE_OK &&
 	    sqlite3_bind_int64(statement, 1, (int64_t)seq) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
 		audit_place_unpack(sqlite3_column_int64(statement, 0), place);
 		place->len = (size_t)sqlite3_column_int64(statement, 1);
 		place->seq = seq;
+		index->last_second = sqlite3_column_int64(statement, 2);	/* `last` is read last */
 	}
 	sqlite3_finalize(statement);
 }
@@ -220,6 +223,7 @@ begin_anew(struct audit_index *index, const char *why, struct vg_error *error)
 	index->spoiled = false;
 	index->first = index->last = index->next = (struct audit_place){ .seq = 0 };
 	index->first_hash[0] = index->last_hash[0] = '\0';
+	index->last_second = 0;
 	index->state.rebuilt = true;
 	(void)snprintf(index->state.why, sizeof(index->state.why), "%s", why);
 	(void)snprintf(journal, sizeof(journal), "%s-journal", index->file);

@@ -7,9 +7,10 @@
  *	word	each distinct user, object and event once, as the part of a record that names it
  *	record	seq -> place (segment and offset), length, second, words, stage and result, and the beginning of its op
  *	later	op -> seq of a record that tells afterwards what became of that operation
+ *	turn	seq of each record that is earlier than the one before: the host's clock was set back (clock.h)
  *	meta	which trail it is about and how far it has come
  *
- * Times rise with seq (the chain sees to it), so that a time is found by halving.
+ * Between two turns times rise with seq (the chain sees to it), so that a time is found by halving.
  */
 #ifndef AUDIT_INDEX_H
 #define AUDIT_INDEX_H

@@ -10,10 +10,10 @@
 
 #define INDEX_NUM_CACHED 4096u		/* words; a power of two */
 
-enum index_statement { PUT_RECORD, PUT_LATER, GET_WORD, PUT_WORD, COUNT_WORD, PUT_META, GET_OP, GET_SEQ, NUM_STATEMENTS };
+enum index_statement { PUT_RECORD, PUT_LATER, PUT_TURN, GET_WORD, PUT_WORD, COUNT_WORD, PUT_META, GET_OP, GET_SEQ, NUM_STATEMENTS };
 
 /* What a row of `record` is asked for. */
-#define INDEX_COLUMNS "seq, place, len, user, object, what, mark"
+#define INDEX_COLUMNS "seq, place, len, user, object, what, mark, second"
 
 /* A word that came lately; what was counted since is written when it leaves, or at the commit. */
 struct index_cached {
@@ -35,6 +35,7 @@ struct audit_index {
 	struct audit_place first, last;	/* records; seq 0: none */
 	char first_hash[AUDIT_HASH_LEN + 1], last_hash[AUDIT_HASH_LEN + 1];
 	struct audit_place next;	/* where the next line begins */
+	int64_t last_second;		/* of `last` */
 	struct audit_index_state state;
 	struct index_cached cache[INDEX_NUM_CACHED];
 };

@@ -185,6 +185,17 @@ put_later(struct audit_index *index, const struct scan_line *facts, const struct
 	    sqlite3_bind_int64(statement, 2, (int64_t)facts->seq) == SQLITE_OK && audit_index_done(statement);
 }
 
+/* Is the record earlier than the one before? */
+static bool
+put_turn(struct audit_index *index, uint64_t seq, int64_t second)
+{
+	bool turns = second < index->last_second;
+	sqlite3_stmt *statement = turns ? audit_index_prepared(index, PUT_TURN) : NULL;
+
+	index->last_second = second;
+	return !turns || (statement != NULL && sqlite3_bind_int64(statement, 1, (int64_t)seq) == SQLITE_OK && audit_index_done(statement));
+}
+
 bool
 audit_index_put(struct audit_index *index, const struct audit_line *line, const struct scan_line *facts)
 {
@@ -224,6 +235,8 @@ audit_index_put(struct audit_index *index, const struct audit_line *line, const 
 			return false;
 	}
 	values[7] = mark;
+	if (!put_turn(index, facts->seq, values[3]))
+		return false;
 	statement = audit_index_prepared(index, PUT_RECORD);
 	for (int i = 0; statement != NULL && i < 9; i++)
 		if (sqlite3_bind_int64(statement, i + 1, values[i]) != SQLITE_OK)

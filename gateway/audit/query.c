@@ -36,6 +36,7 @@ struct audit_cursor {
 	unsigned marks;			/* set of results that may match, bit by status; 0: any */
 	bool would_deny;		/* or what would have been denied */
 	unsigned stage;			/* 0: any */
+	int64_t since, until;		/* seconds, both included */
 };
 
 static int
@@ -181,14 +182,12 @@ one_number(struct audit_index *index, const char *sql, int64_t bound, bool *foun
 	return number;
 }
 
-/* The first seq whose second is this one or later; one behind the last where there is none. */
+/* The first seq from `low` on whose second is this one or later, times rising; `high` where there is none. */
 static int64_t
-first_at(struct audit_index *index, int64_t second)
+first_at(struct audit_index *index, int64_t second, int64_t low, int64_t high)
 {
 	static const char of[] = "SELECT second FROM record WHERE seq >= ? ORDER BY seq LIMIT 1";
 	bool found;
-	int64_t low = one_number(index, "SELECT min(seq) FROM record", 0, &found);
-	int64_t high = one_number(index, "SELECT max(seq) FROM record", 0, &found) + 1;
 
 	while (low < high) {
 		int64_t middle = low + (high - low) / 2, at = one_number(index, of, middle, &found);
@@ -201,25 +200,46 @@ first_at(struct audit_index *index, int64_t second)
 	return low;
 }
 
+/* All that is between two times: from the first to the last such record, whatever the clock did in between; rows are asked for their second too. */
+static void
+find_times(struct audit_cursor *cursor, int64_t *least, int64_t *most)
+{
+	static const char next_turn[] = "SELECT min(seq) FROM turn WHERE seq > ?";
+	struct audit_index *index = cursor->index;
+	bool found, more = true;
+	int64_t begin = one_number(index, "SELECT min(seq) FROM record", 0, &found);
+	int64_t behind = one_number(index, "SELECT max(seq) FROM record", 0, &found) + 1;
+
+	*least = INT64_MAX;
+	*most = -1;
+	while (more) {
+		int64_t end = one_number(index, next_turn, begin, &more), from, to;
+
+		if (!more)
+			end = behind;
+		from = first_at(index, cursor->since, begin, end);
+		to = cursor->until == INT64_MAX ? end : first_at(index, cursor->until + 1, from, end);
+		if (from < to) {
+			*least = from < *least ? from : *least;
+			*most = to - 1;
+		}
+		begin = end;
+	}
+}
+
 static void
 find_bounds(struct audit_cursor *cursor, int64_t *least, int64_t *most)
 {
 	const struct audit_query *query = cursor->query;
-	int64_t second;
+	int64_t from, to;
 
 	*least = query->after < INT64_MAX ? (int64_t)query->after + 1 : INT64_MAX;
 	*most = query->before == 0 || query->before > INT64_MAX ? INT64_MAX : (int64_t)query->before - 1;
-	if (query->match->since[0] != '\0') {
-		int64_t from = first_at(cursor->index, second_of(query->match->since, false));
-
-		*least = from > *least ? from : *least;
-	}
-	second = query->match->until[0] == '\0' ? INT64_MAX : second_of(query->match->until, true);
-	if (second < INT64_MAX) {
-		int64_t to = first_at(cursor->index, second + 1) - 1;
-
-		*most = to < *most ? to : *most;
-	}
+	if (cursor->since == INT64_MIN && cursor->until == INT64_MAX)
+		return;
+	find_times(cursor, &from, &to);
+	*least = from > *least ? from : *least;
+	*most = to < *most ? to : *most;
 }
 
 /* ---- leaders ---- */
@@ -302,6 +322,8 @@ audit_query_open(struct audit_index *index, const struct audit_query *query, str
 	}
 	cursor->index = index;
 	cursor->query = query;
+	cursor->since = match->since[0] == '\0' ? INT64_MIN : second_of(match->since, false);
+	cursor->until = match->until[0] == '\0' ? INT64_MAX : second_of(match->until, true);
 	if (match->result != NULL && !query->any_result) {
 		cursor->marks = 1u << audit_index_status(match->result, strlen(match->result)) | 1u << 7;
 		cursor->would_deny = strcmp(match->result, "would-deny") == 0;
@@ -349,9 +371,11 @@ foremost(struct audit_cursor *cursor)
 static bool
 may_match(const struct audit_cursor *cursor, sqlite3_stmt *row)
 {
-	int64_t mark = sqlite3_column_int64(row, 6);
+	int64_t mark = sqlite3_column_int64(row, 6), second = sqlite3_column_int64(row, 7);
 	unsigned status = ((unsigned)mark & MARK_STATUS) >> MARK_STATUS_SHIFT;
 
+	if (second < cursor->since || second > cursor->until)
+		return false;
 	if (cursor->stage != 0 && ((unsigned)mark & MARK_STAGE) != cursor->stage)
 		return false;
 	if (cursor->marks != 0 && (cursor->marks >> status & 1) == 0 && !(cursor->would_deny && (mark & MARK_WOULD_DENY) != 0))

@@ -81,6 +81,7 @@ struct audit_verdict {
 	/* changes */
 	uint64_t open_intents;			/* without an outcome: under way, or the gateway does not run */
 	uint64_t refused_intents;		/* outcomes "not forwarded" of intents that never became durable */
+	uint64_t clock_steps, clock_seq;	/* records that the host's clock stepped, and the last of them */
 	/* what is not bad but worth knowing: an unfinished line at the very end, bytes behind a failed write */
 	unsigned num_notes;
 	char note[256];			/* the last one */

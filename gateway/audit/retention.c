@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "gateway/audit/clock.h"
 #include "gateway/audit/pack.h"
 #include "gateway/audit/reader.h"
 
@@ -51,46 +51,82 @@ size_of(const char *dir, unsigned segment)
 	return (uint64_t)st.st_size + (lstat(path, &documents) == -1 ? 0 : (uint64_t)documents.st_size);
 }
 
-/* Records before this time have been kept for long enough; empty: none has. */
 static void
-find_cutoff(unsigned days, char text[AUDIT_TIME_LEN + 1])
+later(char time[AUDIT_TIME_LEN + 1], const char *other)
 {
-	time_t then = time(NULL) - (time_t)days * 86400;
-	struct tm tm;
-	char seconds[32];
+	if (strcmp(other, time) > 0)
+		memcpy(time, other, AUDIT_TIME_LEN + 1);
+}
 
-	text[0] = '\0';
-	if (days == 0 || gmtime_r(&then, &tm) == NULL)
-		return;
-	(void)strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(text, AUDIT_TIME_LEN + 1, "%.19s.000000Z", seconds);
+/* Ages of segments, from the first on. */
+struct ages {
+	const char *dir;
+	unsigned last;			/* segment */
+	char now[AUDIT_TIME_LEN + 1];
+	char cutoff[AUDIT_TIME_LEN + 1];	/* what is younger stays; empty: all does */
+	char youngest[AUDIT_TIME_LEN + 1];	/* time so far */
+};
+
+/* Records before this time have been kept for long enough. */
+static void
+find_cutoff(struct ages *ages, unsigned days, int64_t now_us, int64_t ahead)
+{
+	clock_text(now_us, ages->now);
+	if (days > 0)
+		clock_text(now_us - (ahead + (int64_t)days * 86400) * 1000000, ages->cutoff);
+}
+
+/* Is nothing in `segment` younger than that? `next`: the first record behind it. 1, 0, -1 with `error`. */
+static int
+is_old(struct ages *ages, unsigned segment, const struct scan_line *first, const struct scan_line *next, struct vg_error *error)
+{
+	struct scan_line behind = *next;
+
+	if (ages->cutoff[0] == '\0')
+		return 0;
+	if (strcmp(first->time, ages->now) <= 0)
+		later(ages->youngest, first->time);
+	for (unsigned at = segment + 2; strcmp(behind.time, ages->now) > 0; at++) {
+		if (at >= ages->last)		/* the last may have no record yet */
+			return 0;
+		if (first_record(ages->dir, at, &behind, error) == -1)
+			return -1;
+	}
+	later(ages->youngest, behind.time);
+	return strcmp(ages->youngest, ages->cutoff) <= 0;
 }
 
 int
-retention_plan(const char *dir, const struct retention *retention, struct removal *removal, struct vg_error *error)
+retention_plan(const char *dir, const struct retention *retention, int64_t now_us, int64_t ahead, struct removal *removal, struct vg_error *error)
 {
-	char cutoff[AUDIT_TIME_LEN + 1];
+	struct ages ages = { .dir = dir };
 	struct scan_line first, next;
 	uint64_t bytes;
-	unsigned last;
+	int old;
 
 	memset(removal, 0, sizeof(*removal));
 	if (retention->days == 0 && retention->bytes == 0)
 		return 0;
-	if (audit_reader_range(dir, &removal->first, &last, &bytes, error) == -1)
+	if (audit_reader_range(dir, &removal->first, &ages.last, &bytes, error) == -1)
 		return -1;
-	bytes += pack_bytes(dir, last);
-	find_cutoff(retention->days, cutoff);
-	for (unsigned segment = removal->first; segment != 0 && segment + KEPT_SEGMENTS <= last; segment++) {
+	bytes += pack_bytes(dir, ages.last);
+	find_cutoff(&ages, retention->days, now_us, ahead);
+	for (unsigned segment = removal->first; segment != 0 && segment + KEPT_SEGMENTS <= ages.last; segment++) {
 		bool too_much = retention->bytes > 0 && bytes > retention->bytes;
 
-		if (!too_much && cutoff[0] == '\0')
+		if (!too_much && ages.cutoff[0] == '\0')
 			break;
 		if ((removal->last == 0 && first_record(dir, segment, &first, error) == -1) ||
 		    first_record(dir, segment + 1, &next, error) == -1)
 			return -1;
-		/* Nothing in it is younger than what the next one begins with. */
-		if (!too_much && strcmp(next.time, cutoff) > 0)
+		if (removal->last == 0) {
+			removal->seq_from = first.seq;
+			memcpy(removal->time_from, first.time, sizeof(removal->time_from));
+		}
+		old = too_much ? 1 : is_old(&ages, segment, &first, &next, error);
+		if (old == -1)
+			return -1;
+		if (old == 0)
 			break;
 		removal->last = segment;
 		removal->bytes += size_of(dir, segment);
@@ -98,12 +134,9 @@ retention_plan(const char *dir, const struct retention *retention, struct remova
 		removal->seq_to = next.seq - 1;
 		memcpy(removal->last_hash, next.prev, sizeof(removal->last_hash));
 		memcpy(removal->time_until, next.time, sizeof(removal->time_until));
+		first = next;
 	}
-	if (removal->last == 0)
-		return 0;
-	removal->seq_from = first.seq;
-	memcpy(removal->time_from, first.time, sizeof(removal->time_from));
-	return 1;
+	return removal->last > 0;
 }
 
 int

@@ -31,6 +31,7 @@ struct signer {
 	int fd;
 	uint64_t epoch;
 	int64_t began;
+	int64_t began_here;		/* by a clock that nobody sets: … or the start, if that came later */
 	unsigned epoch_seconds;
 	char root[CHECKPOINT_KEY_LEN + 1];
 	struct key key, next;
@@ -38,6 +39,15 @@ struct signer {
 	bool evolves;			/* what was signed last vouches for the next key */
 	bool unsaved;			/* the file does not hold what is here */
 };
+
+static int64_t
+boot_seconds(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec;
+}
 
 /* ---- keys ---- */
 
@@ -78,6 +88,7 @@ make_root(struct signer *signer)
 		return -1;
 	signer->epoch = 0;
 	signer->began = (int64_t)time(NULL);
+	signer->began_here = boot_seconds();
 	signer->is_new = signer->unsaved = true;
 	memcpy(signer->root, signer->key.public, sizeof(signer->root));
 	return 0;
@@ -196,6 +207,7 @@ signer_open(int fd, unsigned epoch_seconds, struct vg_error *error)
 	}
 	signer->fd = fd;
 	signer->epoch_seconds = epoch_seconds;
+	signer->began_here = boot_seconds();
 	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
 		vg_fail(error, "state_dir: another virtgated signs its trail with the key there");
 		vg_hint(error, "give this one a state_dir of its own, or end the other");
@@ -261,6 +273,7 @@ begin_next_epoch(struct signer *signer)
 	signer->next = after;
 	signer->epoch++;
 	signer->began = (int64_t)time(NULL);
+	signer->began_here = boot_seconds();
 	OPENSSL_cleanse(&after, sizeof(after));
 	save(signer);
 }
@@ -340,7 +353,8 @@ signer_sign(struct signer *signer, uint64_t seq, const char *hash, char text[CHE
 
 	memcpy(checkpoint.hash, hash, sizeof(checkpoint.hash));
 	memcpy(checkpoint.key, signer->key.public, sizeof(checkpoint.key));
-	signer->evolves = age < 0 || age >= signer->epoch_seconds;
+	/* A clock that is set back makes no epoch longer. */
+	signer->evolves = age < 0 || age >= signer->epoch_seconds || boot_seconds() - signer->began_here >= signer->epoch_seconds;
 	if (signer->evolves)
 		memcpy(checkpoint.next, signer->next.public, sizeof(checkpoint.next));
 	if (sign(&signer->key, text, checkpoint_print(&checkpoint, text), checkpoint.signature) == -1)

@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 #include "gateway/audit/checkpoint.h"
+#include "gateway/audit/clock.h"
 #include "gateway/audit/pack.h"
 #include "gateway/audit/verify_parts.h"
 #include "gateway/core/audit_wire.h"
@@ -273,14 +274,18 @@ check_line(struct audit_check *check, const struct audit_line *line)
 		    (unsigned long long)facts.seq, (unsigned long long)expected);
 	} else if (strcmp(facts.prev, check->hash) != 0) {
 		bad(check, line, facts.seq, "does not follow the record before: one of the two was replaced");
-	} else if (strcmp(facts.time, check->time) < 0) {
-		bad(check, line, facts.seq, "earlier than the record before");
+	} else if (strcmp(facts.time, check->time) < 0 && strcmp(facts.code, CLOCK_STEP_CODE) != 0) {
+		bad(check, line, facts.seq, "earlier than the record before, and no record of the host's clock");
 	} else if (check->has_head && facts.seq == check->head_seq && strcmp(facts.hash, check->head_hash) != 0) {
 		bad(check, line, facts.seq, "not the record that %s notes as durable", AUDIT_HEAD_FILE);
 	} else if ((strcmp(facts.code, CHECKPOINT_CODE) != 0 || check_checkpoint(check, line, &facts)) &&
 	    check_pair(check, line, &facts) && check_outside(check, line, &facts) && check_documents(check, line, &facts)) {
 		if (check->is_tail && strcmp(facts.code, CODE_REMOVED) == 0)
 			take_removal(check, line);
+		if (strcmp(facts.code, CLOCK_STEP_CODE) == 0) {
+			verdict->clock_steps++;
+			verdict->clock_seq = facts.seq;
+		}
 		verdict->records++;
 		verdict->last_seq = facts.seq;
 		memcpy(check->hash, facts.hash, sizeof(check->hash));

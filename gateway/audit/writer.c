@@ -102,6 +102,7 @@ group_failed(struct writer *writer)
 	writer->chain = writer->durable;
 	recent_take_back(writer->recent, writer->group_records);
 	intents_group_done(&writer->intents, false);
+	clock_told(&writer->clock, false);
 	if (!writer->broken)
 		log_error("audit: the trail cannot be made durable; changes are refused until it can");
 	writer->broken = true;
@@ -133,6 +134,7 @@ commit_group(struct writer *writer)
 			ended = now_us();
 			pace_group_done(&writer->pace, writer->group_records, intents_num(&writer->intents), (unsigned)(ended - began), ended);
 			intents_group_done(&writer->intents, true);
+			clock_told(&writer->clock, true);
 		} else {
 			group_failed(writer);
 		}
@@ -149,6 +151,7 @@ close_group(struct writer *writer)
 
 	(void)event_del(writer->wait);
 	if (!writer->broken) {
+		own_add_clock_step(writer);
 		own_add_due_outcomes(writer);
 		own_add_removal(writer);
 		own_add_checkpoint(writer);
@@ -182,6 +185,17 @@ on_retention(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	writer->retention_due = true;
 	writer_close_group_later(writer);
+}
+
+static void
+on_clock(evutil_socket_t fd, short what, void *arg)
+{
+	struct writer *writer = arg;
+
+	(void)fd;
+	(void)what;
+	if (clock_stepped(&writer->clock))
+		writer_close_group_later(writer);
 }
 
 /* All that has arrived is in the group. */
@@ -282,6 +296,7 @@ add_with_documents(struct sender *sender, const struct record *record)
 	struct writer *writer = sender->writer;
 	const struct buf *documents = &sender->documents;
 
+	own_add_clock_step(writer);
 	return (buf_len(documents) == 0 || buf_add(&writer->documents, buf_head(documents), buf_len(documents)) == 0) &&
 	    writer_add_to_group(writer, record);
 }
@@ -382,6 +397,7 @@ take_old_record(const struct scan_line *facts, const char *line, size_t len, voi
 
 	recent_add(writer->recent, facts->op, facts->stage);
 	seal_take_line(&writer->seal, facts, line, len);
+	clock_take_line(&writer->clock, facts, line, len);
 	if (facts->stage == AUDIT_STAGE_INTENT) {
 		intents_add_line(&writer->intents, facts->op, line, len);
 	} else if (facts->stage == AUDIT_STAGE_OUTCOME) {
@@ -401,7 +417,7 @@ before_segment(void *arg)
 struct writer *
 writer_create(struct event_base *base, const struct writer_options *options, struct vg_error *error)
 {
-	static const struct timeval often = { RETENTION_SECONDS, 0 };
+	static const struct timeval often = { RETENTION_SECONDS, 0 }, look = { CLOCK_LOOK_SECONDS, 0 };
 	struct writer *writer = calloc(1, sizeof(*writer));
 	struct store_found found;
 
@@ -414,14 +430,17 @@ writer_create(struct event_base *base, const struct writer_options *options, str
 	writer->retry_ms = writer->next_retry_ms = options->retry_ms;
 	writer->dir = options->dir;
 	writer->retention = options->retention;
+	clock_begin(&writer->clock);
 	TAILQ_INIT(&writer->intents);
 	LIST_INIT(&writer->senders);
 	writer->flush = event_new(base, -1, 0, on_flush, writer);
 	writer->wait = event_new(base, -1, 0, on_wait_over, writer);
 	writer->retry = event_new(base, -1, 0, on_retry, writer);
 	writer->retention_timer = event_new(base, -1, EV_PERSIST, on_retention, writer);
+	writer->clock_timer = event_new(base, -1, EV_PERSIST, on_clock, writer);
 	if (writer->flush == NULL || writer->wait == NULL || writer->retry == NULL ||
-	    writer->retention_timer == NULL || event_add(writer->retention_timer, &often) == -1 || event_priority_set(writer->flush, WRITER_PRIORITIES - 1) == -1) {
+	    writer->retention_timer == NULL || event_add(writer->retention_timer, &often) == -1 || writer->clock_timer == NULL ||
+	    event_add(writer->clock_timer, &look) == -1 || event_priority_set(writer->flush, WRITER_PRIORITIES - 1) == -1) {
 		vg_fail(error, "the event loop does not take the audit writer's events");
 		goto fail;
 	}
@@ -434,6 +453,7 @@ writer_create(struct event_base *base, const struct writer_options *options, str
 		goto fail;
 	store_before_segment(writer->store, before_segment, writer);
 	writer->durable = writer->chain;
+	clock_settle(&writer->clock, writer->chain.time);
 	if (!seal_all_listed(&writer->seal)) {
 		vg_fail(error, "audit_dir %s: %s cannot be written, where keys of the trail are missing", options->dir, AUDIT_KEYS_FILE);
 		vg_hint(error, "make room on the disk; the log says what failed");
@@ -472,6 +492,8 @@ writer_destroy(struct writer *writer)
 		event_free(writer->retry);
 	if (writer->retention_timer != NULL)
 		event_free(writer->retention_timer);
+	if (writer->clock_timer != NULL)
+		event_free(writer->clock_timer);
 	if (writer->store != NULL)
 		store_close(writer->store);
 	seal_close(&writer->seal);

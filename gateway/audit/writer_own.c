@@ -52,16 +52,48 @@ own_add_checkpoint(struct writer *writer)
 }
 
 void
+own_add_clock_step(struct writer *writer)
+{
+	char was[AUDIT_TIME_LEN + 1], is[AUDIT_TIME_LEN + 1];
+	int64_t step, held, left, now;
+
+	if (!clock_stepped(&writer->clock))
+		return;
+	step = clock_tell(&writer->clock);
+	held = clock_held(&writer->clock, &left);
+	now = clock_wall_us();
+	clock_text(now - step, was);
+	clock_text(now, is);
+	log_warn("the host's clock stepped by %.1f s%s: it shows %s, and would have shown %s", (double)step / 1e6,
+	    writer->clock.down ? " while no gateway ran, or none ran for that long" : "", is, was);
+	if (step < 0)
+		writer->chain.time[0] = '\0';
+	(void)own_add(writer, AUDIT_CLOCK_STEP, "args", json_pack("{s:I, s:s, s:s, s:s, s:I, s:I}", "by_ms", (json_int_t)(step / 1000), "was", was, "is", is,
+	    "while", writer->clock.down ? "down" : "running", CLOCK_HELD_MEMBER, (json_int_t)held, CLOCK_LEFT_MEMBER, (json_int_t)left));
+}
+
+/* Told again in each segment, and so found at the next start. */
+static void
+add_removal_waits(struct writer *writer, int64_t held, int64_t left)
+{
+	(void)own_add(writer, AUDIT_REMOVAL_WAITS, "args", json_pack("{s:I, s:I}", CLOCK_HELD_MEMBER, (json_int_t)held, CLOCK_LEFT_MEMBER, (json_int_t)left));
+}
+
+void
 own_add_removal(struct writer *writer)
 {
 	struct vg_error error = { "", "" };
 	const struct removal *removal = &writer->removal;
+	int64_t held, left;
 	int result;
 
 	if (!writer->retention_due)
 		return;
 	writer->retention_due = false;
-	result = retention_plan(writer->dir, &writer->retention, &writer->removal, &error);
+	held = clock_held(&writer->clock, &left);
+	if (held > 0 && writer->retention.days > 0)
+		add_removal_waits(writer, held, left);
+	result = retention_plan(writer->dir, &writer->retention, clock_wall_us(), held, &writer->removal, &error);
 	if (result == -1)
 		log_error("audit: %s", error.what);
 	if (result != 1)
@@ -118,6 +150,7 @@ own_add_found(struct writer *writer, const struct store_found *found)
 	writer->retention_due = true;
 	if (found->failed)
 		own_add_retired(writer);
+	own_add_clock_step(writer);
 	if (found->torn)
 		(void)own_add(writer, AUDIT_TORN, "args", json_pack("{s:s, s:I, s:I, s:s}", "segment", found->torn_segment, "offset",
 		    (json_int_t)found->torn_offset, "bytes", (json_int_t)found->torn_bytes, "kept_in", found->torn_file));

@@ -7,6 +7,7 @@
 
 #include <sys/queue.h>
 
+#include "gateway/audit/clock.h"
 #include "gateway/audit/ops.h"
 #include "gateway/audit/pace.h"
 #include "gateway/audit/seal.h"
@@ -33,6 +34,8 @@ struct writer {
 	struct intents intents;
 	struct seal seal;
 	const char *dir;
+	struct clock_watch clock;
+	struct event *clock_timer;
 	struct retention retention;
 	struct event *retention_timer;
 	bool retention_due, removing;	/* removing: the record about `removal` is in the group */
@@ -62,6 +65,8 @@ void writer_close_group_later(struct writer *writer);
 void own_add_due_outcomes(struct writer *writer);
 /* If it is time for one. */
 void own_add_checkpoint(struct writer *writer);
+/* If the host's clock stepped. Before what is recorded behind it. */
+void own_add_clock_step(struct writer *writer);
 /* If something is to be removed; and, with the group written or not, its removal. */
 void own_add_removal(struct writer *writer);
 void own_finish_removal(struct writer *writer, bool durable);

@@ -39,6 +39,7 @@ verdict_json(const struct audit_verdict *verdict)
 	add_number(json, "removed", verdict->removed);
 	add_number(json, "open_intents", verdict->open_intents);
 	add_number(json, "refused_intents", verdict->refused_intents);
+	add_number(json, "clock_steps", verdict->clock_steps);
 	if (verdict->checkpoints > 0) {
 		(void)json_object_set_new(json, "signed_time", json_string(verdict->signed_time));
 		(void)json_object_set_new(json, "root", json_string(verdict->root));
@@ -83,6 +84,9 @@ print_verdict(const char *dir, const struct audit_verdict *verdict, bool has_out
 	print_trust(verdict, has_outside);
 	if (verdict->removed > 0)
 		printf("removed: records 1 to %llu, which were kept for as long as the settings say\n", (unsigned long long)verdict->removed);
+	if (verdict->clock_steps > 0)
+		printf("clock: the host's clock stepped %llu times, the last time at record %llu (`virtgate audit search --event clock.step`): records are in order of "
+		    "their numbers\n", (unsigned long long)verdict->clock_steps, (unsigned long long)verdict->clock_seq);
 	if (verdict->open_intents > 0)
 		printf("open: %llu changes have no outcome (yet)\n", (unsigned long long)verdict->open_intents);
 	if (verdict->refused_intents > 0)

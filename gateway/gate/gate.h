@@ -72,6 +72,7 @@ struct gate {
 	TAILQ_HEAD(, session) sessions;
 	TAILQ_HEAD(, user) users;			/* of those sessions */
 	time_t judge_at;				/* rights may change then without a reload; 0: never */
+	time_t ticked_at;				/* when that was last looked at */
 	TAILQ_HEAD(, session) dead;			/* freed when the loop turn ends */
 	struct event sweep;				/* frees the dead */
 	struct event tick;				/* once a second: keepalive, deadlines */

@@ -232,6 +232,9 @@ rights_judge_all(struct gate *gate)
 void
 rights_tick(struct gate *gate, time_t now)
 {
-	if (gate->judge_at != 0 && now >= gate->judge_at)
+	bool set_back = now < gate->ticked_at;	/* the host's clock: then something else may hold */
+
+	gate->ticked_at = now;
+	if (set_back || (gate->judge_at != 0 && now >= gate->judge_at))
 		rights_judge_all(gate);
 }

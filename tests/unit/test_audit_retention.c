@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/audit/clock.h"
 #include "gateway/core/log.h"
 #include "tests/unit/audit_signed.h"
 
@@ -202,7 +203,7 @@ test_a_stop_before_the_removal(void **state)
 	write_records(gateway, 100);
 	stop_writer(gateway);
 	gateway->options.retention.bytes = 20000;
-	assert_int_equal(retention_plan(gateway->dir, &gateway->options.retention, &removal, &error), 1);
+	assert_int_equal(retention_plan(gateway->dir, &gateway->options.retention, clock_wall_us(), 0, &removal, &error), 1);
 	start_signed(gateway);
 	stop_writer(gateway);
 	(void)trail_bytes(gateway, &first, &last);
@@ -234,13 +235,13 @@ test_retention_by_age(void **state)
 		fixture_write(gateway->dir, name, text, len);
 		free(text);
 	}
-	assert_int_equal(retention_plan(gateway->dir, &retention, &removal, &error), 0);
+	assert_int_equal(retention_plan(gateway->dir, &retention, clock_wall_us(), 0, &removal, &error), 0);
 	retention.days = 1;
-	assert_int_equal(retention_plan(gateway->dir, &retention, &removal, &error), 1);
+	assert_int_equal(retention_plan(gateway->dir, &retention, clock_wall_us(), 0, &removal, &error), 1);
 	assert_int_equal(removal.first, 1);
 	assert_int_equal(removal.last, 2);
 	retention.days = 36500;
-	assert_int_equal(retention_plan(gateway->dir, &retention, &removal, &error), 0);
+	assert_int_equal(retention_plan(gateway->dir, &retention, clock_wall_us(), 0, &removal, &error), 0);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup_signed, teardown)
