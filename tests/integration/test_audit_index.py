@@ -27,6 +27,7 @@ def test_search_by_the_index_is_search_without_it(own_gateway, web1_off):
     assert gateway.virsh("alice", "start", "db-1").returncode != 0
     wait_until(lambda: has_index(gateway), "an index", 10)
     assert gateway.virsh("alice", "destroy", "web-1").returncode == 0
+    gateway.wait_audit(len(gateway.settings["allowed_uris"]), event="inventory.taken")
     gateway.wait_audit(3, event="session.logout")     # from here on nothing is added
     for filters in (["--user", "x509:CN=alice*"], ["--object", "domain:web-1"], ["--result", "denied"], ["--limit", "3"], ["--event", "domain.*"],
                     ["--json", "--object", "web-1"]):
