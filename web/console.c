@@ -14,6 +14,7 @@
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
 #include "proto/rfb.h"
+#include "virtgate/endings.h"
 #include "web/guard.h"
 #include "web/ticket.h"
 
@@ -36,6 +37,7 @@ struct console {
 	struct ticket *ticket;		/* taken, until the socket is there */
 	char *origin;			/* owned: of the page, while its ticket is to come */
 	int fd;				/* our end of the stream to the gate; -1: none */
+	int last_word;			/* where the gate says why it ended; -1: none */
 	struct event *readable, *writable;
 	enum step step;
 	struct buf in;			/* of the handshake */
@@ -45,7 +47,7 @@ struct console {
 	const char *version;		/* to be said to the browser; NULL: was said */
 	unsigned close;			/* code; 0: not asked for */
 	struct event *end;		/* when nothing is left to write before the close frame, or the handshake takes too long */
-	char why[120];
+	char why[124];			/* RFC 6455, 5.5: a control frame has 125 bytes, two of them the code */
 };
 
 const size_t console_user_size = sizeof(struct console);
@@ -56,20 +58,48 @@ static uint8_t scratch[LWS_PRE + PIECE];
 
 /* ---- ending ---- */
 
+static const struct {
+	unsigned code;
+	const char *text;
+} endings[CLOSE_NUM_REASONS] = {
+#define ENDING(NAME, CODE, TEXT) [CLOSE_##NAME] = { CODE, TEXT },
+#include "virtgate/endings.def"
+#undef ENDING
+};
+
 /* The browser is told why at the next chance to write; nothing more is sent. */
 static void
-close_with(struct console *console, unsigned code, const char *why)
+close_with(struct console *console, enum close_reason reason, const char *text)
 {
 	if (console->close != 0)
 		return;
-	console->close = code;
-	(void)snprintf(console->why, sizeof(console->why), "%s", why);
+	console->close = endings[reason].code;
+	(void)snprintf(console->why, sizeof(console->why), "%s", text);
 	if (console->fd >= 0)
 		(void)shutdown(console->fd, SHUT_RDWR);
 	if (console->readable != NULL)
 		(void)event_del(console->readable);
 	(void)lws_callback_on_writable(console->wsi);
 	web_loop_kick(console->web);
+}
+
+static void
+close_by_us(struct console *console, enum close_reason reason)
+{
+	close_with(console, reason, endings[reason].text);
+}
+
+/* The stream to the gate is at its end; without a word of why, the gate itself is. */
+static void
+close_by_gate(struct console *console)
+{
+	char by[HANDOVER_BY_SIZE] = "", text[sizeof(console->why)];
+	unsigned reason;
+
+	if (!handover_hear_end(console->last_word, &reason, by) || reason >= CLOSE_NUM_REASONS || endings[reason].code == 0)
+		reason = CLOSE_WEB_NO_GATE;
+	(void)snprintf(text, sizeof(text), "%s%s%s", endings[reason].text, by[0] == '\0' ? "" : ": ", by);
+	close_with(console, (enum close_reason)reason, text);
 }
 
 void
@@ -81,7 +111,7 @@ console_end_all(struct web_session *session, const char *reason)
 	while ((console = LIST_FIRST(&session->consoles)) != NULL) {
 		LIST_REMOVE(console, entry);
 		console->session = NULL;
-		close_with(console, CONSOLE_LOGGED_OUT, reason);
+		close_with(console, CLOSE_WEB_LOGGED_OUT, reason);
 	}
 }
 
@@ -100,10 +130,12 @@ release(struct console *console)
 		event_free(console->end);
 	if (console->fd >= 0)
 		close(console->fd);
+	if (console->last_word >= 0)
+		close(console->last_word);
 	buf_free(&console->in);
 	buf_free(&console->to_gate);
 	memset(console, 0, sizeof(*console));
-	console->fd = -1;
+	console->fd = console->last_word = -1;
 }
 
 /* ---- gate to browser ---- */
@@ -142,7 +174,7 @@ on_gate_readable(evutil_socket_t fd, short what, void *arg)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		close_with(console, CONSOLE_ENDED, "the gateway has ended the console");
+		close_by_gate(console);
 	} else if (write_scratch(console, (size_t)n) < 0) {
 		(void)event_del(console->readable);
 		lws_set_timeout(console->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
@@ -167,7 +199,7 @@ on_end(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)event_del(console->end);
 	if (console->close == 0) {
-		close_with(console, CONSOLE_TOO_SLOW, "the viewer did not begin in time");
+		close_by_us(console, CLOSE_WEB_TOO_SLOW);
 		return;
 	}
 	lws_close_reason(console->wsi, (enum lws_close_status)console->close, (unsigned char *)console->why, strlen(console->why));
@@ -203,7 +235,7 @@ flush_to_gate(struct console *console)
 			return;
 		}
 		if (n < 0 && errno != EINTR) {
-			close_with(console, CONSOLE_ENDED, "the gateway has ended the console");
+			close_by_gate(console);
 			return;
 		}
 		if (n > 0)
@@ -234,7 +266,7 @@ hand_over(struct console *console, const struct ticket *ticket)
 	identity.console = (char *)(uintptr_t)ticket->name;
 	memcpy(identity.console_uuid, ticket->uuid, VG_UUID_LEN);
 	identity.console_view = ticket->view;
-	console->fd = web_hand_over(console->web, &identity);
+	console->fd = web_hand_over(console->web, &identity, &console->last_word);
 	if (console->fd < 0)
 		return -1;
 	console->readable = event_new(console->web->base, console->fd, EV_READ | EV_PERSIST, on_gate_readable, console);
@@ -255,9 +287,9 @@ static void
 begin(struct console *console, struct ticket *ticket)
 {
 	if (ticket == NULL || ticket->session->over) {
-		close_with(console, CONSOLE_BAD_TICKET, "the ticket is unknown, used, or too old");
+		close_by_us(console, CLOSE_WEB_BAD_TICKET);
 	} else if (hand_over(console, ticket) < 0) {
-		close_with(console, CONSOLE_NO_GATE, "the gateway is not ready");
+		close_by_us(console, CLOSE_WEB_NO_GATE);
 	} else {
 		console->session = ticket->session;
 		LIST_INSERT_HEAD(&ticket->session->consoles, console, entry);
@@ -319,7 +351,7 @@ on_receive(struct console *console, const uint8_t *bytes, size_t len)
 	if (console->close != 0)
 		return 0;
 	if (!lws_frame_is_binary(console->wsi)) {
-		close_with(console, CONSOLE_NOT_BINARY, "only binary messages");
+		close_by_us(console, CLOSE_WEB_NOT_BINARY);
 		return 0;
 	}
 	if (console->step != PUMPING)
@@ -345,7 +377,7 @@ on_filter(struct console *console, struct lws *wsi)
 	bool elsewhere;
 
 	memset(console, 0, sizeof(*console));
-	console->fd = -1;
+	console->fd = console->last_word = -1;
 	console->web = look.web;
 	/*
 	 * Nobody was offered one over HTTP/2 (guard.c). When this is called libwebsockets has got memory for it that it frees with WebSockets only: so

@@ -60,19 +60,27 @@ web_same_token(const char *a, const char *b)
 /* ---- the gate ---- */
 
 int
-web_hand_over(struct web *web, const struct vg_identity *identity)
+web_hand_over(struct web *web, const struct vg_identity *identity, int *last_word)
 {
 	static uint8_t body[LINK_MAX_BODY];
 	size_t len = handover_put(body, sizeof(body), identity);
-	int pair[2], status;
+	int stream[2], word[2] = { -1, -1 }, status = -1;
 
-	if (web->gate == NULL || len == 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+	if (web->gate == NULL || len == 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, stream) < 0)
 		return -1;
-	status = link_send(web->gate, LINK_SESSION, body, len, &pair[1], 1);
-	close(pair[1]);
-	if (status == 0)
-		return pair[0];
-	close(pair[0]);
+	if (last_word == NULL || link_pair(word) == 0)
+		status = link_send(web->gate, LINK_SESSION, body, len, (int[]){ stream[1], word[1] }, last_word == NULL ? 1 : 2);
+	close(stream[1]);
+	if (word[1] >= 0)
+		close(word[1]);
+	if (status == 0) {
+		if (last_word != NULL)
+			*last_word = word[0];
+		return stream[0];
+	}
+	close(stream[0]);
+	if (word[0] >= 0)
+		close(word[0]);
 	return -1;
 }
 
@@ -222,7 +230,7 @@ on_parent_message(struct link *link, enum link_type type, const uint8_t *body, s
 	for (size_t i = 0; i < num_fds; i++)
 		close(fds[i]);
 	if (type == LINK_STOP) {
-		web_session_end_everybody(web, "the gateway stops");
+		web_session_end_everybody(web, "logged out: the gateway stops");
 		(void)event_base_loopexit(web->base, &(struct timeval){ .tv_usec = 100000 });
 	}
 }

@@ -270,7 +270,7 @@ web_session_begin(struct request *request, struct vg_identity *identity)
 
 	if (web->num_sessions >= (unsigned)web->settings->max_web_logins || count_of(web, identity) >= MAX_PER_PERSON) {
 		reply_error(request, 503, RPC_ERR_SYSTEM, "too many are logged in: try again later");
-	} else if ((fd = web_hand_over(web, identity)) < 0) {
+	} else if ((fd = web_hand_over(web, identity, NULL)) < 0) {
 		reply_error(request, 503, RPC_ERR_SYSTEM, "the gateway is not ready: try again in a moment");
 	} else if ((session = calloc(1, sizeof(*session))) == NULL || web_token(session->cookie) < 0 || web_token(session->csrf) < 0) {
 		reply_error(request, 500, RPC_ERR_SYSTEM, "out of memory");

@@ -62,8 +62,11 @@ time_t web_now(void);
 int web_token(char token[WEB_TOKEN_LEN + 1]);
 /* In a time that does not tell where they differ. */
 bool web_same_token(const char *a, const char *b);
-/* Passes an identity and one end of a new stream to the gate. Returns the other end, non-blocking; -1: the gate is away, or no descriptors. */
-int web_hand_over(struct web *web, const struct vg_identity *identity);
+/*
+ * Passes an identity and one end of a new stream to the gate. Returns the other end, non-blocking; -1: the gate is away, or no descriptors.
+ * `last_word`: NULL, or where handover_hear_end() hears why it ended; the caller closes both.
+ */
+int web_hand_over(struct web *web, const struct vg_identity *identity, int *last_word);
 
 /* ---- names.c ---- */
 

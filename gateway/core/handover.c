@@ -227,6 +227,38 @@ handover_get(const uint8_t *buf, size_t len, struct vg_identity *identity)
 
 /* ---- names ---- */
 
+/* As one message of a socket pair that keeps them apart. */
+struct last_word {
+	uint32_t reason;
+	char by[HANDOVER_BY_SIZE];
+};
+
+void
+handover_say_end(int fd, unsigned reason, const char *by)
+{
+	struct last_word word = { .reason = reason };
+	size_t len = by == NULL ? 0 : strlen(by);
+
+	if (len >= sizeof(word.by))
+		for (len = sizeof(word.by) - 1; len > 0 && ((unsigned char)by[len] & 0xc0) == 0x80; len--)
+			;
+	if (len > 0)
+		memcpy(word.by, by, len);
+	(void)send(fd, &word, sizeof(word), MSG_NOSIGNAL);
+}
+
+bool
+handover_hear_end(int fd, unsigned *reason, char by[HANDOVER_BY_SIZE])
+{
+	struct last_word word;
+
+	if (recv(fd, &word, sizeof(word), MSG_DONTWAIT) != (ssize_t)sizeof(word) || memchr(word.by, '\0', sizeof(word.by)) == NULL)
+		return false;
+	*reason = word.reason;
+	memcpy(by, word.by, sizeof(word.by));
+	return true;
+}
+
 void
 identity_clear(struct vg_identity *identity)
 {

@@ -56,7 +56,7 @@ static const struct {
 	[LINK_RELOADED] = { true, 0 },
 	[LINK_ASK_RELOAD] = { true, 0 },
 	[LINK_STOP] = { true, 0 },
-	[LINK_SESSION] = { true, 1 },
+	[LINK_SESSION] = { true, 2 },
 	[LINK_RECORD] = { true, 0 },
 	[LINK_ACK] = { true, 0 },
 	[LINK_ASK] = { true, 0 },

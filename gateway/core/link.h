@@ -22,7 +22,7 @@ enum link_type {
 	LINK_RELOADED,		/* child -> parent: done; body: text of what was refused, empty when all was taken */
 	LINK_ASK_RELOAD,	/* gate -> parent: an admin asked for it on the control socket; body his uid, a uint32_t */
 	LINK_STOP,		/* parent -> child: finish and exit 0 */
-	LINK_SESSION,		/* front -> gate: an authenticated client; body see core/handover.h, one descriptor */
+	LINK_SESSION,		/* front -> gate: an authenticated client; body and descriptors: core/handover.h */
 	LINK_RECORD,		/* anyone -> audit: body see core/audit_client.c */
 	LINK_ACK,		/* audit -> anyone */
 	LINK_ASK,		/* gate -> reader: body struct link_ask, and JSON behind it */

@@ -196,7 +196,7 @@ on_recorded(bool durable, void *arg)
 	if (durable)
 		dial(session);
 	else
-		unavailable(session, CLOSE_CONSOLE_GONE, "the audit trail cannot be written");
+		unavailable(session, CLOSE_NO_TRAIL, "the audit trail cannot be written");
 }
 
 /* Decides as soon as it is known which guest this is. */
@@ -230,7 +230,7 @@ console_inventory_changed(struct session *session)
 	console_enter(session, CONSOLE_RECORDING);
 	console->ticket = console_record_open(session, on_recorded);
 	if (console->ticket == 0)
-		unavailable(session, CLOSE_CONSOLE_GONE, "the audit trail cannot be written");
+		unavailable(session, CLOSE_NO_TRAIL, "the audit trail cannot be written");
 }
 
 void
@@ -297,7 +297,7 @@ on_descriptor(const struct rpc_proc *proc, const uint8_t *body, size_t len, cons
 	if (descriptor >= 0)
 		attach(session, descriptor);
 	else
-		unavailable(session, CLOSE_CONSOLE_GONE, error != NULL ? error->message : "libvirtd gave no descriptor");
+		unavailable(session, CLOSE_CONSOLE_NONE, error != NULL ? error->message : "libvirtd gave no descriptor");
 }
 
 /* The domain as libvirtd's procedures take it. */
@@ -329,12 +329,12 @@ on_described(const struct rpc_proc *proc, const uint8_t *body, size_t len, const
 	int display;
 
 	if (error != NULL || !xdr_find(proc->ret, body, len, "xml", &span) || !xdr_span_string(span, &xml)) {
-		unavailable(session, CLOSE_CONSOLE_GONE, error != NULL ? error->message : "libvirtd does not describe the guest");
+		unavailable(session, CLOSE_CONSOLE_NONE, error != NULL ? error->message : "libvirtd does not describe the guest");
 		return;
 	}
 	display = console_xml_display((const char *)xml.data, xml.len);
 	if (display < 0) {
-		unavailable(session, CLOSE_CONSOLE_GONE, "this guest has no VNC display");
+		unavailable(session, CLOSE_CONSOLE_NONE, "this guest has no VNC display");
 		return;
 	}
 	xdr_out_init(&out, question, sizeof(question));
@@ -503,8 +503,10 @@ console_too_late(struct session *session)
 	log_warn("session %s: console of '%s': nothing came in state '%s'", session->id, console->name, states[console->state].name);
 	if (console->state == CONSOLE_CLIENT_INIT)
 		session_close(session, CLOSE_CLIENT_SILENT);
+	else if (console->state == CONSOLE_RECORDING)
+		unavailable(session, CLOSE_NO_TRAIL, "the audit trail cannot be written in time");
 	else
-		unavailable(session, CLOSE_CONSOLE_GONE, "no answer in time");
+		unavailable(session, CLOSE_CONSOLE_NONE, "no answer in time");
 }
 
 /* Nobody is there any more, or he was there for as long as anybody may. */
@@ -548,7 +550,7 @@ console_rejudge(struct session *session)
 	if (inventory_ready(session->inventory)) {
 		domain = inventory_by_uuid(session->inventory, console->uuid);
 		if (domain == NULL) {
-			session_close(session, CLOSE_CONSOLE_GONE);
+			session_close(session, CLOSE_CONSOLE_NO_GUEST);
 			return;
 		}
 		if (!follow_name(console, domain->name)) {
@@ -563,7 +565,7 @@ console_rejudge(struct session *session)
 	}
 	/* Text of the guest may be on its way already, in bytes that are not looked at. */
 	if (console->clipboard.on && !console->copies) {
-		console_refuse(session, CLOSE_REVOKED, "rights revoked");
+		console_refuse(session, CLOSE_CONSOLE_NO_COPYING, "rights revoked");
 		return;
 	}
 	if (console->mode != mode)

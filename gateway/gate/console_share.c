@@ -87,6 +87,7 @@ console_share_take_over(struct session *session)
 		next = TAILQ_NEXT(other, entry);
 		if (!is_other(session, other))
 			continue;
+		session_blame(other, session);
 		console_refuse(other, CLOSE_CONSOLE_TAKEN, "somebody else has taken this screen");
 		ended++;
 	}

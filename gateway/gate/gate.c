@@ -106,7 +106,18 @@ read_policy(int fd, const char *name, struct admission_rules **rules, char **kep
 /* ---- fronts ---- */
 
 static void
-accept_session(struct gate *gate, const uint8_t *body, size_t len, int fd)
+refuse_session(int fd, int last_word, enum close_reason reason)
+{
+	if (last_word >= 0) {
+		handover_say_end(last_word, reason, NULL);
+		close(last_word);
+	}
+	close(fd);
+}
+
+/* `last_word`: -1, or where it is told why it ends. */
+static void
+accept_session(struct gate *gate, const uint8_t *body, size_t len, int fd, int last_word)
 {
 	struct vg_identity identity;
 	struct session *session;
@@ -114,7 +125,7 @@ accept_session(struct gate *gate, const uint8_t *body, size_t len, int fd)
 
 	if (handover_get(body, len, &identity) < 0) {
 		log_error("a front handed over a client that does not decode");
-		close(fd);
+		refuse_session(fd, last_word, CLOSE_CLIENT_PROTOCOL);
 		return;
 	}
 	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -124,13 +135,13 @@ accept_session(struct gate *gate, const uint8_t *body, size_t len, int fd)
 
 		log_warn("%s: refused, max_clients = %d is reached", identity_text(&identity, who, sizeof(who)), gate->settings->max_clients);
 		identity_clear(&identity);
-		close(fd);
+		refuse_session(fd, last_word, CLOSE_TOO_MANY);
 		return;
 	}
-	session = session_create(gate, fd, &identity);
+	session = session_create(gate, fd, last_word, &identity);
 	if (session == NULL) {
 		identity_clear(&identity);
-		close(fd);
+		refuse_session(fd, last_word, CLOSE_NO_MEMORY);
 	} else if (session->identity.console != NULL || session->identity.console_port != 0) {
 		console_start(session);
 	}
@@ -142,8 +153,8 @@ on_front_message(struct link *link, enum link_type type, const uint8_t *body, si
 	struct front *front = arg;
 
 	(void)link;
-	if (type == LINK_SESSION && num_fds == 1) {
-		accept_session(front->gate, body, len, fds[0]);
+	if (type == LINK_SESSION && num_fds >= 1) {
+		accept_session(front->gate, body, len, fds[0], num_fds > 1 ? fds[1] : -1);
 		return;
 	}
 	log_error("front/%u sent an unexpected message", front->index);

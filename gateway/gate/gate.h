@@ -25,6 +25,7 @@
 #include "gateway/core/process.h"
 #include "gateway/policy/policy.h"
 #include "proto/rpc.h"
+#include "virtgate/endings.h"
 #include "virtgate/identity.h"
 
 struct admission_rules;
@@ -108,14 +109,6 @@ enum session_state {
 	SESSION_NUM_STATES
 };
 
-/* Why a session ended: the one list. */
-enum close_reason {
-	CLOSE_CLIENT_GONE, CLOSE_CLIENT_CLOSED, CLOSE_CLIENT_SILENT, CLOSE_CLIENT_PROTOCOL, CLOSE_BACKEND_GONE,
-	CLOSE_BACKEND_PROTOCOL, CLOSE_BACKEND_REFUSED, CLOSE_KILLED, CLOSE_REVOKED, CLOSE_TOO_MANY, CLOSE_NO_MEMORY,
-	CLOSE_STOPPING, CLOSE_CONSOLE_DENIED, CLOSE_CONSOLE_GONE, CLOSE_CONSOLE_PROTOCOL, CLOSE_CONSOLE_TAKEN,
-	CLOSE_CONSOLE_IDLE, CLOSE_CONSOLE_TOO_LONG, CLOSE_NUM_REASONS
-};
-
 /* One of the two sides of a session. */
 struct end {
 	struct session *session;
@@ -143,6 +136,8 @@ struct session {
 	struct policy_view *view;	/* of the policy in force when it was last asked; NULL until then */
 	enum session_state state;
 	enum close_reason reason;	/* meaningful from LINGERING on */
+	int last_word;			/* of a browser's console: where the web front hears why it ended; else -1 */
+	char *ended_by;			/* owned: who is named there; NULL: nobody */
 	struct end client, backend;
 	struct inventory *inventory;
 	struct console *console;	/* of a viewer, else NULL */
@@ -165,10 +160,13 @@ struct session {
 	time_t refused_at;		/* last refused-program record, for the rate limit */
 };
 
-struct session *session_create(struct gate *gate, int client_fd, struct vg_identity *identity /* taken */);
+/* `last_word` as in struct session, taken when it succeeds. */
+struct session *session_create(struct gate *gate, int client_fd, int last_word, struct vg_identity *identity /* taken */);
 void session_set_state(struct session *session, enum session_state state);
 /* Ends it: at once, or after the outcomes that are awaited. May be called from anywhere, more than once. */
 void session_close(struct session *session, enum close_reason reason);
+/* Before that: it is `by` who ends it. He is named to whom sees sessions of others, and to himself. */
+void session_blame(struct session *session, const struct session *by);
 const char *session_state_name(enum session_state state);
 const char *close_reason_name(enum close_reason reason);
 void session_tick(struct session *session, time_t now);

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gateway/core/handover.h"
 #include "gateway/core/log.h"
@@ -34,24 +35,9 @@ static const char *const state_names[SESSION_NUM_STATES] = { "new", "inventory",
 	"closed" };
 
 static const char *const reason_names[CLOSE_NUM_REASONS] = {
-	[CLOSE_CLIENT_GONE] = "client went away",
-	[CLOSE_CLIENT_CLOSED] = "client closed",
-	[CLOSE_CLIENT_SILENT] = "client did not answer keepalive",
-	[CLOSE_CLIENT_PROTOCOL] = "client broke the protocol",
-	[CLOSE_BACKEND_GONE] = "libvirtd went away",
-	[CLOSE_BACKEND_PROTOCOL] = "libvirtd broke the protocol",
-	[CLOSE_BACKEND_REFUSED] = "libvirtd could not be reached or refused",
-	[CLOSE_KILLED] = "ended by an admin",
-	[CLOSE_REVOKED] = "rights revoked",
-	[CLOSE_TOO_MANY] = "too many clients",
-	[CLOSE_NO_MEMORY] = "out of memory",
-	[CLOSE_STOPPING] = "gateway stopping",
-	[CLOSE_CONSOLE_DENIED] = "the console was refused",
-	[CLOSE_CONSOLE_GONE] = "the guest's console went away",
-	[CLOSE_CONSOLE_PROTOCOL] = "the guest's console broke the protocol",
-	[CLOSE_CONSOLE_TAKEN] = "another viewer took the screen",
-	[CLOSE_CONSOLE_IDLE] = "nobody typed for console_idle_seconds",
-	[CLOSE_CONSOLE_TOO_LONG] = "open for console_max_seconds",
+#define ENDING(NAME, CODE, TEXT) [CLOSE_##NAME] = TEXT,
+#include "virtgate/endings.def"
+#undef ENDING
 };
 
 const char *
@@ -73,6 +59,12 @@ enter_closed(struct session *session)
 
 	while (session->calls != NULL)
 		call_destroy(session->calls);
+	/* Before the stream ends: who sees that can read why. */
+	if (session->last_word >= 0) {
+		handover_say_end(session->last_word, session->reason, session->ended_by);
+		close(session->last_word);
+	}
+	free(session->ended_by);
 	end_close(&session->client);
 	end_close(&session->backend);
 	record_session(session, AUDIT_LOGOUT, "%s", reason_names[session->reason]);
@@ -106,7 +98,7 @@ session_set_state(struct session *session, enum session_state state)
 }
 
 struct session *
-session_create(struct gate *gate, int client_fd, struct vg_identity *identity)
+session_create(struct gate *gate, int client_fd, int last_word, struct vg_identity *identity)
 {
 	struct session *session = calloc(1, sizeof(*session));
 
@@ -118,6 +110,7 @@ session_create(struct gate *gate, int client_fd, struct vg_identity *identity)
 		return NULL;
 	}
 	session->gate = gate;
+	session->last_word = last_word;
 	session->identity = *identity;
 	memset(identity, 0, sizeof(*identity));
 	id_make(session->id);
@@ -185,6 +178,17 @@ session_close(struct session *session, enum close_reason reason)
 	console_finish(session);
 	end_close(&session->backend);
 	session_set_state(session, session->client.fd >= 0 && buf_len(&session->client.out) > 0 ? SESSION_FLUSHING : SESSION_CLOSED);
+}
+
+void
+session_blame(struct session *session, const struct session *by)
+{
+	const struct vg_object host = { .class = permission_class(VG_PERM_session_read) };
+
+	if (session->last_word < 0 || session->ended_by != NULL || session->state >= SESSION_LINGERING)
+		return;
+	if (session->user == by->user || decide_one(session, VG_PERM_session_read, &host).verdict == VERDICT_ALLOW)
+		session->ended_by = strdup(identity_name(&by->identity));	/* NULL: he is told the reason alone */
 }
 
 void

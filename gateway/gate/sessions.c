@@ -92,6 +92,8 @@ sessions_end(struct session *session, const struct session *by, uint32_t uid)
 	else
 		record_session_by(session, AUDIT_KILL, json_pack("{s:o, s:s, s:s, s:s}", "name", audit_text(name, strlen(name)), "via",
 		    vg_via_name(by->identity.via), "address", by->identity.address, "session", by->id), "ended in the browser");
+	if (by != NULL)
+		session_blame(session, by);
 	session_close(session, CLOSE_KILLED);
 }
 

@@ -277,11 +277,11 @@ open_signals(struct parent *parent, struct vg_error *error)
 
 /* ---- the whole ---- */
 
-/* A session costs the gate two descriptors, and a front two of those that it serves. */
+/* A session costs the gate two descriptors, a browser's console three there and in the web front; a front two of those that it serves. */
 static void
 raise_descriptor_limit(const struct settings *settings)
 {
-	rlim_t want = 2 * (rlim_t)settings->max_clients + 2 * (rlim_t)settings->max_anonymous_clients + 128;
+	rlim_t want = 3 * (rlim_t)settings->max_clients + 2 * (rlim_t)settings->max_anonymous_clients + 128;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)

@@ -106,7 +106,7 @@ static struct session *
 open_session(int client_fd, int backend_fd)
 {
 	struct vg_identity identity = { .proofs = VG_PROOF_SASL, .sasl_name = strdup("fuzz") };
-	struct session *session = session_create(&gate, client_fd, &identity);
+	struct session *session = session_create(&gate, client_fd, -1, &identity);
 
 	FUZZ_ASSERT(session != NULL);
 	session->inventory = gate.inventories[0];

@@ -65,7 +65,7 @@ static struct session *
 open_session(int client_fd)
 {
 	struct vg_identity identity = { .proofs = VG_PROOF_SASL, .sasl_name = strdup("fuzz"), .via = VG_VIA_WEB, .address = "10.0.0.7" };
-	struct session *session = session_create(&gate, client_fd, &identity);
+	struct session *session = session_create(&gate, client_fd, -1, &identity);
 
 	FUZZ_ASSERT(session != NULL);
 	session->inventory = gate.inventories[0];

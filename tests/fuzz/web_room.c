@@ -50,7 +50,7 @@ web_same_token(const char *a, const char *b)
 }
 
 int
-web_hand_over(struct web *front, const struct vg_identity *identity)
+web_hand_over(struct web *front, const struct vg_identity *identity, int *last_word)
 {
 	int pair[2];
 
@@ -59,6 +59,8 @@ web_hand_over(struct web *front, const struct vg_identity *identity)
 	FUZZ_ASSERT(identity->console == NULL || memcmp(identity->console_uuid, uuid, sizeof(uuid)) == 0);
 	if (num_gates == MAX_GATES || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return -1;
+	if (last_word != NULL)
+		*last_word = -1;	/* this gate says nothing at the end */
 	gates[num_gates].fd = pair[1];
 	gates[num_gates++].console = identity->console != NULL;
 	return pair[0];
@@ -216,7 +218,7 @@ room_enter(void)
 	(void)web_token(session->csrf);
 	session->identity = identity;
 	session->since = session->used = web_now();
-	session->rpc = rpc_client_create(room_web.base, web_hand_over(&room_web, &identity), &no_events);
+	session->rpc = rpc_client_create(room_web.base, web_hand_over(&room_web, &identity, NULL), &no_events);
 	FUZZ_ASSERT(session->rpc != NULL);
 	session->open = true;
 	LIST_INIT(&session->consoles);

@@ -169,6 +169,33 @@ def test_who_may_only_look(own_gateway, libvirtd, users, serial):
     assert len(gateway.audit(event="console.open")) == 1, "it went on, narrowed"
 
 
+def test_what_a_page_says_when_its_console_ends(own_gateway, libvirtd, users, serial):
+    policy = with_consoles(policy_with_realms())
+    policy["roles"] = {"taker": {"allow": ["domain:takeover_console", "domain:open_graphics"]}}
+    policy["bindings"].append({"id": "takers", "who": ["group:watchers"], "role": "taker", "on": ["set:web"]})
+    gateway = own_gateway(policy=policy, sasl=users, listen_web=True, web_port="0", allowed_uris=[libvirtd.qemu_uri])
+    carol = Browser(gateway).login("carol", WORDS["carol"])
+    with Scenario("endings", gateway, password=WORDS["alice"], guest=GUEST, uuid=GUEST_UUID) as page, \
+            libvirt.open(libvirtd.direct(libvirtd.qemu_uri)) as connection:
+        guest = connection.lookupByName(GUEST)
+        assert page.wait("tab") == GUEST
+        page.wait("to be taken")
+        taker = carol.console(GUEST_UUID)
+        taker.open(shared=False)
+        assert page.wait("told").startswith("Another viewer has taken this screen for himself. You can come back when he has left.")
+        taker.close()
+        gateway.wait_audit(event="console.close", user__name="carol")
+        page.go_on()
+        page.wait("to be switched off")
+        guest.destroy()
+        assert page.wait("told").startswith("The guest is off. The console comes back when it is started.")
+        page.go_on()
+        page.wait("to be switched on")
+        guest.create()
+        page.wait("back")
+        page.end()
+
+
 @pytest.fixture
 def portal(authority):
     """A web server of somebody else's, with Debian's noVNC: its origin."""

@@ -115,7 +115,10 @@ class Browser:
     def console(self, uuid, mode="input"):
         ticket = self.post(f"/guests/{uuid}/console", {"mode": mode})
         assert ticket.status == 200, ticket
-        return WebSocket(self, ticket.json["path"], ["binary", f"ticket.{ticket.json['ticket']}"])
+        return self.show_ticket(ticket.json)
+
+    def show_ticket(self, given):
+        return WebSocket(self, given["path"], ["binary", f"ticket.{given['ticket']}"])
 
 
 class Events:
@@ -238,7 +241,7 @@ class WebSocket:
         self.send(f"ID:{ticket}".encode().ljust(250, b"\0"))
         return self
 
-    def open(self):
+    def open(self, shared=True):
         """Up to ServerInit: (width, height, name)."""
         assert self.read(12) == b"RFB 003.008\n"
         self.send(b"RFB 003.008\n")
@@ -246,7 +249,7 @@ class WebSocket:
         self.send(b"\1")
         if self.read(4) != b"\0\0\0\0":
             raise LabError(self.read(struct.unpack("!I", self.read(4))[0]).decode())
-        self.send(b"\1")
+        self.send(bytes([shared]))
         width, height = struct.unpack("!HH", self.read(4))
         self.read(16)
         return width, height, self.read(struct.unpack("!I", self.read(4))[0]).decode()

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -206,6 +207,42 @@ test_what_a_viewer_wants(void **state)
 	}
 }
 
+/* A name that is too long is cut between letters: a close frame must be UTF-8. */
+static void
+test_the_last_word(void **state)
+{
+	static const struct {
+		const char *by, *heard;
+	} rows[] = {
+		{ NULL, "" }, { "bob", "bob" },
+		{ "0123456789012345678901234567890123456789012345678901234567890123", "0123456789012345678901234567890123456789012345678901234567890123" },
+		{ "012345678901234567890123456789012345678901234567890123456789012\xc3\xa4", "012345678901234567890123456789012345678901234567890123456789012" },
+		{ "01234567890123456789012345678901234567890123456789012345678901\xe2\x82\xac", "01234567890123456789012345678901234567890123456789012345678901" },
+	};
+	char by[HANDOVER_BY_SIZE];
+	unsigned reason;
+	int fds[2];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(link_pair(fds), 0);
+		assert_false(handover_hear_end(fds[0], &reason, by));
+		handover_say_end(fds[1], 7, rows[i].by);
+		close(fds[1]);
+		assert_true(handover_hear_end(fds[0], &reason, by));
+		assert_int_equal(reason, 7);
+		assert_string_equal(by, rows[i].heard);
+		assert_false(handover_hear_end(fds[0], &reason, by));
+		close(fds[0]);
+	}
+	assert_int_equal(link_pair(fds), 0);
+	assert_int_equal(send(fds[1], "half", 4, 0), 4);
+	assert_false(handover_hear_end(fds[0], &reason, by));
+	close(fds[0]);
+	handover_say_end(fds[1], 7, "to nobody");
+	close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -218,6 +255,7 @@ main(void)
 		cmocka_unit_test(test_nul_inside_a_name_is_refused),
 		cmocka_unit_test(test_longest_fits_a_link_message),
 		cmocka_unit_test(test_names_for_people),
+		cmocka_unit_test(test_the_last_word),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

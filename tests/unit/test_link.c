@@ -312,13 +312,13 @@ static void
 test_broken_rules_close(void **state)
 {
 	static uint8_t large[LINK_MAX_BODY + 64];
-	static const int copies[] = { STDERR_FILENO, STDERR_FILENO };
+	static const int copies[] = { STDERR_FILENO, STDERR_FILENO, STDERR_FILENO };
 	static const struct {
 		uint32_t type;
 		size_t len, num_fds;
 	} bad[] = {
 		{ 0, 4, 0 }, { LINK_ANSWER + 1, 4, 0 }, { UINT32_MAX, 8, 0 }, { LINK_READY, 3, 0 },
-		{ LINK_RECORD, sizeof(large), 0 }, { LINK_RECORD, 8, 1 }, { LINK_SESSION, 8, 2 },
+		{ LINK_RECORD, sizeof(large), 0 }, { LINK_RECORD, 8, 1 }, { LINK_SESSION, 8, 3 },
 	};
 
 	(void)state;

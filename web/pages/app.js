@@ -76,6 +76,7 @@ function loggedOut(why) {
 	events.end();
 	leave();
 	consoles.closeAll();
+	guests.forget();
 	policy.forget();
 	loginForm(why, null);
 }

@@ -3,12 +3,12 @@ import RFB from '@novnc/novnc';
 import { get, post } from './api.js';
 import { describe } from './errors.js';
 import { fill, h, toast } from './dom.js';
-import { consoleMode } from './state.js';
+import { consoleMode, isOn } from './state.js';
 import { clipboardPanel } from './clipboard.js';
-import { ENDED, endReason, mayRetry } from './route.js';
+import { ending, GUEST_GONE, LOGGED_OUT, NO_SCREEN } from './endings.js';
+import { nameOf } from './guests.js';
 
 const RETRIES = 5;
-const LOGGED_OUT = 4410;
 const SETTLE = 500;	// ms until the list of guests knows why a screen went away
 const open = new Map();	// UUID -> console
 const root = document.getElementById('consoles');
@@ -34,14 +34,16 @@ export function closeAll() {
 		console.close();
 }
 
-function drawTabs(current) {
+let current = '';	// UUID of the one that is shown
+
+function drawTabs() {
 	fill(tabs, [...open.values()].map((console) => h('a', { href: `#/console/${console.uuid}`, 'aria-current': console.uuid === current ? 'page' : null },
-		console.name || console.uuid.slice(0, 8))));
+		console.name || '…')));
 }
 
 class Console {
 	constructor(uuid) {
-		Object.assign(this, { uuid, name: '', rfb: null, socket: null, closed: false, retries: 0, bytes: 0, keyAt: 0, latency: 0 });
+		Object.assign(this, { uuid, name: nameOf(uuid), rfb: null, fit: true, lost: false, awaits: false, attempt: 0, socket: null, closed: false, retries: 0, bytes: 0, keyAt: 0, latency: 0 });
 		this.view = h('div', { class: 'view', tabindex: '-1' });
 		this.banner = h('div', { class: 'note warn', hidden: true }, 'You only watch: keys, pointer and clipboard do not reach the guest.');
 		this.notice = h('div', { role: 'alert' });
@@ -52,6 +54,7 @@ class Console {
 		this.view.addEventListener('keydown', () => { this.keyAt = performance.now(); }, true);
 		this.timer = setInterval(() => this.measure(), 2000);
 		root.append(this.element);
+		this.drawTools();
 	}
 
 	say(text, kind, retry) {
@@ -61,19 +64,27 @@ class Console {
 	async connect() {
 		this.rfb?.disconnect();
 		this.rfb = null;
+		this.lost = this.awaits = false;
+		const attempt = ++this.attempt;
 		this.say('Connecting …', '');
 		try {
 			const guest = await get(`/guests/${encodeURIComponent(this.uuid)}`);
 			const mode = consoleMode(guest);
+			if (attempt !== this.attempt)
+				return;
 			this.name = guest.name;
-			this.may = this.began = guest.may;
-			drawTabs(this.uuid);
+			this.may = guest.may;
+			drawTabs();
+			this.drawTools();
+			this.lost = this.awaits = !mode;
 			if (!mode)
-				return this.say(guest.may?.view || guest.may?.input ? `${guest.name} is off.` : `You may not see the screen of ${guest.name}.`, 'warn', true);
+				return this.say(isOn(guest) ? `You may not see the screen of ${guest.name}.` : ending(GUEST_GONE, '', '', guest).text, 'warn', true);
 			const answer = await post(`/guests/${guest.uuid}/console`, { mode });
-			if (!this.closed)
+			if (!this.closed && attempt === this.attempt)
 				this.attach(answer, mode);
 		} catch (error) {
+			if (attempt !== this.attempt)
+				return;
 			this.say(describe(error), 'bad', true);
 			if (error.status === undefined)
 				this.retry();
@@ -85,7 +96,7 @@ class Console {
 		const socket = new WebSocket(`wss://${location.host}${path}`, ['binary', `ticket.${ticket}`]);
 		const rfb = new RFB(this.view, socket, { shared: true });
 		Object.assign(this, { socket, rfb });
-		rfb.scaleViewport = true;
+		this.scale();
 		rfb.background = 'transparent';
 		socket.addEventListener('message', (event) => this.heard(event.data.byteLength || 0));
 		socket.addEventListener('close', (event) => { if (this.socket === socket) this.ended(event); });
@@ -103,13 +114,30 @@ class Console {
 		this.drawTools();
 	}
 
+	scale() {
+		if (this.rfb)
+			Object.assign(this.rfb, { scaleViewport: this.fit, clipViewport: !this.fit, dragViewport: false });
+	}
+
 	// His rights, or the guest, changed while it is open. A console that lost its input goes on without; it comes back with the next connection.
 	changed(guest) {
+		if (this.lost)
+			return this.follow(guest);
 		const mode = this.mode === 'input' && !guest.may?.input ? 'view' : this.mode;
 		const other = mode !== this.mode || guest.may?.copy !== this.may?.copy || guest.may?.paste !== this.may?.paste;
 		this.may = guest.may;
 		if (this.mode && other)	// else what is drawn stays, with the focus that is in it
 			this.setMode(mode);
+	}
+
+	// What becomes of the guest whose screen is gone: it comes back with it.
+	follow(guest) {
+		if (this.awaits && consoleMode(guest)) {
+			this.connect();
+		} else if (!isOn(guest)) {
+			this.awaits = true;
+			this.say(ending(GUEST_GONE, '', '', guest).text, 'warn', true);
+		}
 	}
 
 	// The guest as it is a moment after its screen went away; null: there is none, undefined: nobody knows.
@@ -128,11 +156,17 @@ class Console {
 			return;
 		this.rfb = null;
 		this.refused = '';
-		const guest = event.code === ENDED ? await this.lookAgain() : undefined;
-		this.say(endReason(event.code, refused || (event.code === ENDED ? '' : event.reason), guest, this.began), 'bad', true);
+		this.lost = event.code === GUEST_GONE || event.code === NO_SCREEN;
+		const attempt = this.attempt;
+		const guest = this.lost ? await this.lookAgain() : undefined;
+		if (this.closed || attempt !== this.attempt)
+			return;
+		const { text, retry } = ending(event.code, event.reason, refused, guest);
+		this.say(retry && this.retries < RETRIES ? `${text} Trying again …` : text, 'bad', true);
+		this.awaits ||= Boolean(guest) && !isOn(guest);
 		if (event.code === LOGGED_OUT)	// in another window, perhaps: this one is told by the answer
 			get(`/guests/${encodeURIComponent(this.uuid)}`).catch(() => {});
-		if (mayRetry(event.code))
+		if (retry)
 			this.retry();
 	}
 
@@ -167,13 +201,12 @@ class Console {
 		this.clipboard.allow({ copies: this.may?.copy, sends: input && this.may?.paste });
 		const keys = h('select', { 'aria-label': 'Send a key combination', onchange: () => { this.press(COMBINATIONS[keys.selectedIndex - 1][1]); keys.selectedIndex = 0; } },
 			h('option', {}, 'Keys …'), COMBINATIONS.map(([name]) => h('option', {}, name)));
-		const scale = h('button', { 'aria-pressed': String(this.rfb?.scaleViewport !== false), onclick: () => {
-			this.rfb.scaleViewport = !this.rfb.scaleViewport;
-			this.rfb.clipViewport = !this.rfb.scaleViewport;
-			this.rfb.dragViewport = false;
-			scale.setAttribute('aria-pressed', this.rfb.scaleViewport);
+		const scale = h('button', { 'aria-pressed': String(this.fit), onclick: () => {
+			this.fit = !this.fit;
+			this.scale();
+			scale.setAttribute('aria-pressed', this.fit);
 		} }, 'Fit');
-		fill(this.tools, h('h1', {}, this.name),
+		fill(this.tools, h('h1', {}, this.name || '…'),
 			input && h('button', { onclick: () => { this.rfb?.sendCtrlAltDel(); this.rfb?.focus(); } }, 'Ctrl+Alt+Del'), input && keys, scale,
 			h('button', { onclick: () => this.view.requestFullscreen().then(() => this.rfb?.focus()).catch(() => toast('The browser refused full screen.', true)) }, 'Full screen'),
 			input && this.may?.paste && h('button', { onclick: () => this.paste() }, 'Paste'), this.clipboard.button,
@@ -202,7 +235,7 @@ class Console {
 		this.socket?.close();
 		this.element.remove();
 		open.delete(this.uuid);
-		drawTabs('');
+		drawTabs();
 		dispatchEvent(new Event('virtgate-consoles'));
 	}
 }
@@ -226,7 +259,8 @@ export function show(main, route) {
 	}
 	for (const console of open.values())
 		console.element.hidden = console !== chosen;
-	drawTabs(uuid);
+	current = uuid;
+	drawTabs();
 	chosen.rfb?.focus();
 	return null;
 }

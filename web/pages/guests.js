@@ -8,6 +8,15 @@ import { memory } from './time.js';
 
 const PICTURE_EVERY = 5000;	// ms, for tiles that are on the screen
 let tiles = false;
+let guests = new Map();	// as last heard of: what other pages may call them by
+
+export function nameOf(uuid) {
+	return guests.get(uuid)?.name || '';
+}
+
+export function forget() {
+	guests = new Map();
+}
 
 function stateTag(guest) {
 	const [label, kind] = STATES[guest.state] || [guest.state, ''];
@@ -57,7 +66,6 @@ async function drawPicture(canvas, guest) {
 }
 
 export function show(main, route, me) {
-	let guests = new Map();
 	let loaded = false;
 	let ended = false;
 	const pictures = new Map();	// UUID -> canvas, kept over redraws

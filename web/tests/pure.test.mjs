@@ -4,10 +4,11 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { diffLines } from '../pages/diff.js';
 import { TABLES, cellText, fromForm, lineRange, policyText, readPolicy, replayWords, rowsOf, toForm, withRow } from '../pages/draft.js';
+import { ending } from '../pages/endings.js';
 import { ApiError, describe } from '../pages/errors.js';
 import { outsideMark, parseFilters, toFragment, toQuery } from '../pages/filters.js';
 import { decodeP6 } from '../pages/p6.js';
-import { endReason, mayRetry, parseRoute } from '../pages/route.js';
+import { parseRoute } from '../pages/route.js';
 import { actionsFor, apply, consoleMode, shown } from '../pages/state.js';
 import { boundedText } from '../pages/text.js';
 import { dateTime, memory, micros, span } from '../pages/time.js';
@@ -115,21 +116,39 @@ test('route: page, id and query; broken escapes are no id', () => {
 	assert.equal(parseRoute('#/audit/%E0%A4').id, '');
 });
 
-test('route: a lost network is tried again, a withdrawn right is not', () => {
-	assert.deepEqual([1006, 4403, 4404, 4410, 4401].map(mayRetry), [true, false, false, false, false]);
-	assert.match(endReason(4999, ''), /closed/);
-	assert.match(endReason(4410, 'idle'), /logged out.*\(idle\)/);
+test('endings: each close code of the gateway has words here and in the OpenAPI document', async () => {
+	const rows = (await readFile(new URL('../../include/virtgate/endings.def', import.meta.url), 'utf8')).matchAll(/^ENDING\((\w+), (\d+), /gm);
+	const codes = new Set([...rows].map(([, , code]) => Number(code)).filter(Boolean));
+	const api = JSON.parse(await readFile(new URL('../openapi.json', import.meta.url), 'utf8'));
+	const told = api.paths['/guests/{uuid}/console'].post.description.matchAll(/\b(1003|4\d{3}) /g);
+	assert.ok(codes.size > 15);
+	for (const code of codes)
+		assert.ok(ending(code, '', '').known, code);
+	assert.deepEqual([...new Set([...told].map(([, code]) => Number(code)))].toSorted(), [...codes].toSorted());
 });
 
-test('route: what the gateway ended is told by what there is of the guest now', () => {
-	const told = (now, text, began) => endReason(4403, text, now, began);
-	assert.match(told(guest('u', 'n', 'running', { input: true }), '', { input: true, copy: true }), /clipboard/);
-	assert.match(told(null), /not there any more/);
-	assert.match(told(guest('u', 'n', 'shutoff', { view: true })), /is off/);
-	assert.match(told(guest('u', 'n', 'running', { view: false, input: false })), /withdrawn/);
-	assert.match(told(guest('u', 'n', 'running', { view: true })), /idle or open/);
-	assert.match(told(undefined), /idle or open/);
-	assert.match(told(guest('u', 'n', 'running', { view: true }), 'access denied'), /refused.*\(access denied\)/);
+test('endings: a lost network is tried again, a withdrawn right is not', () => {
+	const retried = (code, refused) => ending(code, '', refused, undefined).retry;
+	assert.deepEqual([1006, 4500, 4503, 4415].map((code) => retried(code)), [true, true, true, true]);
+	assert.deepEqual([4403, 4404, 4409, 4410, 4411, 4412, 4413, 4401, 4999].map((code) => retried(code)), new Array(9).fill(false));
+	assert.equal(retried(4505, 'the audit trail cannot be written'), false);
+});
+
+test('endings: who did it, what was said, and what the guest is now', () => {
+	const told = (...args) => ending(...args).text;
+	assert.match(told(4409, 'another viewer took the screen: bob', ''), /himself: bob\. You can/);
+	assert.match(told(4409, 'another viewer took the screen', ''), /himself\. You can/);
+	assert.match(told(4410, 'logged out: nothing was done for too long', ''), /^You were logged out: nothing was done for too long\.$/);
+	assert.match(told(4411, 'nobody typed: x', ''), /closed\. Connect/);
+	assert.match(told(4404, '', 'access denied'), /refused this console\. \(access denied\)/);
+	assert.match(told(1005, '', 'access denied'), /refused this console\. \(access denied\)/);
+	assert.match(told(4999, '', ''), /^The console was closed\.$/);
+	assert.match(told(4415, '', '', null), /not there any more/);
+	assert.match(told(4415, '', '', guest('u', 'n', 'shutoff', { view: true })), /is off\. .*when it is started/);
+	assert.match(told(4417, '', 'domain is not running', guest('u', 'n', 'shutoff', {})), /^The guest is off\. The console/);
+	assert.equal(told(4417, '', 'no VNC', null), 'The guest is not there any more.');
+	assert.match(told(4415, '', '', guest('u', 'n', 'running', { view: true })), /screen went away/);
+	assert.equal(ending(4415, '', '', guest('u', 'n', 'shutoff', {})).retry, false);
 });
 
 test('text: at most 256 KiB, and no half letters', () => {
