@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* Types and flags of RFC 9113, 6. */
-enum { HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, PING = 6, CONTINUATION = 9 };
+enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, PING = 6, CONTINUATION = 9 };
 enum { ACK = 1, END_HEADERS = 4, PADDED = 8, PRIORITY = 32 };
 
 #define FRAME_HEAD	9u
@@ -107,18 +107,39 @@ count(struct wire *wire, unsigned kind, time_t now)
 	return ++wire->counts[kind] > kinds[kind].most ? kinds[kind].what : NULL;
 }
 
+/*
+ * libwebsockets 4.1 takes the flags PADDED and PRIORITY for what they are in HEADERS (RFC 9113, 6.2) whatever frame they stand in, so that it would read
+ * other bytes of a header block than are looked at here; padding in DATA it gives on as content. A frame that is at its end behind what these flags
+ * announce it goes on with into the next one.
+ */
+static const char *
+take_preamble(struct wire *wire, uint8_t type, uint8_t flags)
+{
+	wire->padded = (flags & PADDED) != 0;
+	wire->priority = (flags & PRIORITY) != 0 ? PRIORITY_LEN : 0;
+	wire->padding = 0;
+	if (type > CONTINUATION || (flags & (PADDED | PRIORITY)) == 0)
+		return NULL;
+	if (type == DATA)
+		return "padded content, which no browser sends";
+	if (type != HEADERS)
+		return "a flag that its frame does not have";
+	return wire->left <= (wire->padded ? 1u : 0u) + wire->priority ? "headers with nothing in them" : NULL;
+}
+
 static const char *
 take_frame_head(struct wire *wire, time_t now)
 {
+	const char *wrong;
 	uint8_t type = wire->head[3], flags = wire->head[4];
 
 	wire->left = frame_len(wire->head);
+	wrong = take_preamble(wire, type, flags);
+	if (wrong != NULL)
+		return wrong;
 	if (type == HEADERS) {
 		wire->block_frames = wire->block_bytes = 0;
 		wire->block = (struct hpack){ .part = HPACK_FIELD };
-		wire->priority = (flags & PRIORITY) != 0 ? PRIORITY_LEN : 0;
-		if ((flags & PADDED) != 0)
-			return "padded headers, which no browser sends";
 	}
 	if (type == HEADERS || type == CONTINUATION) {
 		wire->block_bytes += (unsigned)wire->left;
@@ -136,13 +157,32 @@ is_of_block(const struct wire *wire)
 	return wire->head[3] == HEADERS || wire->head[3] == CONTINUATION;
 }
 
+/* Bytes of a frame with a piece of the block, of which wire->left more are to come. */
 static const char *
 take_block(struct wire *wire, const uint8_t *bytes, size_t len)
 {
-	size_t skip = wire->priority < len ? wire->priority : len;
+	const char *wrong;
+	uint64_t rest = wire->left + len;
+	size_t at = 0, skip, end = 0;
 
+	if (wire->padded) {
+		wire->padded = false;
+		wire->padding = bytes[at++];
+		if (wire->padding + wire->priority > wire->left + len - at)
+			return "more padding than there is room for";
+	}
+	skip = wire->priority < len - at ? wire->priority : len - at;
 	wire->priority = (uint8_t)(wire->priority - skip);
-	return hpack_take(&wire->block, bytes + skip, len - skip);
+	at += skip;
+	if (rest > wire->padding)
+		end = rest - wire->padding < len ? (size_t)(rest - wire->padding) : len;
+	if (end < at)
+		end = at;
+	wrong = hpack_take(&wire->block, bytes + at, end - at);
+	for (at = end; at < len && wrong == NULL; at++)
+		if (bytes[at] != 0)
+			wrong = "padding that says something";
+	return wrong;
 }
 
 static const char *

@@ -1,6 +1,6 @@
 /*
  * wire.h: what a browser sends, as bytes inside TLS, before libwebsockets sees them. It judges only what libwebsockets takes and should not: frames of
- * a WebSocket that are not masked (RFC 6455, 5.1), changes of HTTP/2's header table (hpack.h), and HTTP/2 frames in numbers that only keep a server busy (CVE-2019-9512 to 9518, CVE-2023-44487,
+ * a WebSocket that are not masked (RFC 6455, 5.1), changes of HTTP/2's header table (hpack.h), frames that it ends in another place than RFC 9113 does, and HTTP/2 frames in numbers that only keep a server busy (CVE-2019-9512 to 9518, CVE-2023-44487,
  * CVE-2024-27316). Pure: bytes and a time in, a verdict out. guard.c puts it where the bytes are.
  */
 #ifndef WEB_WIRE_H
@@ -26,7 +26,9 @@ struct wire {
 	uint8_t num, need;		/* bytes of it: there, and (WebSocket) wanted */
 	uint64_t left;			/* of the frame's payload */
 	unsigned block_frames, block_bytes;	/* HTTP/2: of a header block */
-	uint8_t priority;		/* bytes before it that are none of it */
+	bool padded;			/* the length of its padding is to come, */
+	uint8_t priority;		/* and so many bytes before it that are none of it */
+	uint8_t padding;		/* bytes behind it in this frame */
 	struct hpack block;
 	time_t since;			/* of these counts */
 	unsigned counts[WIRE_KINDS];

@@ -9,8 +9,8 @@ import pytest
 
 from conftest import PASSWORDS, policy_with_realms
 from lab.gateway import SaslUsers
-from lab.http2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, Connection, frame, literal,
-                       settings)
+from lab.http2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, WITH_PRIORITY, Connection,
+                       frame, literal, settings)
 from lab.web import Browser, cost
 
 PATIENCE = 5    # seconds of flood
@@ -197,3 +197,34 @@ def test_the_header_table_keeps_its_size(gateway):
     connection.socket.sendall(frame(HEADERS, END_HEADERS | END_STREAM, 3, connection.request() + b"\x22" + b"\x62\x04host"))
     assert list(connection.frames())[-1] is None
     connection.close()
+
+
+def test_padded_headers_are_headers(gateway):
+    """RFC 9113, 6.2: with priority and without, in two frames, and in as much padding as there may be."""
+    connection = Connection(Browser(gateway)).begin()
+    block = connection.request()
+    for stream, frames in enumerate((
+            frame(HEADERS, END_HEADERS | END_STREAM | PADDED, 1, b"\7" + block + bytes(7)),
+            frame(HEADERS, END_HEADERS | END_STREAM | PADDED, 3, b"\0" + block),
+            frame(HEADERS, END_HEADERS | END_STREAM | PADDED | WITH_PRIORITY, 5, b"\xff" + b"\0\0\0\0\x0f" + block + bytes(255)),
+            frame(HEADERS, END_STREAM | PADDED, 7, b"\2" + block[:20] + bytes(2)) + frame(CONTINUATION, END_HEADERS, 7, block[20:]),
+            frame(HEADERS, END_STREAM | PADDED, 9, b"\2" + bytes(2)) + frame(CONTINUATION, END_HEADERS, 9, block))):
+        connection.socket.sendall(frames)
+        came = next(got for got in connection.frames() if got is None or got[0] == HEADERS)
+        assert came is not None and came[2] == 2 * stream + 1
+    connection.close()
+
+
+@pytest.mark.parametrize(("kind", "flags", "before"), [
+    (HEADERS, PADDED, b"\0"), (HEADERS, WITH_PRIORITY, bytes(5)), (HEADERS, PADDED | WITH_PRIORITY, bytes(6)),
+    (CONTINUATION, WITH_PRIORITY, b"\6aaaa\x20"), (CONTINUATION, PADDED, b"\1a\0"), (DATA, PADDED, b"\0"), (PING, PADDED, bytes(8)),
+], ids=str)
+def test_no_frame_ends_where_libwebsockets_sees_no_end(gateway, kind, flags, before):
+    """What follows would be read from another place, or other bytes of it, than web/wire.c has looked at."""
+    connection = Connection(Browser(gateway)).begin()
+    if kind == CONTINUATION:
+        connection.socket.sendall(frame(HEADERS, END_STREAM, 1, connection.request()[:1]))
+    connection.socket.sendall(frame(kind, flags, 0 if kind == PING else 1, before))
+    assert list(connection.frames())[-1] is None
+    connection.close()
+    assert Browser(gateway).get("/me").status == 401

@@ -189,7 +189,6 @@ test_the_header_table_keeps_its_size(void **state)
 		assert_null(said_of_block(good, sizeof(good) - 1, 4, step));
 	assert_null(said_of_block("\x20\x20\x20\x20\x20\x82", 6, 4 | 32, 1));	/* behind five bytes of priority */
 	assert_non_null(said_of_block("\x20\x20\x20\x20\x82\x20", 6, 4 | 32, 1));
-	assert_non_null(said_of_block("\0\x82", 2, 4 | 8, 2));				/* padded */
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		assert_non_null(said_of_block(sizes[i], strlen(sizes[i]) == 0 ? 6 : strlen(sizes[i]), 4, 1));
 	assert_non_null(said_of_block("\x41\3ab", 4, 4, 4));		/* ends amid a text, which the next block would go on with */
@@ -205,6 +204,50 @@ test_the_header_table_keeps_its_size(void **state)
 	memset(long_text + 9, ' ', 104);
 	long_text[9 + 104] = 0x82;
 	assert_null(wire_take(&wire, long_text, 114, 1000));
+}
+
+/* RFC 9113, 6.2; and what libwebsockets would end in another place, or read of other bytes. */
+static void
+test_what_stands_around_a_block(void **state)
+{
+	static const struct { const char *what; uint8_t type, flags; size_t len; const char *bytes; bool good; } rows[] = {
+		{ "padding", 1, 4 | 8, 6, "\3\x82\x84\0\0\0", true },
+		{ "none of it", 1, 4 | 8, 2, "\0\x82", true },
+		{ "nothing else", 1, 8, 3, "\2\0\0", true },
+		{ "behind five bytes", 1, 4 | 8 | 32, 9, "\2\x20\x20\x20\x20\x20\x82\0\0", true },
+		{ "a size in the padding", 1, 4 | 8, 4, "\2\x82\x20\0", false },
+		{ "a size before it", 1, 4 | 8, 4, "\2\x20\0\0", false },
+		{ "a size in the place of priority", 1, 4 | 8 | 32, 9, "\0\x20\x20\x20\x20\x20\x82\x20\x82", false },
+		{ "padding that says something", 1, 4 | 8, 4, "\2\x82\0\1", false },
+		{ "more than there is", 1, 4 | 8, 3, "\3\x82\0", false },
+		{ "more than is left by priority", 1, 4 | 8 | 32, 8, "\3\x20\x20\x20\x20\x20\x82\0", false },
+		{ "amid a field", 1, 4 | 8, 5, "\2\x41\1\0\0", false },
+		{ "only its length", 1, 8, 1, "\0", false },
+		{ "only priority", 1, 32, 5, "\0\0\0\0\0", false },
+		{ "only both", 1, 8 | 32, 6, "\0\0\0\0\0\0", false },
+		{ "an empty one", 1, 8, 0, "", false },
+		{ "content", 0, 8, 3, "\1x\0", false },
+		{ "content with priority", 0, 32, 5, "\0\0\0\0\0", false },
+		{ "the rest of a block", 9, 4 | 8, 2, "\0\x82", false },
+		{ "priority in the rest of a block", 9, 4 | 32, 6, "\0\0\0\0\0\x82", false },
+		{ "PING", 6, 8, 8, "\0\0\0\0\0\0\0\0", false },
+		{ "SETTINGS", 4, 32, 6, "\0\0\0\0\0\0", false },
+		{ "a type that nobody knows", 77, 8 | 32, 2, "\0\0", true },
+	};
+	uint8_t bytes[9 + 32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (size_t step = 1; step < sizeof(bytes); step++) {
+			size_t size = frame(bytes, rows[i].len, rows[i].type, rows[i].flags);
+			struct wire wire;
+
+			memcpy(bytes + 9, rows[i].bytes, rows[i].len);
+			wire_init(&wire, true);
+			assert_null(wire_take(&wire, (const uint8_t *)preface, sizeof(preface) - 1, 1000));
+			if ((take(&wire, bytes, size, step) == NULL) != rows[i].good)
+				fail_msg("%s, %zu bytes at a time", rows[i].what, step);
+		}
 }
 
 static void
@@ -259,6 +302,7 @@ main(void)
 		cmocka_unit_test(test_frames_are_masked),
 		cmocka_unit_test(test_frames_that_only_keep_busy_are_counted),
 		cmocka_unit_test(test_header_blocks_end), cmocka_unit_test(test_the_header_table_keeps_its_size),
+		cmocka_unit_test(test_what_stands_around_a_block),
 		cmocka_unit_test(test_http2_in_any_pieces),
 		cmocka_unit_test(test_no_sockets_are_offered_over_http2),
 	};
