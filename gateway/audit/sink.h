@@ -7,10 +7,12 @@
  * on from there however long it or its collector was away. Only records that are durable are sent, in order.
  *
  * But for Linux audit, whose messages the kernel acknowledges, none of these protocols has an answer, so "delivered" is: a UNIX datagram was taken by the receiver's socket; the
- * bytes of a stream were acknowledged by the collector's kernel, and the connection still stood. After a connection
- * or a process broke, what was not delivered in that sense is sent again: a record may come twice then, with the same
- * seq and hash. It is never left out, unless the collector loses what its kernel had acknowledged, or the record was
- * removed (audit_keep_days, audit_keep_mib) before the collector came back, which the log tells.
+ * bytes of a stream were acknowledged by the collector's kernel while the connection stood, or before the collector closed it in order (sink_net_delivered()). What was not
+ * delivered in that sense is sent again, and nothing else: a collector that is restarted in order gets each record once.
+ *
+ * A record may come twice, with the same seq and hash, after a connection that was reset or timed out, and after a sink that was killed between sending and
+ * noting (of datagrams one, of a stream a batch), since nobody can tell then. It is never left out, unless the collector loses what its kernel had
+ * acknowledged, or the record was removed (audit_keep_days, audit_keep_mib) before the collector came back, which the log tells.
  */
 #ifndef AUDIT_SINK_H
 #define AUDIT_SINK_H

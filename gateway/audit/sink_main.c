@@ -5,7 +5,7 @@
  * state      what happens                          next
  * away       the collector takes the connection    sending
  * sending    records are there                     sending
- *            it breaks, or takes nothing           away, from the last position that was delivered
+ *            it breaks, or takes nothing           away, from the first record that was not delivered
  * any        LINK_STOP                             what is in the trail is sent, for a second; then it ends
  */
 #include <errno.h>
@@ -44,6 +44,11 @@ struct sink {
 	struct sink_position delivered;	/* noted */
 	struct sink_position sent;	/* on its way */
 	struct buf batch;
+	struct {
+		size_t end;		/* in the batch */
+		struct sink_position at;	/* when it is delivered up to there */
+	} *steps;			/* a record each */
+	size_t num_steps, room_steps;
 	struct audit_line line;		/* the next one, if has_line: not durable yet */
 	bool has_line;
 	int retry_ms;
@@ -141,6 +146,23 @@ tell_gap(const struct sink *sink, const struct scan_line *facts)
 		    (unsigned long long)sink->sent.seq + 1, (unsigned long long)facts->seq - 1);
 }
 
+static int
+note_step(struct sink *sink)
+{
+	if (sink->num_steps == sink->room_steps) {
+		size_t room = sink->room_steps == 0 ? 64 : sink->room_steps * 2;
+		void *more = reallocarray(sink->steps, room, sizeof(*sink->steps));
+
+		if (more == NULL)
+			return -1;
+		sink->steps = more;
+		sink->room_steps = room;
+	}
+	sink->steps[sink->num_steps].end = buf_len(&sink->batch);
+	sink->steps[sink->num_steps++].at = sink->sent;
+	return 0;
+}
+
 /*
  * Takes the next durable record into the batch. 1, 0 when there is none (yet), -1 with `error`. What is no record is
  * verify's business; it is left out.
@@ -165,7 +187,7 @@ take_record(struct sink *sink, uint64_t durable, struct vg_error *error)
 	sink->sent.segment = sink->line.segment;
 	sink->sent.offset = sink->line.offset + sink->line.len + 1;
 	sink->has_line = false;
-	return 1;
+	return note_step(sink) == -1 ? vg_fail(error, "out of memory") : 1;
 }
 
 /* A datagram is one record; of a stream as many as are there. */
@@ -191,6 +213,7 @@ collector_away(struct sink *sink, const struct vg_error *error)
 {
 	sink_net_close(&sink->net);
 	buf_free(&sink->batch);
+	sink->num_steps = 0;
 	if (sink->away_since == 0)
 		sink->away_since = now_ms();
 	if (!sink->away_told && now_ms() - sink->away_since >= AWAY_MS) {
@@ -212,6 +235,26 @@ collector_back(struct sink *sink)
 	sink->retry_ms = FIRST_RETRY_MS;
 }
 
+static void
+note_delivered(struct sink *sink, const struct sink_position *position)
+{
+	sink->delivered = *position;
+	if (sink_position_write(sink->position_fd, &sink->delivered) == -1)
+		log_error("audit sink %s: its position cannot be noted: %s; records may be sent twice", sink->text, strerror(errno));
+}
+
+/* The connection is over: of the batch the collector has so many bytes. */
+static void
+note_part_delivered(struct sink *sink, size_t bytes)
+{
+	size_t num = 0;
+
+	while (num < sink->num_steps && sink->steps[num].end <= bytes)
+		num++;
+	if (num > 0)
+		note_delivered(sink, &sink->steps[num - 1].at);
+}
+
 /* Sends what is there. 1: there may be more; 0: that was all; -1 with `error`: the connection is no good any more. */
 static int
 send_batch(struct sink *sink, struct vg_error *error)
@@ -222,16 +265,17 @@ send_batch(struct sink *sink, struct vg_error *error)
 		return -1;
 	if (buf_len(&sink->batch) > 0) {
 		if (sink_net_send(&sink->net, buf_head(&sink->batch), buf_len(&sink->batch), error) == -1 ||
-		    sink_net_confirm(&sink->net, error) == -1)
+		    sink_net_confirm(&sink->net, error) == -1) {
+			note_part_delivered(sink, sink_net_delivered(&sink->net));
 			return -1;
+		}
 		collector_back(sink);
 	} else if (memcmp(&sink->sent, &sink->delivered, sizeof(sink->sent)) == 0) {
 		return 0;
 	}
 	buf_drop(&sink->batch, buf_len(&sink->batch));
-	sink->delivered = sink->sent;
-	if (sink_position_write(sink->position_fd, &sink->delivered) == -1)
-		log_error("audit sink %s: its position cannot be noted: %s; records may be sent twice", sink->text, strerror(errno));
+	sink->num_steps = 0;
+	note_delivered(sink, &sink->sent);
 	return 1;
 }
 
@@ -320,6 +364,7 @@ sink_main(struct process *process)
 	sink_net_close(&sink.net);
 	audit_reader_close(sink.reader);
 	buf_free(&sink.batch);
+	free(sink.steps);
 	SSL_CTX_free(sink.net.context);
 	link_destroy(sink.parent);
 	event_base_free(sink.base);

@@ -70,6 +70,7 @@ tls_wait(struct sink_net *net, int result, const char *what, struct vg_error *er
 	if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
 		if (verified != X509_V_OK)
 			return vg_fail(error, "%s: its certificate: %s", what, X509_verify_cert_error_string(verified));
+		net->error = why == SSL_ERROR_SYSCALL && errno != 0 ? errno : ECONNABORTED;
 		if (why == SSL_ERROR_SYSCALL)
 			return vg_fail(error, "%s: %s", what, errno != 0 ? strerror(errno) : "closed the connection");
 		return tls_fail(error, what);
@@ -197,7 +198,12 @@ int
 sink_net_open(struct sink_net *net, struct vg_error *error)
 {
 	enum sink_transport transport = net->target->kind->transport;
-	int result = transport == SINK_UNIX ? open_unix(net, error) : transport == SINK_NETLINK ? open_netlink(net, error) :
+	int result;
+
+	net->error = 0;
+	net->written = 0;
+	net->num_pieces = 0;
+	result = transport == SINK_UNIX ? open_unix(net, error) : transport == SINK_NETLINK ? open_netlink(net, error) :
 	    open_stream(net, error);
 
 	if (result == -1)
@@ -256,31 +262,88 @@ send_some(struct sink_net *net, const char *data, size_t len, size_t *put, struc
 	sent = send(net->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (sent >= 0) {
 		*put = (size_t)sent;
+		net->written += (uint64_t)sent;
 		return 0;
 	}
 	if (errno == EINTR)
 		return 0;
-	if (errno != EAGAIN && errno != ENOBUFS)
+	if (errno != EAGAIN && errno != ENOBUFS) {
+		net->error = errno;
 		return vg_fail(error, "%s: %s", what, strerror(errno));
+	}
 	happened = net->wait(net->fd, POLLOUT, SINK_SEND_MS, net->arg);
 	if (happened > 0)
 		return 0;
 	return vg_fail(error, "%s: %s", what, happened == 0 ? "takes nothing" : "stopped");
 }
 
+static uint64_t
+written(const struct sink_net *net)
+{
+	return net->ssl != NULL ? BIO_number_written(SSL_get_wbio(net->ssl)) : net->written;
+}
+
+/* Of more pieces than there is room for only the first are told of. */
+static void
+note_piece(struct sink_net *net, uint64_t given)
+{
+	if (net->num_pieces == SINK_MAX_PIECES)
+		return;
+	net->pieces[net->num_pieces].given = given;
+	net->pieces[net->num_pieces++].written = written(net);
+}
+
 int
 sink_net_send(struct sink_net *net, const void *data, size_t len, struct vg_error *error)
 {
-	const char *at = data;
+	const char *at = data, *end = at + len;
+	bool whole = sink_is_datagram(net->target->kind->transport);
 	size_t put;
 
-	while (len > 0) {
-		if (send_some(net, at, len, &put, error) == -1)
+	net->num_pieces = 0;
+	while (at < end) {
+		size_t left = (size_t)(end - at);
+
+		if (send_some(net, at, whole || left < SINK_PIECE ? left : SINK_PIECE, &put, error) == -1)
 			return -1;
 		at += put;
-		len -= put;
+		if (put > 0)
+			note_piece(net, (uint64_t)(at - (const char *)data));
 	}
 	return 0;
+}
+
+/* Both directions are over. */
+static bool
+is_dead(struct sink_net *net)
+{
+	struct pollfd poller = { net->fd, 0, 0 };
+	socklen_t len = sizeof(net->error);
+
+	if (poll(&poller, 1, 0) <= 0 || (poller.revents & (POLLHUP | POLLERR)) == 0)
+		return false;
+	(void)getsockopt(net->fd, SOL_SOCKET, SO_ERROR, &net->error, &len);
+	return true;
+}
+
+size_t
+sink_net_delivered(const struct sink_net *net)
+{
+	uint64_t given = 0, taken, behind;
+	int left = 0;
+
+	/* EPIPE: the collector had closed it before it refused what came later. */
+	if (sink_is_datagram(net->target->kind->transport) || (net->error != 0 && net->error != EPIPE) || ioctl(net->fd, SIOCOUTQ, &left) == -1)
+		return 0;
+	taken = written(net) - (uint64_t)left;
+	for (size_t i = 0; i < net->num_pieces; i++) {
+		behind = net->pieces[i].written > taken ? net->pieces[i].written - taken : 0;
+		if (behind == 0)
+			given = net->pieces[i].given;
+		else if (net->ssl == NULL && net->pieces[i].given - behind > given && net->pieces[i].given > behind)
+			given = net->pieces[i].given - behind;	/* a part of it; of TLS only whole ones can be read */
+	}
+	return (size_t)given;
 }
 
 int
@@ -292,17 +355,18 @@ sink_net_confirm(struct sink_net *net, struct vg_error *error)
 		return 0;
 	if (net->target->kind->transport == SINK_NETLINK)
 		return confirm_netlink(net, error);
-	while (ioctl(net->fd, SIOCOUTQ, &left) == 0 && left > 0) {
-		/* There is no event for it; acknowledgements take a round trip. */
-		int happened = net->wait(-1, 0, waits < 20 ? 1 : 20, net->arg);
+	for (;;) {
+		int happened;
 
-		if (left != last)
-			waits = 0;
+		if (is_dead(net) || ioctl(net->fd, SIOCOUTQ, &left) == -1)
+			return vg_fail(error, "%s: the connection broke", net->target->host);
+		if (left == 0)
+			return 0;
+		/* There is no event for it; acknowledgements take a round trip. */
+		happened = net->wait(-1, 0, waits < 20 ? 1 : 20, net->arg);
+		waits = left != last ? 0 : waits + 1;
 		last = left;
-		if (happened == -1 || !sink_net_stands(net) || ++waits > SINK_SEND_MS / 20)
-			return vg_fail(error, "%s: %s", net->target->host, happened == -1 ? "stopped" : "the connection broke");
+		if (happened == -1 || waits > SINK_SEND_MS / 20)
+			return vg_fail(error, "%s: %s", net->target->host, happened == -1 ? "stopped" : "acknowledges nothing");
 	}
-	if (left != 0 || !sink_net_stands(net))
-		return vg_fail(error, "%s: the connection broke", net->target->host);
-	return 0;
 }
