@@ -10,12 +10,13 @@ await scenario(async (browser) => {
 	await page.getByText(/The chain is/).waitFor();
 	await page.getByRole('link', { name: 'domain.define' }).first().waitFor();
 	say('events', await page.locator('tbody tr').allInnerTexts());
-	await page.waitForFunction(() => /is whole|BROKEN/.test(document.body.textContent), null, { timeout: 30000 });
+	await page.waitForFunction(() => /is whole|BROKEN/.test(document.body.textContent));
 	say('chain', await page.getByText(/The chain is/).textContent());
 	await pictures(page, 'audit');
 	await page.getByLabel('Object').fill(given.changed);
 	await page.getByRole('button', { name: 'Search' }).click();
 	await page.waitForURL(/object=/);
+	await page.waitForFunction((name) => { const rows = [...document.querySelectorAll('tbody tr')]; return rows.length > 0 && rows.every((row) => row.textContent.includes(name)); }, given.changed);
 	await page.getByRole('link', { name: 'domain.define' }).first().click();
 	await page.getByRole('heading', { name: 'Difference' }).first().waitFor();
 	say('diff', await page.locator('.diff').first().innerText());

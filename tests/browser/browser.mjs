@@ -7,15 +7,21 @@ import { join } from 'node:path';
 export const given = JSON.parse(process.argv[2]);
 const axe = readFileSync(join(given.modules, 'axe-core', 'axe.min.js'), 'utf8');
 const { chromium } = createRequire(join(given.modules, 'x.js'))('playwright-core');
+const PATIENCE = 120000;	// ms for whatever is waited for: a busy machine is slow, and who succeeds never waits so long
 
 export function say(word, value) {
 	console.log(JSON.stringify({ word, value }));
 }
 
+export async function context(browser, options = {}) {
+	const one = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
+	one.setDefaultTimeout(PATIENCE);
+	return one;
+}
+
 // One person's browser. Its page fails the scenario when a script does, or when anything is asked of another server.
 export async function person(browser, options = {}) {
-	const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1200, height: 800 }, ...options });
-	const page = await context.newPage();
+	const page = await (await context(browser, { viewport: { width: 1200, height: 800 }, ...options })).newPage();
 	page.on('pageerror', (error) => { throw error; });
 	page.on('request', (request) => {
 		const url = request.url();
@@ -44,6 +50,13 @@ export async function logIn(page, user, password) {
 	await page.getByLabel('Password').fill(password);
 	await page.getByRole('button', { name: 'Log in', exact: true }).click();
 	await page.getByRole('navigation', { name: 'Pages' }).waitFor();
+}
+
+// What is known here and not in the page.
+export async function until(page, condition, what) {
+	for (const end = Date.now() + PATIENCE; !condition(); await page.waitForTimeout(50))
+		if (Date.now() > end)
+			throw new Error(`waited in vain for ${what}`);
 }
 
 export async function picture(page, name) {
@@ -84,7 +97,7 @@ export async function pictures(page, name) {
 }
 
 export async function scenario(run) {
-	const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: ['--no-sandbox', '--disable-gpu', '--disable-quic',
+	const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, timeout: PATIENCE, args: ['--no-sandbox', '--disable-gpu', '--disable-quic',
 		'--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
 	let code = 0;
 	process.on('uncaughtException', (error) => { console.error(error); process.exit(1); });
@@ -92,8 +105,8 @@ export async function scenario(run) {
 		await run(browser);
 	} catch (error) {
 		console.error(error);
-		for (const context of browser.contexts())
-			for (const page of context.pages())
+		for (const one of browser.contexts())
+			for (const page of one.pages())
 				await picture(page, 'failed').catch(() => {});
 		code = 1;
 	}

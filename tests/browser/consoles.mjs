@@ -1,5 +1,5 @@
 // Consoles, as they are lived with: the network that goes away, full screen, the clipboard, several in tabs, other windows, and the guests by keyboard alone.
-import { given, go, logIn, person, picture, pictures, say, scenario } from './browser.mjs';
+import { given, go, logIn, person, picture, pictures, say, scenario, until } from './browser.mjs';
 
 // This guest's console is the one shown, and has a screen. Its name, since the console shown before stays until the page has heard of the click.
 async function painted(page, guest) {
@@ -27,14 +27,6 @@ async function tabTo(page, label, limit = 40) {
 			return;
 	}
 	throw new Error(`no Tab leads to ${label}`);
-}
-
-
-// What is known here and not in the page.
-async function until(page, condition, what) {
-	for (const end = Date.now() + 30000; !condition(); await page.waitForTimeout(50))
-		if (Date.now() > end)
-			throw new Error(`waited in vain for ${what}`);
 }
 
 await scenario(async (browser) => {
@@ -109,7 +101,7 @@ await scenario(async (browser) => {
 	const before = opened.length;
 	say('connected');
 	await until(page, () => opened.length === before + 2, 'the consoles to come back');
-	await page.waitForFunction(() => document.querySelectorAll('#consoles .console .note:not([hidden]):not(.warn)').length === 0, null, { timeout: 30000 });
+	await page.waitForFunction(() => document.querySelectorAll('#consoles .console .note:not([hidden]):not(.warn)').length === 0);
 	await painted(page, given.second);
 	say('back', { sockets: opened.length - before, open: opened.filter((socket) => !socket.closed).length, login: await page.getByRole('heading', { name: 'Log in' }).count() });
 
@@ -118,7 +110,8 @@ await scenario(async (browser) => {
 	await other.goto(given.url + '/');
 	await other.getByRole('button', { name: 'Log out everywhere' }).click();
 	await other.getByRole('heading', { name: 'Log in' }).waitFor();
-	await page.getByRole('heading', { name: 'Log in' }).waitFor({ timeout: 5000 });
-	say('ended', opened.filter((socket) => !socket.closed).length);
+	await page.getByRole('heading', { name: 'Log in' }).waitFor();
+	await until(page, () => opened.every((socket) => socket.closed), 'the end of all consoles');
+	say('ended', opened.length);
 	say('consoles left', await page.locator('#consoles .console').count());
 });

@@ -17,7 +17,7 @@ await scenario(async (browser) => {
 	await page.getByText('draft, not in force').waitFor();
 	await page.getByRole('button', { name: 'Test the draft' }).click();
 	await page.getByText('No mistakes').waitFor();
-	await page.getByRole('heading', { name: 'Decisions of the last 7 days' }).waitFor({ timeout: 30000 });
+	await page.getByRole('heading', { name: 'Decisions of the last 7 days' }).waitFor();
 	say('rights', await page.getByRole('region', { name: 'Who gains and loses' }).locator('tbody tr').allInnerTexts());
 	say('decisions', { told: await page.getByRole('region', { name: 'Recorded decisions' }).locator('.note').allInnerTexts(),
 		rows: await page.getByRole('region', { name: 'Recorded decisions' }).locator('tbody tr').allInnerTexts() });

@@ -31,7 +31,7 @@ await scenario(async (browser) => {
 	await pictures(page, 'tiles');
 
 	await page.getByRole('link', { name: `Console of ${given.guest}` }).click();
-	await page.waitForFunction(painted, SCREEN, { timeout: 20000 });
+	await page.waitForFunction(painted, SCREEN);
 	say('screen', await page.evaluate(painted, SCREEN));
 	await pictures(page, 'console');
 	await page.locator('#consoles canvas').click();

@@ -15,7 +15,7 @@ await scenario(async (browser) => {
 	const narrowed = word();
 	say('may type');
 	await narrowed;
-	await page.getByText('You only watch').waitFor({ timeout: 5000 });
+	await page.getByText('You only watch').waitFor();
 	await page.getByRole('button', { name: 'Ctrl+Alt+Del' }).waitFor({ state: 'detached' });
 	await page.locator('#consoles canvas').click();
 	await page.keyboard.type('aaaa');
@@ -23,7 +23,7 @@ await scenario(async (browser) => {
 	const withdrawn = word();
 	say('typed');
 	await withdrawn;
-	await page.locator('#consoles .note.bad').waitFor({ timeout: 5000 });
+	await page.locator('#consoles .note.bad').waitFor();
 	say('ended', await page.locator('#consoles .note.bad').textContent());
 	await picture(page, 'console-ended');
 	await go(page, '#/guests');

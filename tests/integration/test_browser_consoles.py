@@ -110,7 +110,7 @@ def test_consoles_as_they_are_lived_with(gateway, cable, serial, off, second):  
         alice.wait("connected")
         cable.cut()
         assert alice.wait("back") == {"sockets": 2, "open": 2, "login": 0}
-        assert alice.wait("ended") == 0
+        assert alice.wait("ended") == 4
         assert alice.wait("consoles left") == 0
         alice.end()
     opened = [record for record in gateway.wait_audit(5, event="console.open", user__name="alice") if record["source"]["via"] == "web"]
