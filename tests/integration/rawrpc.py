@@ -8,6 +8,8 @@ import socket
 import ssl
 import struct
 
+from lab.process import PATIENCE
+
 REMOTE, QEMU, LXC = 0x20008086, 0x20008087, 0x00068000
 KEEPALIVE, ADMIN, LOCK, LOG = 0x6B656570, 0x06900690, 0x0EA7BEEF, 0x87539319
 
@@ -61,13 +63,13 @@ class Message:
 
 
 class RawClient:
-    def __init__(self, stream, seconds=15):
+    def __init__(self, stream, seconds=PATIENCE):
         self.stream = stream
         self.stream.settimeout(seconds)
         self.serial = 0
 
     @classmethod
-    def tls(cls, port, pkipath, greet=True, version=None, seconds=15):
+    def tls(cls, port, pkipath, greet=True, version=None, seconds=PATIENCE):
         """A mutual TLS connection; with `greet` the server's byte 1 has been taken."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(f"{pkipath}/cacert.pem")
@@ -83,11 +85,11 @@ class RawClient:
         return client
 
     @classmethod
-    def tcp(cls, port, seconds=15):
+    def tcp(cls, port, seconds=PATIENCE):
         return cls(socket.create_connection(("127.0.0.1", port), timeout=seconds), seconds)
 
     @classmethod
-    def unix(cls, path, seconds=15):
+    def unix(cls, path, seconds=PATIENCE):
         stream = socket.socket(socket.AF_UNIX)
         stream.connect(path)
         return cls(stream, seconds)

@@ -4,14 +4,13 @@ import itertools
 import json
 import os
 import signal
-import socket
 import sqlite3
 import zlib
 
 import pytest
 
 from lab.libvirtd import Libvirtd
-from lab.process import alive, children_of, wait_until
+from lab.process import alive, children_of, free_port, wait_until
 
 NUMBERS = itertools.count()
 UUID = "6695eb01-f6a4-8304-79aa-97f25050%04d"
@@ -36,10 +35,7 @@ def own(scratch):
 @pytest.fixture
 def away(own, make_gateway):
     """A gateway of one test's own, before that libvirtd alone; what it defined goes with it."""
-    with socket.socket() as free:       # the same after each start
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    gateway = make_gateway(f"away-{next(NUMBERS)}", libvirtd=own, allowed_uris=[own.qemu_uri], tls_port=port)
+    gateway = make_gateway(f"away-{next(NUMBERS)}", libvirtd=own, allowed_uris=[own.qemu_uri], tls_port=str(free_port()))      # the same after each start
     noted(gateway, "inventory.taken")
     yield gateway
     gateway.stop()

@@ -3,14 +3,13 @@ import json
 import os
 import pty
 import re
-import socket
 import stat
 import subprocess
 
 import pytest
 
 from lab.libvirtd import Libvirtd
-from lab.process import Daemon, clean_environment, run, wait_until
+from lab.process import Daemon, answers, clean_environment, free_port, run, wait_until
 
 HOST = "gw.example.com"
 
@@ -88,17 +87,6 @@ def make_tree(build, tmp_path):
 @pytest.fixture
 def tree(make_tree):
     return make_tree()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def answers(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def openssl_verify(tree, path, purpose, *more):

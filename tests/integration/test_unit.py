@@ -41,7 +41,7 @@ def test_filter_of_system_calls(scratch, libvirtd, authority):
                         f"{gateway.dir}/log", stdout=output)
     try:
         try:
-            daemon.wait_ready(lambda: "READY" in gateway._read(ready), "READY on standard output", 60)
+            daemon.wait_ready(lambda: "READY" in gateway._read(ready), "READY on standard output")
         except Exception:
             if "ptrace" in daemon.log_tail():
                 pytest.skip("strace does not work here")
@@ -55,7 +55,7 @@ def test_filter_of_system_calls(scratch, libvirtd, authority):
         os.kill(pid, signal.SIGHUP)
         gateway.virsh("bob", "list", "--all", check=True)
         os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: not daemon.running(), "the end of virtgated", 30)
+        wait_until(lambda: not daemon.running(), "the end of virtgated")
     finally:
         daemon.stop()
     with open(trace, encoding="utf-8", errors="replace") as file:

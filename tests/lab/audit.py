@@ -11,7 +11,7 @@ import time
 def audit_enabled(value=None):
     """What the kernel's audit is, 0 or 1, after setting it. OSError where it may not be asked."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9) as link:
-        link.settimeout(5)
+        link.settimeout(60)
         if value is not None:       # AUDIT_SET of struct audit_status: mask AUDIT_STATUS_ENABLED
             body = struct.pack("=10I", 1, value, *[0] * 8)
             link.send(struct.pack("=IHHII", 16 + len(body), 1001, 5, 1, 0) + body)

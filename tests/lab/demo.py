@@ -91,7 +91,7 @@ class Show:
         """Runs a shell command in the scratch directory. `code` None: any but 0. `has`: expressions the output must match."""
         print(f"\n  {look.bold}$ {command}{look.plain}", flush=True)
         done = subprocess.run(["bash", "-c", command], cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=90, check=False)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=180, check=False)
         lines = [line.rstrip() for line in done.stdout.strip("\n").splitlines()]
         if not quiet or done.returncode != 0:
             for line in lines:
@@ -225,7 +225,7 @@ def audit(show):
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
         return '"VG1102W"' in done.stdout
     try:
-        wait_until(recorded, "the last records", 5)
+        wait_until(recorded, "the last records")
     except LabError:
         pass        # the next steps say what is missing
     show.step("virtgate audit search --dir audit --object web-1", "what happened to web-1", has=["alice.*web-1", "bob.*web-1"])

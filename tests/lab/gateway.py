@@ -5,7 +5,7 @@ import signal
 import subprocess
 import textwrap
 
-from .process import PYTHON, Daemon, Complaint, LabError, alive, children_of, clean_environment, run, wait_until
+from .process import PATIENCE, PYTHON, Daemon, Complaint, LabError, alive, children_of, clean_environment, run, wait_until
 
 # alice operates web-*, sees db-*, and must not learn that hr-1 exists; bob sees everything; admin may do everything.
 POLICY = {
@@ -182,7 +182,7 @@ class Gateway:
         daemon, self.daemon = self.daemon, None
         pids = children_of(daemon.pid)
         code = daemon.stop()
-        wait_until(lambda: not any(alive(pid) for pid in pids), "the end of virtgated's children", 10)
+        wait_until(lambda: not any(alive(pid) for pid in pids), "the end of virtgated's children")
         reports = self.sanitizer_reports()
         if reports:
             raise Complaint("sanitizers have complained:\n" + reports)
@@ -222,10 +222,10 @@ class Gateway:
     def wait_child(self, kind, other_than=()):
         return wait_until(lambda: [pid for pid in self.children(kind) if pid not in other_than], f"a new virtgated-{kind}")
 
-    def memory_kib(self):
-        """Private memory of all its processes."""
+    def memory_kib(self, *kinds):
+        """Private memory of its processes of these kinds: what is measured should be of those whose work is tried, as the others have work of their own."""
         total = 0
-        for pid in [self.daemon.pid] + children_of(self.daemon.pid):
+        for pid in [pid for kind in kinds for pid in self.children(kind)]:
             for line in self._read(f"/proc/{pid}/smaps_rollup").splitlines():
                 if line.startswith(("Private_Clean:", "Private_Dirty:")):
                     total += int(line.split()[1])
@@ -253,7 +253,7 @@ class Gateway:
         return clean_environment(HOME=home, XDG_CACHE_HOME=home, XDG_RUNTIME_DIR=home, XDG_CONFIG_HOME=home,
                                  **self.kerberos.get(user, {}))
 
-    def virsh(self, user, *arguments, check=False, seconds=60, **where):
+    def virsh(self, user, *arguments, check=False, seconds=2 * PATIENCE, **where):
         """Runs virsh to its end; returns the completed process. `where`: as for uri()."""
         return run(["virsh", "-c", self.uri(user, **where), *arguments], check=check, seconds=seconds,
                    environment=self.client_environment(user))
@@ -268,7 +268,7 @@ class Gateway:
         return subprocess.Popen([PYTHON, "-c", text, self.uri(user, **where), *arguments], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.client_environment(user))
 
-    def python(self, user, code, *arguments, seconds=60, **where):
+    def python(self, user, code, *arguments, seconds=2 * PATIENCE, **where):
         """Runs such a snippet to its end; returns what it gave to answer(), one value or a list of several."""
         process = self.popen_python(user, code, *arguments, **where)
         try:
@@ -313,6 +313,6 @@ class Gateway:
             return True
         return sorted((record for record in records if fits(record)), key=lambda record: record.get("seq", 0))
 
-    def wait_audit(self, count=1, seconds=10, **wanted):
+    def wait_audit(self, count=1, seconds=PATIENCE, **wanted):
         return wait_until(lambda: (lambda found: found if len(found) >= count else None)(self.audit(**wanted)),
                           f"{count} audit record(s) with {wanted}", seconds)

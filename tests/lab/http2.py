@@ -3,6 +3,8 @@ import socket
 import ssl
 import struct
 
+from .process import PATIENCE
+
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED, WITH_PRIORITY = 1, 1, 4, 8, 32
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -35,7 +37,7 @@ class Connection:
         self.browser = browser
         context = ssl.create_default_context(cafile=browser.gateway.authority.ca_cert)
         context.set_alpn_protocols(["h2"])
-        self.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", browser.port), timeout=20), server_hostname=browser.host)
+        self.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", browser.port), timeout=PATIENCE), server_hostname=browser.host)
         assert self.socket.selected_alpn_protocol() == "h2"
         self.data = b""
 
@@ -48,7 +50,7 @@ class Connection:
         fields = [(":method", method), (":scheme", "https"), (":authority", f"{self.browser.host}:{self.browser.port}"), (":path", path), *more]
         return b"".join(literal(*field) for field in fields)
 
-    def frames(self, seconds=5.0):
+    def frames(self, seconds=PATIENCE):
         """Those that come until the other end closes (then None is the last) or is silent for so long."""
         self.socket.settimeout(seconds)
         try:

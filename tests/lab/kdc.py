@@ -1,21 +1,14 @@
 """A private Kerberos realm on loopback, for SASL's GSSAPI mechanism."""
 import os
 import shutil
-import socket
 
-from .process import Daemon, clean_environment, run
+from .process import Daemon, answers, clean_environment, free_port, run
 
 REALM = "LAB.TEST"
 
 
 def have_kdc():
     return all(shutil.which(name, path=clean_environment()["PATH"]) for name in ("krb5kdc", "kdb5_util", "kadmin.local", "kinit"))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Kdc:
@@ -48,7 +41,7 @@ class Kdc:
 """)
         scratch.write("kdc/kdc.conf", f"""\
 [kdcdefaults]
- kdc_listen = 127.0.0.1:{self.port}
+ kdc_listen = ""
  kdc_tcp_listen = 127.0.0.1:{self.port}
 [realms]
  {REALM} = {{
@@ -72,14 +65,10 @@ class Kdc:
         scratch.give(self.keytab)
         self.daemon = Daemon("krb5kdc", ["krb5kdc", "-n", "-P", f"{self.dir}/kdc.pid"], f"{self.dir}/output", self.environment)
         scratch.later(self.daemon.stop)
-        self.daemon.wait_ready(self._answers, f"port {self.port}")
+        self.daemon.wait_ready(lambda: answers(self.port), f"port {self.port}")
 
     def _admin(self, query):
         run(["kadmin.local", "-q", query], environment=self.environment)
-
-    def _answers(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def tickets(self, user):
         """Logs `user` in; returns the variables that let a client use the tickets."""

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 
-from .process import PYTHON, Daemon, LabError, alive, clean_environment, die_with_parent, run, wait_until
+from .process import PATIENCE, PYTHON, Daemon, LabError, alive, clean_environment, die_with_parent, run, wait_until
 
 QEMU_CONF = """\
 user = "root"
@@ -180,7 +180,7 @@ class Libvirtd:
                     os.kill(pid, signal.SIGKILL)
                 except (OSError, ValueError):
                     continue
-                wait_until(lambda pid=pid: not alive(pid), f"the end of QEMU {pid}", 5)
+                wait_until(lambda pid=pid: not alive(pid), f"the end of QEMU {pid}")
 
     def crash(self):
         """kill -9; guests stay."""
@@ -189,7 +189,7 @@ class Libvirtd:
 
     # ---- what is inside, asked directly ----
 
-    def virsh(self, *arguments, uri=None, check=True, seconds=60):
+    def virsh(self, *arguments, uri=None, check=True, seconds=2 * PATIENCE):
         return run(["virsh", "-c", self.direct(uri or self.test_uri), *arguments], check=check, seconds=seconds)
 
     def state(self, domain, uri=None):

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,10 @@ class Complaint(LabError):
     """What a sanitizer said of a program: never let go by."""
 
 
-def wait_until(condition, what, seconds=20.0):
+PATIENCE = 60.0     # seconds for what takes a moment: who succeeds never waits so long, and a busy machine may be fifty times as slow
+
+
+def wait_until(condition, what, seconds=PATIENCE):
     """Polls until condition() is true and returns its value. LabError says what was waited for."""
     deadline = time.monotonic() + seconds
     while True:
@@ -30,6 +34,27 @@ def wait_until(condition, what, seconds=20.0):
         if time.monotonic() > deadline:
             raise LabError(f"waited {seconds:g} s in vain for {what}")
         time.sleep(0.01)
+
+
+held_ports = []
+
+
+def free_port():
+    """
+    A port of loopback for a peer that must be told its number. It is ours until this process ends: a socket stays bound to it, so that the kernel
+    gives it to nobody else, and whoever says SO_REUSEADDR, as servers do, may listen there all the same.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    held_ports.append(holder)
+    return holder.getsockname()[1]
+
+
+def answers(port):
+    """Does anybody listen there?"""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def process_state(pid):
@@ -103,7 +128,7 @@ class Daemon:
         except OSError as error:
             return str(error)
 
-    def wait_ready(self, condition, what, seconds=30.0):
+    def wait_ready(self, condition, what, seconds=PATIENCE):
         def ready():
             self.require_running()
             return condition()
@@ -115,7 +140,7 @@ class Daemon:
     def signal(self, number):
         self.process.send_signal(number)
 
-    def stop(self, seconds=15.0):
+    def stop(self, seconds=PATIENCE):
         """SIGTERM, then SIGKILL. Returns the exit code (negative: signal)."""
         if self.running():
             self.process.terminate()
@@ -190,7 +215,7 @@ class Scratch:
         self.close()
 
 
-def run(command, check=True, seconds=60.0, environment=None, stdin=None):
+def run(command, check=True, seconds=2 * PATIENCE, environment=None, stdin=None):
     """Runs a helper to its end; LabError with what it said when it fails."""
     done = subprocess.run(command, input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, text=True, check=False,

@@ -14,7 +14,7 @@ import termios
 import time
 import zlib
 
-from .process import LabError, clean_environment, wait_until
+from .process import PATIENCE, LabError, clean_environment, wait_until
 
 X509_NONE, X509_PLAIN, X509_SASL = 260, 262, 263
 # The extended clipboard: its encoding, and the bits of its flags.
@@ -33,7 +33,7 @@ class Viewer:
     """
 
     def __init__(self, port, host="127.0.0.1"):
-        self.socket = socket.create_connection((host, port), timeout=20)
+        self.socket = socket.create_connection((host, port), timeout=PATIENCE)
         self.size = None
 
     def close(self):
@@ -247,7 +247,7 @@ def have_gvnccapture():
     return shutil.which("gvnccapture") is not None and os.geteuid() == 0
 
 
-def gvnccapture(port, picture, ca, pki=None, answers=(), seconds=40):
+def gvnccapture(port, picture, ca, pki=None, answers=(), seconds=2 * PATIENCE):
     """
     Takes a picture of the screen at localhost:`port`. gtk-vnc looks for certificates below /etc/pki: in a mount namespace of its
     own. `answers` are typed as it asks. Returns what it printed.
@@ -274,7 +274,7 @@ def gvnccapture(port, picture, ca, pki=None, answers=(), seconds=40):
             printed += piece
             if left and printed.rstrip().endswith(b":"):
                 if b"assword" in printed:   # what is typed before the terminal hides it is thrown away
-                    wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, "gvnccapture to hide the password", 5)
+                    wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, "gvnccapture to hide the password")
                 os.write(terminal, left.pop(0).encode() + b"\n")
         else:
             os.kill(pid, 9)

@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 
-from .process import LabError
+from .process import PATIENCE, LabError
 
 
 def cost(gateway, room="web"):
@@ -59,13 +59,13 @@ class Browser:
         return {name: value for name, value in headers.items() if value is not None}
 
     def connect(self):
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=20, source_address=(self.address, 0))
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE, source_address=(self.address, 0))
         return self.context.wrap_socket(plain, server_hostname=self.host)
 
     def ask(self, method, path, body=None, headers=None):
         """`path` below /api/v1, unless it begins with two slashes: then one of them."""
         path = path[1:] if path.startswith("//") else "/api/v1" + path
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=30)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=PATIENCE)
         connection.sock = self.connect()
         try:
             data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -125,7 +125,7 @@ class Events:
     """A stream of events: next() is (name, data)."""
 
     def __init__(self, browser):
-        self.connection = http.client.HTTPSConnection("127.0.0.1", browser.port, context=browser.context, timeout=20)
+        self.connection = http.client.HTTPSConnection("127.0.0.1", browser.port, context=browser.context, timeout=PATIENCE)
         self.connection.sock = browser.connect()
         self.connection.request("GET", "/api/v1/events", headers=browser.headers())
         self.answer = self.connection.getresponse()
