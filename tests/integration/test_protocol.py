@@ -112,11 +112,22 @@ def test_I8_mechanism_that_was_not_offered_is_refused(sasl_gateway, pki, mechani
 
 @pytest.mark.parametrize("length", [0, 4, 27, 1 << 20, LARGEST + 4, 0xFFFFFFFF])
 def test_I13_impossible_lengths_close_before_authentication(sasl_gateway, pki, length):
-    before = sasl_gateway.memory_kib()
     with RawClient.tls(sasl_gateway.ports["tls"], pki) as made:
         made.send_bytes(struct.pack("!IIIiiIi", length, REMOTE, 1, AUTH_LIST, CALL, 1, OK))
         assert made.closed()
-    assert sasl_gateway.memory_kib() - before < 4096
+
+
+@pytest.mark.plain
+def test_I13_nobody_who_is_not_known_yet_costs_memory(sasl_gateway, pki):
+    def claim(length):
+        with RawClient.tls(sasl_gateway.ports["tls"], pki) as made:
+            made.send_bytes(struct.pack("!IIIiiIi", length, REMOTE, 1, AUTH_LIST, CALL, 1, OK))
+            assert made.closed()
+    claim(LARGEST)
+    before = sasl_gateway.memory_kib("front")
+    for length in (1 << 20, LARGEST, LARGEST + 4, 0xFFFFFFFF):
+        claim(length)
+    assert sasl_gateway.memory_kib("front") - before < 4096
 
 
 def test_I8_plain_tcp_offers_no_plain_password(gssapi_gateway):
@@ -150,12 +161,12 @@ def test_I13_memory_grows_with_what_came_not_with_the_claim(own_gateway, pki, li
             made = RawClient.tls(gateway.ports["tls"], pki)
             made.open(libvirtd.test_uri)
             clients.append(made)
-        before = gateway.memory_kib()
+        before = gateway.memory_kib("front", "gate")
         for made in clients:
             made.send_bytes(struct.pack("!IIIiiIi", LARGEST, REMOTE, 1, DOMAIN_LOOKUP_BY_NAME, CALL, 99, OK))
         with RawClient.tls(gateway.ports["tls"], pki) as other:
             assert other.open(libvirtd.test_uri).status == OK
-            assert gateway.memory_kib() - before < 8192
+            assert gateway.memory_kib("front", "gate") - before < 8192
     finally:
         for made in clients:
             made.close()
@@ -295,10 +306,14 @@ def test_oldest_unauthenticated_connection_gives_way(own_gateway, sasl_users, pk
 
 
 def test_login_has_a_time_limit(own_gateway, sasl_users, pki):
+    """It runs from the first byte of the handshake on, which a busy machine may not even end in time."""
     gateway = own_gateway(sasl=sasl_users, auth_tls="sasl", auth_timeout=1)
-    with RawClient.tls(gateway.ports["tls"], pki, seconds=10) as made:
-        assert made.closed()
-    with RawClient.tcp(gateway.ports["tls"], seconds=10) as silent:
+    try:
+        with RawClient.tls(gateway.ports["tls"], pki) as made:
+            assert made.closed()
+    except (ConnectionError, ssl.SSLError) as error:
+        assert not isinstance(error, TimeoutError)
+    with RawClient.tcp(gateway.ports["tls"]) as silent:
         assert silent.closed()
 
 

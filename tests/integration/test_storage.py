@@ -145,7 +145,7 @@ def test_several_streams_on_one_connection(gateway, libvirtd, volume, noise, poo
         threads = [threading.Thread(target=pump, args=pair) for pair in zip(streams, sums)]
         [t.start() for t in threads]; [t.join() for t in threads]
         answer([total.hexdigest() for total in sums])
-        """, volume, uri=libvirtd.qemu_uri, seconds=120)
+        """, volume, uri=libvirtd.qemu_uri)
     assert sums == [digest(noise)] * 4
 
 
@@ -154,7 +154,7 @@ def test_I80_reader_that_stops_reading_costs_bounded_memory(own_gateway, libvirt
     """Libvirtd has 48 MiB to send, the client takes none of them: the gateway may hold a fraction only."""
     gateway = own_gateway(front_processes=1)
     must(gateway.virsh("admin", "vol-upload", volume, noise, "images", uri=libvirtd.qemu_uri))
-    before = gateway.memory_kib()
+    before = gateway.memory_kib("front", "gate")
     reader = gateway.popen_python("admin", """
         c = connect()
         v = c.storagePoolLookupByName("images").storageVolLookupByName(sys.argv[2])
@@ -169,7 +169,7 @@ def test_I80_reader_that_stops_reading_costs_bounded_memory(own_gateway, libvirt
         # the same gateway goes on for others meanwhile, which also gives the stream the time to fill what it fills
         for _ in range(5):
             must(gateway.virsh("alice", "list", "--all"))
-        assert gateway.memory_kib() - before < 12 * 1024
+        assert gateway.memory_kib("front", "gate") - before < 12 * 1024
     finally:
         reader.kill()
         reader.communicate()
