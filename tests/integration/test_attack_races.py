@@ -6,6 +6,7 @@ call" is from before its first byte is sent until its answer is there; a rename 
 The renames go directly to libvirtd, past the gateway. RENAMES=100000 in the environment for `make check-races`.
 """
 import bisect
+import contextlib
 import os
 import random
 import signal
@@ -16,13 +17,20 @@ import time
 import pytest
 
 from attack import MISSING, OK, TENANTS, attacker, directly
+from conftest import TEST_SECONDS
 from lab.process import PYTHON, clean_environment, die_with_parent
 
 UUID = "44444444-0000-4000-8000-0000000000d1"
 RENAMES = int(os.environ.get("RENAMES", "2000"))
-# (time before, time after, name) of each rename, in seconds of the monotonic clock.
+# (time before, time after, name) of each rename, in seconds of the monotonic clock. What is read are the calls that were answered, a byte each.
 RENAMER = """
-import random, sys, time, libvirt
+import os, random, sys, time, libvirt
+os.set_blocking(0, False)
+def answered():
+    try:
+        return len(os.read(0, 65536))
+    except BlockingIOError:
+        return 0
 c = libvirt.open(sys.argv[1])
 names = ["web-race", "hr-race"]
 chance = random.Random(47)
@@ -36,10 +44,17 @@ for i in range(int(sys.argv[3])):
         c.defineXML(f"<domain type='test'><name>{names[(i + 1) % 2]}</name><uuid>{sys.argv[2]}</uuid><memory>8192</memory><os><type>hvm</type></os></domain>")
     end = time.monotonic()
     print(f"{start:.7f} {end:.7f} {names[(i + 1) % 2]}")
-    # long enough, now and then, for a whole call that waits for the disk
     pause = end + chance.choice((0, 0.0002, 0.001, 0.004))
     while time.monotonic() < pause:
         pass
+    # long enough, now and then, for a whole call: that of which the answer comes second began after the rename
+    if i % 20 > 17:
+        while answered():
+            pass
+        calls = 0
+        while calls < 2:
+            calls += answered()
+            time.sleep(0.0002)
 """
 
 
@@ -75,13 +90,14 @@ def racing(libvirtd):
 
 def race(client, libvirtd, renames, actions, names=("web-race",), how="rename"):
     """Acts until the renamer is done. Returns [(begin, end, action, carried out)] and the renames."""
-    signal.alarm(150 + renames // 100)      # more than the other tests have
+    signal.alarm(TEST_SECONDS + renames // 100)      # more than the other tests have
     log = []
     chance = random.Random(47)
     with tempfile.TemporaryFile("w+") as output:
-        renamer = subprocess.Popen([PYTHON, "-c", RENAMER, libvirtd.direct(libvirtd.test_uri), UUID, str(renames), how], stdout=output,
-                                   env=clean_environment(), preexec_fn=die_with_parent)
+        renamer = subprocess.Popen([PYTHON, "-c", RENAMER, libvirtd.direct(libvirtd.test_uri), UUID, str(renames), how], stdin=subprocess.PIPE,
+                                   stdout=output, env=clean_environment(), preexec_fn=die_with_parent)
         try:
+            os.set_blocking(renamer.stdin.fileno(), False)
             while renamer.poll() is None:
                 call, values = chance.choice(actions)
                 name = chance.choice(names)
@@ -90,9 +106,11 @@ def race(client, libvirtd, renames, actions, names=("web-race",), how="rename"):
                 end = time.monotonic()
                 assert reply.status == OK or reply.code in MISSING, f"{call}: {reply!r}"
                 log.append((begin, end, call, reply.status == OK))
+                with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                    os.write(renamer.stdin.fileno(), b".")
         finally:
             renamer.kill()
-            renamer.wait()
+            renamer.communicate()
         output.seek(0)
         lines = output.read().splitlines()
     done = [(float(start), float(end), name) for start, end, name in (line.split() for line in lines)]
