@@ -4,14 +4,13 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 
 import pytest
 
 from lab.audit import kernel_audit
 from lab.libvirtd import Libvirtd, boot_disk, have_qemu
-from lab.process import clean_environment, wait_until
+from lab.process import PATIENCE, children_of, clean_environment, free_port
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a libvirtd of its own"),
               pytest.mark.skipif(not have_qemu(), reason="qemu-system-x86_64 is not installed")]
@@ -27,13 +26,13 @@ GUEST = """<domain type='qemu'><name>{name}</name><uuid>44444444-0000-4000-8000-
 
 def virsh(libvirtd, *arguments, stdin=None):
     done = subprocess.run(["virsh", "-q", "-c", libvirtd.direct("qemu:///system"), *arguments], input=stdin, capture_output=True, text=True, check=False,
-                          timeout=60, env=clean_environment())
+                          timeout=PATIENCE, env=clean_environment())
     assert done.returncode == 0, done.stderr
 
 
 def posture(build, root, *arguments, config="/nonexistent"):
     return subprocess.run([f"{build}/virtgate", "posture", "--root", root, "--config", config, *arguments], capture_output=True, text=True,
-                          check=False, timeout=60)
+                          check=False, timeout=PATIENCE)
 
 
 def levels(result):
@@ -61,13 +60,16 @@ def test_guest_on_the_network(libvirtd, scratch, build):
         assert now["image-mode"]["level"] == "FAIL" and disk in str(now["image-mode"]["names"])
         # the process itself was seen: root, as qemu.conf wants it, and under QEMU's own filter of system calls
         assert any(name.startswith("pid ") for name in now["qemu-user"]["names"])
-        assert now["qemu-seccomp"]["level"] == "PASS", now["qemu-seccomp"]
+        # (one that somebody else has just started may have no filter yet)
+        with open(f"{libvirtd.dir}/runlv/qemu/{NAME}.pid", encoding="ascii") as file:
+            pid = file.read().strip()
+        assert now["qemu-seccomp"]["level"] != "SKIP" and f"pid {pid}" not in now["qemu-seccomp"]["names"], now["qemu-seccomp"]
         shown = posture(build, root, "console-network")
         assert shown.returncode == 1 and "FAIL  console-network: " in shown.stdout and NAME in shown.stdout
         fixes = posture(build, root, "--fix-hints", "image-mode")
         assert f"\nchmod o-rwx '{disk}'\n" in fixes.stdout and os.stat(disk).st_mode & 0o777 == 0o646
         nobody = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", f"{build}/virtgate", "posture", "--json"],
-                                capture_output=True, text=True, check=False, timeout=60)
+                                capture_output=True, text=True, check=False, timeout=PATIENCE)
         seen = levels(nobody)
         assert len(seen) == len(now), nobody.stderr
         if os.path.exists("/etc/libvirt/qemu.conf") and not os.stat("/etc/libvirt/qemu.conf").st_mode & 0o004:
@@ -100,9 +102,7 @@ class ListeningLibvirtd(Libvirtd):
     seeds = {}
 
     def _configuration(self, extra=""):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         command = super()._configuration(f'{extra}listen_tls = 0\nlisten_tcp = 1\nauth_tcp = "none"\nlisten_addr = "127.0.0.1"\n'
                                          f'tcp_port = "{self.port}"\n')
         shutil.copy(f"{self.dir}/libvirtd.conf", f"{self.dir}/etc/libvirtd.conf")
@@ -123,12 +123,14 @@ def test_gateway_that_runs(make_gateway, build):
     gateway = make_gateway("posture-gateway")
     config = f"{gateway.dir}/virtgated.conf"
     now = levels(posture(build, "/", "--json", config=config))
-    # root made them other users without capabilities; the kernel says so
-    assert now["gateway-processes"]["level"] == "PASS", now["gateway-processes"]
+    # root made them other users without capabilities; the kernel says so (and what other gateways of this host are doing is not asked here)
+    kept = " ".join(now["gateway-processes"]["names"])
+    assert now["gateway-processes"]["level"] != "SKIP"
+    assert not [pid for pid in children_of(gateway.daemon.pid) if re.search(rf"\bpid {pid}\b", kept)], kept
     assert now["gateway-address"]["level"] == "PASS" and "127.0.0.1" in now["gateway-address"]["what"]
     assert now["gateway-certificates"]["level"] != "FAIL", now["gateway-certificates"]
-    # other tests on this host have libvirtds that listen, for a moment
-    wait_until(lambda: levels(posture(build, "/", "--json", config=config))["libvirt-network"]["level"] == "PASS", "a host where only the gateway listens")
+    # others on this host may have libvirtds that listen; the gateway is not taken for one
+    assert now["libvirt-network"]["level"] != "SKIP" and not any(f"port {port}" in name for name in now["libvirt-network"]["names"] for port in gateway.ports.values())
     os.chmod(gateway.policy_file, 0o666)
     worse = levels(posture(build, "/", "--json", config=config))
     assert worse["gateway-files"]["level"] == "FAIL" and f"{gateway.policy_file} (mode 0666)" in worse["gateway-files"]["names"]
@@ -141,9 +143,8 @@ def test_gateway_that_runs(make_gateway, build):
     finally:
         os.chmod(key, before)
     rules = posture(build, "/", "--audit-rules", config=config).stdout
-    program = os.path.realpath(f"{build}/virtgated")
-    program = "/usr/sbin/virtgated" if " " in program else program     # no rule can name a path with a blank
-    assert f"-F exe!={program} " in rules and f"path={gateway.settings['key_file']} -F perm=rwa" in rules
+    # the first virtgated that is found to run, which need not be this one
+    assert re.search(r" -F exe!=/\S*/virtgated -k virtgate-key\n", rules) and f"path={gateway.settings['key_file']} -F perm=rwa" in rules
 
 
 @pytest.mark.skipif(shutil.which("auditctl") is None, reason="auditctl is not installed")
@@ -221,9 +222,9 @@ def test_audit_rules_fire(scratch, build):
         if "virtgate-qemu" in keys:
             expected["virtgate-qemu"] = forbidden
             subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", "qemu-system-x86_64", "-S", "-display", "none", "-drive",
-                            f"file={forbidden},format=raw,if=virtio"], check=False, capture_output=True, timeout=30)
+                            f"file={forbidden},format=raw,if=virtio"], check=False, capture_output=True, timeout=PATIENCE)
         events, fired = {}, {}
-        for _, text in audit.messages(15):
+        for _, text in audit.messages(PATIENCE):
             serial = re.search(r"audit\([\d.]+:(\d+)\)", text)
             if serial:
                 events.setdefault(serial[1], []).append(text)
