@@ -1,6 +1,7 @@
 """The audit reader keeps an index of the trail while the gateway works, and the command line finds by it what is there without it."""
 import json
 import os
+import signal
 
 from lab.process import wait_until
 
@@ -25,7 +26,7 @@ def test_search_by_the_index_is_search_without_it(own_gateway, web1_off):
     gateway = own_gateway()
     assert gateway.virsh("alice", "start", "web-1").returncode == 0
     assert gateway.virsh("alice", "start", "db-1").returncode != 0
-    wait_until(lambda: has_index(gateway), "an index", 10)
+    wait_until(lambda: has_index(gateway), "an index")
     assert gateway.virsh("alice", "destroy", "web-1").returncode == 0
     gateway.wait_audit(len(gateway.settings["allowed_uris"]), event="inventory.taken")
     gateway.wait_audit(3, event="session.logout")     # from here on nothing is added
@@ -44,15 +45,17 @@ def test_search_by_the_index_is_search_without_it(own_gateway, web1_off):
 def test_an_index_that_is_wrong_is_made_anew(own_gateway, web1_off):
     gateway = own_gateway()
     assert gateway.virsh("alice", "start", "web-1").returncode == 0
-    wait_until(lambda: has_index(gateway), "an index", 10)
+    wait_until(lambda: has_index(gateway), "an index")
     before = gateway.children("reade")      # as much of the name as the kernel keeps
     assert len(before) == 1
+    gateway.daemon.signal(signal.SIGSTOP)   # so that the next one does not begin with what is still right
     gateway.kill_child("reade")
     with open(index_of(gateway), "r+b") as file:
         file.write(b"this is no database")
+    gateway.daemon.signal(signal.SIGCONT)
     gateway.wait_child("reade", other_than=before)
-    wait_until(lambda: "the index of the trail is made anew" in gateway.log(), "the word that it is made anew", 10)
-    wait_until(lambda: has_index(gateway), "the index", 10)
+    wait_until(lambda: "the index of the trail is made anew" in gateway.log(), "the word that it is made anew")
+    wait_until(lambda: has_index(gateway), "the index")
     assert gateway.wait_audit(code="VG1003E")
     # nobody else noticed
     assert gateway.virsh("alice", "destroy", "web-1").returncode == 0

@@ -30,14 +30,14 @@ def test_reads_are_recorded_as_the_policy_says_and_from_a_reload_on(own_gateway,
     changes = gateway.wait_audit(event="gateway.policy")[-1]["changes"]
     assert "of reads of class domain the trail is told: metadata; before: denied" in changes
     assert gateway.python("alice", LOOK) == 0
-    info, = gateway.wait_audit(call="domain_get_info")
+    listed, = gateway.wait_audit(call="connect_list_all_networks")      # what was asked last
+    info, = reads(gateway, call="domain_get_info")
     assert info["stage"] == "event" and info["code"].endswith("I") and info["result"]["status"] == "ok" and "args" not in info
     assert info["object"]["uuid"] == libvirtd.seeds["web-1"][0] and info["decision"]["binding"] == "webops-on-web"
     assert info["user"]["name"] == "CN=alice,O=Lab" and info["duration_us"] > 0
     found, missing = reads(gateway, call="domain_lookup_by_name")
     assert found["result"]["status"] == "ok" and missing["result"]["status"] == "error" and missing["result"]["code"] == 42
     assert missing["object"]["name"] == "no-such-guest"
-    listed, = reads(gateway, call="connect_list_all_networks")
     assert listed["args"] == {"need_results": 1, "flags": 0}
     assert not gateway.audit(call="connect_get_lib_version"), "of another class"
     assert gateway.audit_verify().returncode == 0

@@ -20,7 +20,7 @@ def lines(diff, mark):
     return [line[1:].strip() for line in diff.splitlines() if line.startswith(mark) and not line.startswith(3 * mark)]
 
 
-def test_definition_of_a_domain(own_gateway, libvirtd, scratch):
+def test_definition_of_a_domain(own_gateway, libvirtd, scratch, web2_off):
     gateway = own_gateway()
     xml = """<domain type='test'><name>web-diff</name><uuid>6695eb01-f6a4-8304-79aa-97f250400001</uuid><memory unit='KiB'>%d</memory>
 <vcpu>1</vcpu><os><type>hvm</type></os></domain>"""

@@ -21,8 +21,8 @@ answer(max(worst))
 
 
 def test_threads_on_one_connection_never_stall(way):
-    """Two RPC messages in one TLS record would make libvirt's client wait for its next keepalive."""
-    assert way.python("alice", SHARE, seconds=100) < 1.0
+    """Two RPC messages in one TLS record would make libvirt's client wait for its next keepalive, which is five seconds away, or for ever."""
+    assert way.python("alice", SHARE) < 4.5
 
 
 def test_overlapping_lists_and_lookups(way):
@@ -44,8 +44,8 @@ def test_overlapping_lists_and_lookups(way):
         threads += [threading.Thread(target=lookups, args=(n,)) for n in ("web-1", "web-2", "db-1")]
         [t.start() for t in threads]; [t.join() for t in threads]
         answer(worst[0]); answer(wrong)
-        """, seconds=100)
-    assert worst < 2.0 and wrong == []
+        """)
+    assert worst < 4.5 and wrong == []
 
 
 def test_two_clients_at_once(way, libvirtd):
@@ -89,7 +89,7 @@ def test_200_clients(gateway):
         names = {",".join(sorted(d.name() for d in c.listAllDomains())) for c in connections}
         answer([len(connections), sorted(names)])
         """
-    assert gateway.python("alice", code, seconds=140) == [200, ["db-1,web-1,web-2"]]
+    assert gateway.python("alice", code, seconds=300) == [200, ["db-1,web-1,web-2"]]
 
 
 def test_client_killed_in_the_middle_of_a_stream(gateway, libvirtd, pool, scratch):
@@ -110,15 +110,15 @@ def test_client_killed_in_the_middle_of_a_stream(gateway, libvirtd, pool, scratc
 def test_I58_client_gone_in_the_middle_of_a_call(gateway, libvirtd, authority, web1_off):
     """The change was asked for and its asker is gone: it is not made, or it has an intent, and one outcome."""
     before = {record["op"] for record in gateway.audit(call="domain_create")}
-    logouts = len(gateway.audit(event="session.logout"))
     client = RawClient.tls(gateway.ports["tls"], f"{authority.clients}/alice")
     client.open(libvirtd.test_uri)
+    session = gateway.wait_audit(event="session.login", source__port=client.stream.getsockname()[1])[-1]["session"]
     client.send(DOMAIN_CREATE, domain("web-1", libvirtd.seeds["web-1"][0]))
     client.close()
 
     def ended():
         new = [record["stage"] for record in gateway.audit(call="domain_create") if record["op"] not in before]
-        return new + ["end"] if len(new) != 1 and len(gateway.audit(event="session.logout")) > logouts else None
+        return new + ["end"] if len(new) != 1 and gateway.audit(event="session.logout", session=session) else None
     running = libvirtd.virsh("domstate", "web-1").stdout.strip() == "running" if wait_until(ended, "the end") == ["end"] else None
     assert running in (None, False)
 

@@ -3,6 +3,8 @@ import uuid
 
 import pytest
 
+from lab.process import wait_until
+
 WHO = {name: [f"x509-cn:{name}"] for name in ("alice", "bob", "admin")}
 POLICY = {
     "version": 1,
@@ -204,5 +206,6 @@ def test_a_new_gate_counts_what_is_there(quotas, define):
     before = quotas.children("gate")
     quotas.kill_child("gate", 9)
     quotas.wait_child("gate", other_than=before)
+    wait_until(lambda: quotas.virsh("alice", "list").returncode == 0, "service after the gate was replaced")
     refused(define("alice", "web-q7"), "1 guests more are asked for, 5 are used")
     refused(quotas.virsh("alice", "setvcpus", "web-q1", "5", "--config", "--maximum"), "3 processors more are asked for, 10 are used")

@@ -6,7 +6,7 @@ import pwd
 
 import pytest
 
-from lab.process import run
+from lab.process import run, wait_until
 
 
 def one(who, **when):
@@ -89,4 +89,4 @@ def test_I82_reload_tells_who_gained_what(own_gateway):
     changes = gateway.wait_audit(event="gateway.policy")[0]["changes"]
     assert any(line.startswith("x509-cn:bob gains ") for line in changes), changes
     assert any(line.startswith("x509-cn:alice loses ") for line in changes), changes
-    assert "x509-cn:bob gains " in gateway.log()
+    wait_until(lambda: "x509-cn:bob gains " in gateway.log(), "the word in the log")

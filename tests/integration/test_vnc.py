@@ -1,9 +1,11 @@
 """A guest's screen through the gateway: who gets in, what passes, and how it ends. The guest has no VNC port at all."""
+import fcntl
 import json
 import os
 import re
 import socket
 import struct
+import tempfile
 import zlib
 
 import pytest
@@ -58,7 +60,7 @@ def test_plain_shows_the_screen_and_types(console, viewer, serial):
         assert screen.update() == screen.size[0] * screen.size[1]
         before = said(serial)
         screen.type(ord("a"))
-        wait_until(lambda: said(serial)[len(before):].startswith(b"\x1e\x9e"), "the key in the guest", 20)
+        wait_until(lambda: said(serial)[len(before):].startswith(b"\x1e\x9e"), "the key in the guest")
     opened = console.wait_audit(event="console.open", object__uuid=GUEST_UUID, args__mode="input")[-1]
     assert opened["decision"]["binding"] == "webops-on-web" and opened["decision"]["permissions"] == ["domain:open_graphics"]
     assert opened["source"]["via"] == "vnc" and opened["user"]["sasl"].startswith("alice")
@@ -150,16 +152,21 @@ def test_I69_clear_text_before_tls_ends_it(console, viewer):
     assert one.ended()
 
 
+held_ranges = []
+
+
 def free_range(count):
-    """A range of ports that nobody listens on, "FIRST-LAST"."""
+    """A range of ports that nobody listens on, "FIRST-LAST"; no other run of tests is given it before this one ends."""
     for first in range(6100, 9000, count):
-        taken = []
+        taken, lock = [], open(os.path.join(tempfile.gettempdir(), f"virtgate-tests-ports-{first}.lock"), "w", encoding="ascii")
         try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for port in range(first, first + count):
                 taken.append(socket.create_server(("127.0.0.1", port)))
+            held_ranges.append(lock)
             return f"{first}-{first + count - 1}"
         except OSError:
-            continue
+            lock.close()
         finally:
             for one in taken:
                 one.close()
@@ -173,9 +180,13 @@ def x509_gateway(make_gateway, serial):
 
 
 def consoles(gateway):
-    listed = gateway.virtgate("console", "list", "--json", "--config", f"{gateway.dir}/virtgated.conf")
-    assert listed.returncode == 0, listed.stderr
-    return {one["name"]: one for one in json.loads(listed.stdout)["consoles"]}
+    """When a gate that has just begun has heard of the guest."""
+    def known():
+        listed = gateway.virtgate("console", "list", "--json", "--config", f"{gateway.dir}/virtgated.conf")
+        assert listed.returncode == 0, listed.stderr
+        found = {one["name"]: one for one in json.loads(listed.stdout)["consoles"]}
+        return found if GUEST in found and "hr-1" in found else None
+    return wait_until(known, "the ports of the guests")
 
 
 def test_each_guest_has_a_port_while_it_runs(x509_gateway, libvirtd, authority, serial):
@@ -252,7 +263,7 @@ def test_cve_2023_3354_left_in_the_handshake(console, serial):
 
 def test_I71_view_only_drops_input(console, viewer, serial):
     screen = enter(console, viewer, "carol").init()
-    assert console.wait_audit(event="console.open", args__mode="view")
+    opened = console.wait_audit(event="console.open", args__mode="view")[-1]
     before = said(serial)
     screen.encodings(0)
     screen.type(ord("x"))
@@ -264,10 +275,10 @@ def test_I71_view_only_drops_input(console, viewer, serial):
     # alice types behind it: hers is the first that arrives
     other = enter(console, viewer, "alice").init()
     other.type(ord("b"))
-    wait_until(lambda: said(serial) != before, "alice's key in the guest", 20)
-    wait_until(lambda: said(serial)[len(before):] == b"\x30\xb0", "alice's key and no other", 20)
+    wait_until(lambda: said(serial) != before, "alice's key in the guest")
+    wait_until(lambda: said(serial)[len(before):] == b"\x30\xb0", "alice's key and no other")
     screen.close()
-    closed = console.wait_audit(event="console.close", args__mode="view")[-1]
+    closed, = console.wait_audit(event="console.close", session=opened["session"])
     assert closed["args"]["dropped_messages"] == 5
 
 
@@ -338,7 +349,7 @@ def test_messages_split_at_every_byte(console, viewer, serial):
     screen = enter(console, viewer, "alice").init()
     for byte in struct.pack("!BxHii", 2, 2, 0, -223) + struct.pack("!BBxxI", 4, 1, ord("c")) + struct.pack("!BBxxI", 4, 0, ord("c")):
         screen.send(bytes([byte]))
-    wait_until(lambda: said(serial)[len(before):] == b"\x2e\xae", "the key in the guest", 20)
+    wait_until(lambda: said(serial)[len(before):] == b"\x2e\xae", "the key in the guest")
 
 
 # ---- the end ----
@@ -381,6 +392,7 @@ def test_guest_that_stops_ends_its_consoles(console, viewer, serial, libvirtd):
             enter(console, viewer, "alice").init()
     finally:
         libvirtd.virsh("start", GUEST, uri=libvirtd.qemu_uri)
+        wait_until(lambda: b"KEYS-READY" in said(serial), "the guest to boot")
 
 
 # ---- what a domain's description says ----
@@ -465,7 +477,7 @@ def test_virt_viewer_opens_the_screen_by_itself(x509_gateway, libvirtd, serial, 
             assert process.poll() is None, said(log)[-2000:]
             shown = [one for one in json.loads(sessions(gateway))["sessions"] if one.get("console") == GUEST]
             return shown and shown[0]["bytes_to_viewer"] > 1000 and shown[0]["user"] == "CN=alice,O=Lab"
-        wait_until(painted, "virt-viewer to paint the screen", 30)
+        wait_until(painted, "virt-viewer to paint the screen")
     except LabError as error:
         raise LabError(f"{error}; it said: {said(log)[-3000:].decode(errors='replace')}") from None
     finally:

@@ -12,7 +12,7 @@ import pytest
 from conftest import PASSWORDS, policy_with_realms
 from lab.gateway import SaslUsers
 from lab.http2 import DATA, END_HEADERS, END_STREAM, HEADERS, WINDOW_UPDATE, Connection, frame
-from lab.process import LabError, wait_until
+from lab.process import PATIENCE, LabError, wait_until
 from lab.web import Browser, Closed, WebSocket, cost
 from screens import GUEST_UUID, with_consoles
 from test_web_http2 import INITIAL_WINDOW_SIZE, script
@@ -38,7 +38,7 @@ def person(gateway, name="alice"):
 def still_serves(gateway):
     begun = time.monotonic()
     assert Browser(gateway).get("/me").status == 401
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15, "the least that anything slow is waited for is twenty"
 
 
 def everything(stream, silence=SILENCE):
@@ -57,11 +57,11 @@ def everything(stream, silence=SILENCE):
         return data, True
 
 
-def raw(gateway, request):
+def raw(gateway, request, silence=SILENCE):
     stream = Browser(gateway).connect()
     try:
         stream.sendall(request)
-        return everything(stream)
+        return everything(stream, silence)
     except (ConnectionError, ssl.SSLError):
         return b"", True
     finally:
@@ -71,14 +71,14 @@ def raw(gateway, request):
 @pytest.fixture(scope="module")
 def lasting(make_gateway, users, libvirtd, serial):
     """From the first test that takes long on: somebody with two screens, of which one answers no ping; (when, gateway, browser, screen, silent)."""
-    gateway = make_gateway("web-lasting", policy=with_consoles(policy_with_realms()), sasl=users, listen_web=True, web_port="0", web_max_seconds=60,
+    gateway = make_gateway("web-lasting", policy=with_consoles(policy_with_realms()), sasl=users, listen_web=True, web_port="0", web_max_seconds=90,
                            allowed_uris=[libvirtd.qemu_uri])
     begun = time.monotonic()
     alice = person(gateway)
     screen, silent = alice.console(GUEST_UUID), alice.console(GUEST_UUID, "view")
     screen.open()
     silent.open()
-    screen.socket.settimeout(90)
+    screen.socket.settimeout(180)
     ends = []
     reader = threading.Thread(target=lambda: ends.append((screen.closed(), time.monotonic() - begun)))
     reader.start()
@@ -130,7 +130,7 @@ def test_I72_what_has_no_body_hides_no_request(gateway, method):
 
 def test_I72_nothing_stands_behind_the_answer_to_a_head(gateway):
     """Somebody in between takes what comes there for the answer to somebody else's request."""
-    answers, closed = raw(gateway, request(gateway, method="HEAD", path="/api/v1/me") + request(gateway, method="GET", path="/api/v1/me"))
+    answers, closed = raw(gateway, request(gateway, method="HEAD", path="/api/v1/me") + request(gateway, method="GET", path="/api/v1/me"), PATIENCE)
     assert closed and answers.count(b"HTTP/1.1 ") == 1, answers
 
 
@@ -180,14 +180,14 @@ def test_slow_requests_are_ended(gateway, lasting, held, begin):
 
 
 def test_a_handshake_that_never_comes_is_ended(gateway):
-    with socket.create_connection(("127.0.0.1", gateway.ports["web"]), timeout=40) as plain:
+    with socket.create_connection(("127.0.0.1", gateway.ports["web"]), timeout=120) as plain:
         plain.sendall(b"\x16\x03\x01")
         begun = time.monotonic()
         try:
             assert plain.recv(100) == b"" or plain.recv(100) == b""
         except ConnectionError:
             pass
-        assert time.monotonic() - begun < 35
+        assert time.monotonic() - begun < 100
     still_serves(gateway)
 
 
@@ -209,10 +209,10 @@ def test_ten_thousand_idle_connections_are_in_nobodys_way(own_gateway, users):
         for number in range(40):
             for _ in range(250):
                 connect(f"127.0.1.{number + 1}")
-        wait_until(lambda: alice.get("/guests").status == 200, "the log-in to go on", 20)
+        wait_until(lambda: alice.get("/guests").status == 200, "the log-in to go on")
         for _ in range(3):
             one_more = connect("127.0.1.40")
-            one_more.settimeout(5)
+            one_more.settimeout(PATIENCE)
             try:
                 assert one_more.recv(1) == b"", "it is closed"
             except ConnectionResetError:
@@ -227,11 +227,18 @@ def test_ten_thousand_idle_connections_are_in_nobodys_way(own_gateway, users):
         for one in idle:
             one.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    wait_until(lambda: cost(gateway) and alice.get("/guests").status == 200, "the log-in to be as it was", 10)
-    with socket.create_connection(("127.0.0.1", gateway.ports["web"]), source_address=("127.0.1.40", 0)) as again:
-        again.settimeout(1)
-        with pytest.raises(TimeoutError):
-            again.recv(1)    # not closed: those that left are not counted any more
+    wait_until(lambda: cost(gateway) and alice.get("/guests").status == 200, "the log-in to be as it was")
+
+    def stays():
+        with socket.create_connection(("127.0.0.1", gateway.ports["web"]), source_address=("127.0.1.40", 0)) as again:
+            again.settimeout(1)
+            try:
+                return again.recv(1) != b""
+            except TimeoutError:
+                return True
+            except ConnectionResetError:
+                return False
+    wait_until(stays, "those that left to be counted no more")
 
 
 @pytest.mark.parametrize("body", [
@@ -244,7 +251,7 @@ def test_json_bombs(gateway, body):
     begun = time.monotonic()
     answer = alice.ask("POST", "/policy/can", body=body)
     assert 400 <= answer.status < 600 and answer.status != 500 and answer.json["error"]["message"], answer
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 15
     assert alice.get("/guests").status == 200, "the log-in is as it was"
 
 
@@ -275,7 +282,7 @@ def test_I66_a_cookie_is_worth_nothing_afterwards(own_gateway, users, end):
     if end == "idle":
         events = alice.events()     # a page that is left open is nobody who does something
         before = len(gateway.audit(event="session.logout"))
-        gateway.wait_audit(before + 1, event="session.logout", seconds=60)
+        gateway.wait_audit(before + 1, event="session.logout", seconds=120)
         events.close()
     else:
         assert alice.post("/logout", {"everywhere": end == "everywhere"}).status == 200
@@ -285,13 +292,13 @@ def test_I66_a_cookie_is_worth_nothing_afterwards(own_gateway, users, end):
 
 
 def test_a_login_ends_in_the_end_and_so_does_who_answers_no_ping(lasting):
-    """The socket that is silent after 50 seconds (web/loop.c), the other one with the log-in."""
+    """The socket that is silent after 50 seconds (web/loop.c), the other one with the log-in, after 90."""
     gateway, alice, silent, reader, ends = lasting
-    reader.join(90)
+    reader.join(180)
     (code, reason), seconds = ends[0]
-    assert code == 4410 and "as long as one may" in reason and 59 <= seconds < 70, ends
+    assert code == 4410 and "as long as one may" in reason and 89 <= seconds < 150, ends
     assert alice.get("/me").status == 401
-    frames, closed = everything(silent.socket)
+    frames, closed = everything(silent.socket, PATIENCE)
     assert closed and frames.startswith(b"\x89") and b"\x11\x3a" not in frames, "a ping, and no close code 4410: it ended before"
     assert len(gateway.wait_audit(2, event="console.close")) == 2
 
@@ -299,7 +306,7 @@ def test_a_login_ends_in_the_end_and_so_does_who_answers_no_ping(lasting):
 def test_answers_that_nobody_takes_are_not_kept(gateway, held):
     """When the windows are opened at last there is nothing to send any more."""
     connection, since = held
-    time.sleep(max(0, since + 22 - time.monotonic()))
+    time.sleep(max(0, since + 45 - time.monotonic()))      # they are kept for twenty seconds
     heads = [got for got in connection.frames(0.5) if got is not None and got[0] in (HEADERS, DATA)]
     assert len(heads) == 20 and all(got[0] == HEADERS for got in heads)
     try:
@@ -326,7 +333,7 @@ def test_many_sockets_without_a_ticket_cost_nothing(gateway):
     for path in ("/api/v1/me", "/", "/console/", "/consolex", "/console?ticket=" + "A" * 43):
         with pytest.raises((LabError, Closed)):
             WebSocket(alice, path, ["binary"]).read(1)
-    wait_until(lambda: alice.get("/guests").status == 200, "the log-in to be as it was", 5)
+    wait_until(lambda: alice.get("/guests").status == 200, "the log-in to be as it was")
 
 
 @pytest.mark.parametrize("behind", [INNER, INNER[:40], b"x" * 3000], ids=["request", "part", "nothing"])
@@ -350,7 +357,7 @@ def test_what_comes_behind_a_request_that_waits_is_not_taken_up(gateway, behind,
 @pytest.mark.parametrize("to", ["h2c", "TLS/1.0", "x" * 3000, "websocket, h2c"])
 def test_CVE_2025_11677_an_upgrade_to_something_else_is_refused(gateway, to):
     """libwebsockets frees the headers of such a request, and goes on with them."""
-    answers, closed = raw(gateway, request(gateway, f"Upgrade: {to}", "Connection: Upgrade", method="GET", path="/api/v1/me"))
+    answers, closed = raw(gateway, request(gateway, f"Upgrade: {to}", "Connection: Upgrade", method="GET", path="/api/v1/me"), PATIENCE)
     assert closed and b" 101 " not in answers and b" 200 " not in answers, answers
     still_serves(gateway)
 

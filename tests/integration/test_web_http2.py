@@ -11,9 +11,9 @@ from conftest import PASSWORDS, policy_with_realms
 from lab.gateway import SaslUsers
 from lab.http2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PADDED, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, WITH_PRIORITY, Connection,
                        frame, literal, settings)
+from lab.process import PATIENCE
 from lab.web import Browser, cost
 
-PATIENCE = 5    # seconds of flood
 INITIAL_WINDOW_SIZE = 4
 
 
@@ -111,11 +111,17 @@ def nothing_known(_):
 
 
 def flood(connection, frames):
-    """True when the other end put an end to it."""
+    """True when the other end put an end to it. A MiB at a time is made before it is sent: who makes frames while he sends them may be too slow for a flood."""
     begun = time.monotonic()
     try:
         while time.monotonic() - begun < PATIENCE:
-            connection.socket.sendall(b"".join(piece for _, piece in zip(range(200), frames)))
+            piece = bytearray()
+            while len(piece) < 1 << 20:
+                more = next(frames, None)
+                if more is None:
+                    break
+                piece += more
+            connection.socket.sendall(piece)
     except (OSError, ssl.SSLError):
         return True
     return False
@@ -123,7 +129,7 @@ def flood(connection, frames):
 
 @pytest.mark.parametrize("send", [rapid_reset, resets_only, endless_headers, empty_continuations, pings, settings_again, windows, priorities, header_bomb,
                                   empty_data, many_streams, nothing_known], ids=lambda send: send.__name__)
-def test_a_flood_ends_its_own_connection(gateway, send):
+def test_a_flood_ends_its_own_connection(gateway, sanitized, send):
     pids = gateway.children("web")
     before = cost(gateway)
     connection = Connection(Browser(gateway)).begin()
@@ -132,7 +138,7 @@ def test_a_flood_ends_its_own_connection(gateway, send):
     connection.close()
     print(f"{send.__name__}: {after[0] - before[0]:.2f} s, {after[1] - before[1]} KiB")
     assert ended and gateway.children("web") == pids
-    assert after[0] - before[0] < 1 and after[1] - before[1] < 16 * 1024
+    assert after[0] - before[0] < 1 and (sanitized or after[1] - before[1] < 16 * 1024)
     assert Browser(gateway).get("/me").status == 401
 
 
@@ -164,7 +170,7 @@ def test_no_websocket_in_http2(gateway):
     assert pairs.get(8, 0) == 0 and pairs[3] == 24, pairs
     more = [(":protocol", "websocket"), ("origin", connection.browser.origin), ("sec-websocket-version", "13"), ("sec-websocket-protocol", "binary")]
     connection.socket.sendall(frame(HEADERS, END_HEADERS, 1, connection.request("/console", "CONNECT", more)))
-    came = list(connection.frames(5))
+    came = list(connection.frames())
     assert came[-1] is None and not any(got and got[0] == DATA for got in came), "the connection ended"
     connection.close()
     assert Browser(gateway).get("/me").status == 401
@@ -179,12 +185,14 @@ def test_answers_stay_in_their_windows(gateway):
     for stream, opened in ((None, 0), (1, 5000), (1, 1 << 20), (0, 1 << 20)):
         if stream is not None:
             connection.socket.sendall(frame(WINDOW_UPDATE, 0, stream, struct.pack("!I", opened)))
-        before = sum(sent)
-        for got in connection.frames(0.5):
-            assert got is not None
-            sent += [len(got[3])] if got[0] == DATA else []
-        may = {None: 1000, 1: before + opened if opened < whole else whole, 0: 1 << 20}[stream]
-        assert sum(sent) == min(may, len(asset(gateway, path))), (stream, opened, sent)
+        may = min({None: 1000, 1: sum(sent) + opened if opened < whole else whole, 0: 1 << 20}[stream], len(asset(gateway, path)))
+        for seconds in (PATIENCE, 0.5):     # what there is room for comes, and then nothing
+            for got in connection.frames(seconds):
+                assert got is not None
+                sent += [len(got[3])] if got[0] == DATA else []
+                if sum(sent) >= may and seconds == PATIENCE:
+                    break
+        assert sum(sent) == may, (stream, opened, sent)
     assert sum(sent) > whole, "the script is too short for this test"
     connection.close()
 
