@@ -22,6 +22,13 @@ def objects(libvirtd):
     remove_objects(libvirtd)
 
 
+@pytest.fixture(autouse=True)
+def web1_on(libvirtd):
+    """What stirs it needs it to run, whatever tests before this one did."""
+    if libvirtd.state("web-1") != "running":
+        libvirtd.virsh("start", "web-1")
+
+
 @pytest.fixture
 def alice(gateway, libvirtd):
     with attacker(gateway, "alice", libvirtd.test_uri) as client:

@@ -223,9 +223,9 @@ class Gateway:
         return wait_until(lambda: [pid for pid in self.children(kind) if pid not in other_than], f"a new virtgated-{kind}")
 
     def memory_kib(self, *kinds):
-        """Private memory of its processes of these kinds: what is measured should be of those whose work is tried, as the others have work of their own."""
+        """Private memory of its processes of these kinds, or of all: those whose work is not tried may have work of their own."""
         total = 0
-        for pid in [pid for kind in kinds for pid in self.children(kind)]:
+        for pid in [pid for kind in kinds for pid in self.children(kind)] or [self.daemon.pid] + children_of(self.daemon.pid):
             for line in self._read(f"/proc/{pid}/smaps_rollup").splitlines():
                 if line.startswith(("Private_Clean:", "Private_Dirty:")):
                     total += int(line.split()[1])

