@@ -120,6 +120,21 @@ secrets_hide_in(struct _xmlNode *node)
 	return num;
 }
 
+/* An element of such a name; of one that is in most documents also its attribute, somewhere behind. */
+static bool
+is_a_place(const char *name, size_t len, const char *end)
+{
+	for (size_t i = 0; i < NUM(places); i++) {
+		const struct place *place = &places[i];
+
+		if (place->element[0] != *name || strlen(place->element) != len || memcmp(place->element, name, len) != 0)
+			continue;
+		if (place->parent != NULL || memmem(name, (size_t)(end - name), place->attribute, strlen(place->attribute)) != NULL)
+			return true;
+	}
+	return false;
+}
+
 /* One pass over the tags: most documents have none of them, and need not be parsed. */
 bool
 secrets_may_hide(const char *xml, size_t len)
@@ -134,10 +149,8 @@ secrets_may_hide(const char *xml, size_t len)
 				name = at + 1;
 			at++;
 		}
-		for (size_t i = 0; i < NUM(places); i++)
-			if (strlen(places[i].element) == (size_t)(at - name) && memcmp(places[i].element, name, (size_t)(at - name)) == 0 &&
-			    (places[i].parent != NULL || memmem(at, (size_t)(end - at), places[i].attribute, strlen(places[i].attribute)) != NULL))
-				return true;
+		if (at > name && is_a_place(name, (size_t)(at - name), end))
+			return true;
 	}
 	return false;
 }
