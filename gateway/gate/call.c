@@ -301,7 +301,7 @@ proceed(struct call *call, const struct judgement *judgement, const uint8_t *mes
 		return;
 	}
 	call->state = CALL_INTENT;
-	call->held_since = gate_now(session->gate);
+	call->held_since = gate_steady();
 	if (park(call, message, len) == 0)
 		call->audit_ticket = record_intent(call, on_intent);
 	if (call->audit_ticket == 0)

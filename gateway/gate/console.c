@@ -48,7 +48,7 @@ console_enter(struct session *session, enum console_state state)
 
 	log_debug("session %s: console %s -> %s", session->id, states[console->state].name, states[state].name);
 	console->state = state;
-	session->deadline = states[state].seconds == 0 ? 0 : gate_now(session->gate) + states[state].seconds;
+	session->deadline = states[state].seconds == 0 ? 0 : gate_steady() + states[state].seconds;
 	session_update_reading(session);
 }
 
@@ -520,7 +520,7 @@ check_age(struct session *session)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (settings->console_max_seconds > 0 && now.tv_sec - console->started.tv_sec >= settings->console_max_seconds)
 		session_close(session, CLOSE_CONSOLE_TOO_LONG);
-	else if (settings->console_idle_seconds > 0 && gate_now(session->gate) - console->active >= settings->console_idle_seconds)
+	else if (settings->console_idle_seconds > 0 && gate_steady() - console->active >= settings->console_idle_seconds)
 		session_close(session, CLOSE_CONSOLE_IDLE);
 }
 

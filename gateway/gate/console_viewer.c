@@ -24,7 +24,7 @@ take_client_init(struct session *session, bool shares)
 
 	if (!shares)
 		console_share_take_over(session);
-	session->console->active = gate_now(session->gate);
+	session->console->active = gate_steady();
 	end_send(&session->backend, &shared, sizeof(shared));
 	console_enter(session, CONSOLE_SERVER_INIT);
 	return 1;
@@ -54,7 +54,7 @@ pass_clipboard(struct session *session, const uint8_t *data, size_t len)
 	struct console *console = session->console;
 	bool pastes = console->pastes && console->mode == CONSOLE_INPUT;
 	const uint8_t *made;
-	size_t made_len = console_clipboard_take(&console->clipboard, data, len, console->copies, pastes, gate_now(session->gate), &made);
+	size_t made_len = console_clipboard_take(&console->clipboard, data, len, console->copies, pastes, gate_steady(), &made);
 
 	if (made_len == 0)
 		console->dropped++;
@@ -85,7 +85,7 @@ take_messages(struct session *session, const uint8_t *data, size_t len)
 		bool passed = passes[console->mode][message.use] && (message.use != RFB_USE_CLIPBOARD || console->pastes);
 
 		if (message.use >= RFB_USE_INPUT)
-			console->active = gate_now(session->gate);
+			console->active = gate_steady();
 		if (passed && message.use == RFB_USE_INPUT)
 			console_held_note(&console->held, data + at);
 		if (!passed || message.use == RFB_USE_ENCODINGS || message.use == RFB_USE_EXTENDED) {

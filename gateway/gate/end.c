@@ -135,7 +135,7 @@ on_readable(int fd, short what, void *arg)
 	if (end->fd < 0)
 		return;
 	if (is_client(end)) {
-		end->session->heard = gate_now(end->session->gate);
+		end->session->heard = gate_steady();
 		end->session->unanswered = 0;
 	}
 	if (what & EV_TIMEOUT)		/* woken by session_update_reading: parse what waits already */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <libxml/parser.h>
@@ -27,6 +28,8 @@
 #include "gateway/gate/settle.h"
 #include "gateway/gate/trail.h"
 #include "gateway/gate/user.h"
+
+#define STEADY_BEGINS	(365 * 86400)
 
 /* Links to the fronts; a front that was started again brings a new one. */
 struct front {
@@ -49,6 +52,15 @@ gate_now(struct gate *gate)
 	if (event_base_gettimeofday_cached(gate->base, &now) != 0)
 		return time(NULL);
 	return now.tv_sec;
+}
+
+time_t
+gate_steady(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return now.tv_sec + STEADY_BEGINS;
 }
 
 /* ---- policy ---- */
@@ -341,19 +353,19 @@ on_tick(int fd, short what, void *arg)
 {
 	struct gate *gate = arg;
 	struct session *session, *next;
-	time_t now = gate_now(gate);
+	time_t now = gate_now(gate), steady = gate_steady();
 
 	(void)fd;
 	(void)what;
 	for (session = TAILQ_FIRST(&gate->sessions); session != NULL; session = next) {
 		next = TAILQ_NEXT(session, entry);
-		session_tick(session, now);
+		session_tick(session, steady);
 	}
-	user_tick(gate, now);
+	user_tick(gate, steady);
 	rights_tick(gate, now);
-	outside_tick(gate->outside, now);
-	trail_tick(gate->trail, now);
-	settle_tick(gate->settle, now);
+	outside_tick(gate->outside, steady);
+	trail_tick(gate->trail, steady);
+	settle_tick(gate->settle, steady);
 	for (size_t i = 0; i < gate->num_inventories; i++)
 		roll_tick(inventory_roll(gate->inventories[i]), now);
 }

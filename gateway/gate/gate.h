@@ -425,6 +425,9 @@ int xml_identify(const char *xml, size_t len, enum vg_class class, struct xml_id
 /* As libvirt's virUUIDParse: hex digits, dashes and blanks between them. False: not a UUID. */
 bool uuid_parse(const char *text, uint8_t uuid[VG_UUID_LEN]);
 void uuid_text(const uint8_t uuid[VG_UUID_LEN], char text[VG_UUID_TEXT_LEN + 1]);
+/* The host's clock: for what the policy says of time. It may be set, and then follows within seconds. */
 time_t gate_now(struct gate *gate);
+/* Seconds of a clock that nobody sets: for how long something takes. 0 is long ago. */
+time_t gate_steady(void);
 
 #endif

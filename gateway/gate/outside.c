@@ -113,7 +113,7 @@ outside_end(struct call *call)
 	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
 		if (strcmp(call->proc->name, beginnings[i]) == 0)
 			seconds = BEGUN_SECONDS;
-	call->shadow->until = gate_now(call->session->gate) + seconds;
+	call->shadow->until = gate_steady() + seconds;
 	roll_touch(inventory_roll(call->shadow->inventory), call->shadow->class, call->shadow->has_uuid ? call->shadow->uuid : NULL, call->shadow->name,
 	    strlen(call->shadow->name));
 	call->shadow = NULL;

@@ -65,7 +65,7 @@ hold(struct call *call, const char *status, const struct rpc_error *error, const
 		session->num_calls++;
 	}
 	call->state = CALL_OUTCOME;
-	call->held_since = gate_now(session->gate);
+	call->held_since = gate_steady();
 	if (error == NULL && difference_after(call, call->message + RPC_HEADER_LEN, len - RPC_HEADER_LEN))
 		return;
 	record_end(call, status, error != NULL ? error->code : 0, error != NULL ? error->message : "");

@@ -139,7 +139,7 @@ cut_streams(struct session *session)
 		call->was_cut = true;
 		call->cuts = CUT_BACKEND | CUT_CLIENT;
 		session->num_cuts += 2;
-		session->cuts_since = gate_now(session->gate);
+		session->cuts_since = gate_steady();
 	}
 	rights_cut_backend(session);
 	rights_cut_client(session);

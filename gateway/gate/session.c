@@ -89,7 +89,7 @@ session_set_state(struct session *session, enum session_state state)
 		return;
 	log_debug("session %s: %s -> %s", session->id, state_names[session->state], state_names[state]);
 	session->state = state;
-	session->since = gate_now(session->gate);
+	session->since = gate_steady();
 	session->deadline = seconds[state] == 0 ? 0 : session->since + seconds[state];
 	if (state == SESSION_CLOSED)
 		enter_closed(session);
@@ -116,7 +116,7 @@ session_create(struct gate *gate, int client_fd, int last_word, struct vg_identi
 	id_make(session->id);
 	end_init(&session->client, session, client_fd);
 	end_init(&session->backend, session, -1);
-	session->heard = gate_now(gate);
+	session->heard = gate_steady();
 	TAILQ_INSERT_TAIL(&gate->sessions, session, entry);
 	gate->num_sessions++;
 	record_session(session, AUDIT_LOGIN, NULL);

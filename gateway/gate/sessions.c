@@ -32,7 +32,7 @@ session_json(const struct session *session)
 	(void)json_object_set_new(json, "calls", json_integer((json_int_t)session->calls_total));
 	(void)json_object_set_new(json, "in_flight", json_integer((json_int_t)session->num_calls));
 	(void)json_object_set_new(json, "streams", json_integer((json_int_t)session->num_streams));
-	(void)json_object_set_new(json, "silent_seconds", json_integer((json_int_t)(gate_now(session->gate) - session->heard)));
+	(void)json_object_set_new(json, "silent_seconds", json_integer((json_int_t)(gate_steady() - session->heard)));
 	console_describe(session, json);
 	return json;
 }

@@ -146,7 +146,7 @@ take_open(struct session *session, const struct rpc_proc *proc, const struct rpc
 static void
 refuse_never(struct session *session, const struct rpc_header *header, const struct rpc_proc *proc)
 {
-	time_t now = gate_now(session->gate);
+	time_t now = gate_steady();
 	const char *name = proc == NULL ? "unknown" : proc->name;
 
 	if (now - session->refused_at >= REFUSED_RECORD_SECONDS) {

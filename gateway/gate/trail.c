@@ -172,7 +172,7 @@ trail_ask(struct trail *trail, const json_t *question, trail_answer_cb *answer, 
 		free(waiting);
 		return 0;
 	}
-	*waiting = (struct waiting){ .ticket = ++trail->last_ticket, .answer = answer, .arg = arg, .until = gate_now(trail->gate) + ANSWER_SECONDS };
+	*waiting = (struct waiting){ .ticket = ++trail->last_ticket, .answer = answer, .arg = arg, .until = gate_steady() + ANSWER_SECONDS };
 	TAILQ_INSERT_TAIL(&trail->waiting, waiting, entry);
 	return waiting->ticket;
 }

@@ -29,7 +29,7 @@ unusual_hidden(struct call *call, const char *missing)
 {
 	struct session *session = call->session;
 	struct user *user = session->user;
-	time_t now = gate_now(session->gate);
+	time_t now = gate_steady();
 	char text[512];
 	json_t *record;
 
@@ -49,14 +49,14 @@ void
 unusual_hours(struct session *session, enum vg_permission permission, const struct vg_object *object, const char *op)
 {
 	struct user *user = session->user;
-	time_t now = gate_now(session->gate);
+	time_t now = gate_steady();
 	const struct binding *binding;
 	char text[400];
 	json_t *record;
 
 	if (permission == VG_PERM_NONE || now - user->hours_told < UNUSUAL_SECONDS)
 		return;
-	binding = policy_outside_hours(session->gate->policy, &session->identity, permission, object, now);
+	binding = policy_outside_hours(session->gate->policy, &session->identity, permission, object, gate_now(session->gate));
 	if (binding == NULL || (record = make_record(session, AUDIT_OUTSIDE_HOURS, NULL)) == NULL)
 		return;
 	user->hours_told = now;

@@ -183,9 +183,9 @@ usage_lost(struct usage *usage)
 }
 
 static bool
-is_fresh(const struct usage *usage, const struct usage_count *count)
+is_fresh(const struct usage_count *count)
 {
-	return count->known && gate_now(usage->gate) - count->since < MAX_AGE;
+	return count->known && gate_steady() - count->since < MAX_AGE;
 }
 
 static struct asking *
@@ -232,7 +232,7 @@ domain_told(struct asking *asking)
 	struct usage_count *count = inventory_count(usage->inventory, asking->uuid);
 
 	if (count != NULL)
-		settle(count, asking, gate_now(usage->gate));
+		settle(count, asking, gate_steady());
 	end(asking);
 	answered(usage);
 }
@@ -305,9 +305,9 @@ ask_domain(struct usage *usage, const struct inventory_domain *domain)
 
 /* Asks, unless enough is asked already: who waits comes again. */
 static enum usage_state
-state_of(const struct usage *usage, const struct usage_count *count)
+state_of(const struct usage_count *count)
 {
-	if (is_fresh(usage, count))
+	if (is_fresh(count))
 		return count->unreadable ? USAGE_UNREADABLE : USAGE_KNOWN;
 	return USAGE_AWAITED;
 }
@@ -316,7 +316,7 @@ enum usage_state
 usage_of_domain(struct usage *usage, const struct inventory_domain *domain, struct vg_amounts *amounts)
 {
 	struct usage_count *count = inventory_count(usage->inventory, domain->uuid);
-	enum usage_state state = state_of(usage, count);
+	enum usage_state state = state_of(count);
 
 	*amounts = count->amounts;
 	if (state != USAGE_AWAITED || count->asked || usage->num_awaited >= MAX_AWAITED)
@@ -354,7 +354,7 @@ pool_told(struct asking *asking)
 		asking->num = num;
 	}
 	if (pool != NULL)
-		settle(&pool->count, asking, gate_now(usage->gate));
+		settle(&pool->count, asking, gate_steady());
 	end(asking);
 	answered(usage);
 }
@@ -482,7 +482,7 @@ usage_of_pool(struct usage *usage, const char *name, const uint8_t uuid[VG_UUID_
 	*num = 0;
 	if (pool == NULL && (pool = add_pool(usage, name, uuid)) == NULL)
 		return USAGE_UNREADABLE;
-	state = state_of(usage, &pool->count);
+	state = state_of(&pool->count);
 	*volumes = pool->volumes;
 	*num = pool->num;
 	if (state != USAGE_AWAITED || pool->count.asked || usage->num_awaited >= MAX_AWAITED)

@@ -63,7 +63,7 @@ user_drop(struct gate *gate, struct user *user)
 	if (user == NULL)
 		return;
 	user->sessions--;
-	if (!is_of_use(user, gate_now(gate)))
+	if (!is_of_use(user, gate_steady()))
 		forget(gate, user);
 }
 
@@ -132,7 +132,7 @@ user_may_buffer(struct session *session, size_t more, char *why, size_t size)
 void
 user_record_limit(struct session *session, const char *why)
 {
-	time_t now = gate_now(session->gate);
+	time_t now = gate_steady();
 
 	if (now - session->user->refused_at < RECORD_SECONDS)
 		return;

@@ -3,6 +3,7 @@ import copy
 import datetime
 import json
 import os
+import signal
 import struct
 
 from conftest import policy_with_realms
@@ -91,7 +92,15 @@ def test_I64_clock_of_a_running_gateway_is_set(own_gateway, libvirtd, scratch):
         assert ask(reader) == 0
         begun = clock.text(-HOUR // 2)
 
-        clock.set(-HOUR)
+        # a change whose intent waits for a disk that stalls is refused in time, whatever the clock does meanwhile
+        audit, = gateway.children("audit")
+        os.kill(audit, signal.SIGSTOP)
+        try:
+            print("era-held 66666666-0000-4000-8000-000000000009", file=writer.stdin, flush=True)
+            clock.set(-HOUR)
+            assert writer.stdout.readline() == "38\n"
+        finally:
+            os.kill(audit, signal.SIGCONT)
         change("era-back")
         back = (clock.text(-60), clock.text(60))
         gateway.wait_audit(1, event="clock.step")
