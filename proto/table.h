@@ -46,7 +46,7 @@
 enum rpc_kind {
 	RPC_KIND_READ,		/* changes nothing */
 	RPC_KIND_CHANGE,	/* changes configuration or state: intent and outcome in the audit trail */
-	RPC_KIND_ACCESS,	/* changes nothing but reaches into the guest or at a secret: recorded as one event */
+	RPC_KIND_ACCESS,	/* changes nothing but reaches into the guest or at a secret, or is not for who only reads: recorded as one event */
 	RPC_KIND_EVENT		/* sent by the server only */
 };
 

@@ -540,6 +540,26 @@ test_I30_what_a_read_only_socket_refuses_is_no_read(void **state)
 		ROW_ASSERT(proc, proc->kind != RPC_KIND_READ || proc->readonly != RPC_RO_DENIED);
 }
 
+/* What only reads is no change, whatever permission it takes: it waits for no disk. But for those that start or open on the host what the caller names. */
+static void
+test_what_only_reads_is_no_change(void **state)
+{
+	static const char *const but[] = { "connect_get_domain_capabilities", "domain_save_image_get_xml_desc" };
+	const struct rpc_proc *proc;
+	size_t i, num = 0;
+
+	(void)state;
+	for EACH_ROW(i, proc) {
+		const char *get = strstr(proc->name, "_get");
+
+		if (proc->kind != RPC_KIND_CHANGE || get == NULL || (get[4] != '_' && get[4] != '\0'))
+			continue;
+		ROW_ASSERT(proc, strcmp(proc->name, but[0]) == 0 || strcmp(proc->name, but[1]) == 0);
+		num++;
+	}
+	assert_int_equal(num, sizeof(but) / sizeof(but[0]));
+}
+
 /* CVE-2024-2494: an int argument that is a number of things. Those that may be negative are known by name. */
 static void
 test_I19_counts_are_never_negative(void **state)
@@ -589,6 +609,7 @@ main(void)
 		cmocka_unit_test(test_I2_before_authentication),
 		cmocka_unit_test(test_I23_no_call_is_free_by_mistake),
 		cmocka_unit_test(test_I30_what_a_read_only_socket_refuses_is_no_read),
+		cmocka_unit_test(test_what_only_reads_is_no_change),
 		cmocka_unit_test(test_I19_counts_are_never_negative),
 	};
 
