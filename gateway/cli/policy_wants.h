@@ -42,6 +42,13 @@ void wants_clear(struct wants *wants);
 /* Takes what there is in a record. */
 void wants_add(struct wants *wants, json_t *record);
 
+/*
+ * policy_wants_groups.c: one group a person and set of permissions, with all objects that it was wanted on: "who", "proofs", "permissions", "key" (the
+ * permissions as one text), "on" (objects, each with where its name begins), "count", "last" (the newest time), "calls", "first" (which want is its
+ * first). The wants are put in order. New reference; `out_of_memory` may be set.
+ */
+json_t *wants_groups(struct wants *wants);
+
 /* Asks `policy` again what the want's record asked. */
 struct decision wants_decide(const struct policy *policy, const struct want *want);
 
