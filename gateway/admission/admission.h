@@ -84,10 +84,9 @@ int admission_judge(const struct admission_document *document, enum vg_profile p
 
 /*
  * A site's own rules, from the policy. -1 with error text and the index of the rule in `which`: its class is none, or its XPath is no
- * XPath. admission_classes: those there are, for people.
+ * XPath.
  */
 struct admission_rules;
-extern const char admission_classes[];
 struct admission_rules *admission_compile(const struct vg_rule *const *rules, size_t num, size_t *which, struct vg_error *error);
 void admission_rules_destroy(struct admission_rules *rules);
 /* The rule that stands at rule->index of what was compiled. As admission_judge; a rule of another class finds nothing. */

@@ -26,7 +26,7 @@ static const struct class {
 
 #define NUM_CLASSES (sizeof(classes) / sizeof(classes[0]))
 
-const char admission_classes[] = "domain, device, snapshot, checkpoint, backup, volume, secret, pool";
+static const char class_names[] = "domain, device, snapshot, checkpoint, backup, volume, secret, pool";
 
 struct admission_rules {
 	size_t num;
@@ -49,7 +49,7 @@ try_rule(xmlXPathContextPtr context, const struct vg_rule *rule, struct own *own
 			own->kinds = classes[i].kinds;
 	if (own->kinds == 0) {
 		(void)vg_fail(error, "rule '%s': unknown class '%.60s'", rule->id, rule->class);
-		return vg_hint(error, "known classes: %s", admission_classes);
+		return vg_hint(error, "known classes: %s", class_names);
 	}
 	own->compiled = xmlXPathCtxtCompile(context, (const xmlChar *)rule->xpath);
 	context->opCount = 0;

@@ -23,7 +23,8 @@ pack_file_name(char name[AUDIT_NAME_MAX], unsigned segment)
 	audit_file_name(name, segment, "documents");
 }
 
-unsigned
+/* 0 when the name is none. */
+static unsigned
 pack_file_number(const char *name)
 {
 	return audit_file_number(name, "documents");
@@ -48,7 +49,7 @@ place_of(const struct digests *digests, const uint8_t *digest)
 	}
 }
 
-bool
+static bool
 digests_have(const struct digests *digests, const uint8_t digest[DOCUMENT_DIGEST])
 {
 	return digests->size > 0 && memcmp(digest, none, DOCUMENT_DIGEST) != 0 && memcmp(place_of(digests, digest), digest, DOCUMENT_DIGEST) == 0;
@@ -70,7 +71,8 @@ grow(struct digests *digests)
 	return 0;
 }
 
-int
+/* -1: out of memory. */
+static int
 digests_add(struct digests *digests, const uint8_t digest[DOCUMENT_DIGEST])
 {
 	if (digests->num >= digests->size / 2 && grow(digests) == -1)
@@ -82,7 +84,7 @@ digests_add(struct digests *digests, const uint8_t digest[DOCUMENT_DIGEST])
 	return 0;
 }
 
-void
+static void
 digests_free(struct digests *digests)
 {
 	free(digests->all);

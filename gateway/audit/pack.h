@@ -19,20 +19,13 @@
 #include "gateway/audit/store.h"
 #include "gateway/core/document.h"
 
-/* "audit-000007.documents" and back; 0 when the name is none. */
+/* "audit-000007.documents" */
 void pack_file_name(char name[AUDIT_NAME_MAX], unsigned segment);
-unsigned pack_file_number(const char *name);
-
-/* ---- digests ---- */
 
 struct digests {
 	uint8_t (*all)[DOCUMENT_DIGEST];	/* a table that is searched from where a digest belongs; all bytes 0: free */
 	size_t size, num;			/* size: a power of 2, or 0 */
 };
-bool digests_have(const struct digests *digests, const uint8_t digest[DOCUMENT_DIGEST]);
-/* -1: out of memory. */
-int digests_add(struct digests *digests, const uint8_t digest[DOCUMENT_DIGEST]);
-void digests_free(struct digests *digests);
 
 /* ---- writing ---- */
 

@@ -106,8 +106,6 @@ int audit_verify(const char *dir, const struct audit_verify_options *options, st
  */
 struct audit_check;
 struct audit_check *audit_check_begin(const char *dir, struct audit_verdict *verdict, struct vg_error *error);
-/* Before the first step; what they point to must stay. */
-void audit_check_options(struct audit_check *check, const struct audit_verify_options *options);
 /* Some `bytes` more of the trail. 1: goes on; 0: `verdict` says it; -1 with `error`: it could not be read. */
 int audit_check_step(struct audit_check *check, uint64_t bytes, struct vg_error *error);
 void audit_check_progress(const struct audit_check *check, uint64_t *done, uint64_t *all);

@@ -343,7 +343,7 @@ audit_check_begin(const char *dir, struct audit_verdict *verdict, struct vg_erro
 	}
 	check->verdict = verdict;
 	pack_check_init(&check->pack);
-	audit_check_options(check, &none);
+	check->options = check->keys.options = &none;
 	check->pairs = verify_pairs_create();
 	if (check->pairs == NULL) {
 		vg_fail(error, "out of memory");
@@ -360,12 +360,6 @@ audit_check_begin(const char *dir, struct audit_verdict *verdict, struct vg_erro
 bad:
 	audit_check_end(check);
 	return NULL;
-}
-
-void
-audit_check_options(struct audit_check *check, const struct audit_verify_options *options)
-{
-	check->options = check->keys.options = options;
 }
 
 int
@@ -425,7 +419,7 @@ audit_verify(const char *dir, const struct audit_verify_options *options, struct
 	int result = -1;
 
 	if (check != NULL && options != NULL)
-		audit_check_options(check, options);
+		check->options = check->keys.options = options;
 	while (check != NULL && (result = audit_check_step(check, PROGRESS_STEP, error)) == 1)
 		if (progress != NULL)
 			progress(check->done, check->all, arg);

@@ -129,7 +129,8 @@ judge_by_quotas(struct check *check)
 	}
 }
 
-void
+/* By the policy's rows, quotas and what holds without them. */
+static void
 check_for_user(struct check *check)
 {
 	const struct question *question = &check->question;
@@ -163,7 +164,8 @@ check_for_all(struct check *check, const char *profile, struct vg_error *error)
 	return 0;
 }
 
-int
+/* Whose document it is, and about which object: --object, else what the document names itself. -1: told, with *status. */
+static int
 check_read_user(const struct cli *cli, struct check *check, enum admission_kind kind, int *status)
 {
 	static const struct { enum admission_kind kind; const char *permission, *class; } asked[] = {

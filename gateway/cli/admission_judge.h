@@ -36,10 +36,6 @@ int check_read(struct check *check, struct vg_error *error);
 int check_judge(const struct cli *cli, struct check *check, int *status);
 /* The profile itself, with the bounds of a row that sets none. -1 with error text. */
 int check_for_all(struct check *check, const char *profile, struct vg_error *error);
-/* By the policy's rows, quotas and what holds without them. */
-void check_for_user(struct check *check);
-/* Whose document it is, and about which object: --object, else what the document names itself. -1: told, with *status. */
-int check_read_user(const struct cli *cli, struct check *check, enum admission_kind kind, int *status);
 void check_clear(struct check *check);
 
 #endif

@@ -175,7 +175,7 @@ log_set_process(const char *name)
 	(void)snprintf(process_name, sizeof(process_name), "%s", name);
 }
 
-int
+static int
 log_enabled(enum log_level level)
 {
 	return (int)level >= threshold;

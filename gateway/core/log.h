@@ -18,7 +18,6 @@ int log_check_output(const char *text);
 unsigned log_descriptors(int fds[LOG_MAX_OUTPUTS]);
 /* "front/0", "gate": stands in front of each line. Copied. */
 void log_set_process(const char *name);
-int log_enabled(enum log_level level);
 
 __attribute__((format(printf, 1, 2))) void log_debug(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void log_info(const char *format, ...);

@@ -80,24 +80,6 @@ static const struct {
 #undef REASON
 };
 
-const char *
-client_state_name(enum client_state state)
-{
-	return states[state].name;
-}
-
-const char *
-close_reason_text(enum close_reason reason)
-{
-	return reasons[reason].text;
-}
-
-enum close_kind
-close_reason_kind(enum close_reason reason)
-{
-	return reasons[reason].kind;
-}
-
 /* Of a log-in. */
 static bool
 is_failure(enum close_reason reason)

@@ -96,9 +96,6 @@ void client_close_flushed(struct client *client, enum close_reason reason, const
 void client_free(struct client *client);
 /* For client.c, login.c and pump.c: the only function that changes `state`. */
 void client_enter(struct client *client, enum client_state next);
-const char *client_state_name(enum client_state state);
-const char *close_reason_text(enum close_reason reason);
-enum close_kind close_reason_kind(enum close_reason reason);
 /* Bytes moved: a state that lasts only while they do lasts on. */
 void client_progress(struct client *client);
 

@@ -23,8 +23,6 @@ int path_check_directory(const struct settings_list *dirs, const char *path, con
 /* uri.c: `uri` or `address` against the list. */
 bool uri_is_allowed(const struct settings_list *allowed, const char *uri);
 bool uri_host_is_allowed(const struct settings_list *allowed, const char *address);
-/* Is it one that can stand in such a list? */
-bool uri_is_good(const char *uri);
 
 /* disk.c: is `name` a disk of this definition: a target, an image of its chain ("vda[1]"), or a source in it? */
 bool disk_is_in(const char *xml, size_t len, const char *name);

@@ -182,7 +182,8 @@ apply_patches(const struct judgement *judgement, const uint8_t *message, size_t 
 	return 0;
 }
 
-void
+/* Sends the call on, as libvirtd shall see it. */
+static void
 call_forward(struct call *call, const uint8_t *message, size_t len)
 {
 	call->state = CALL_FORWARDED;

@@ -16,7 +16,7 @@ static uint8_t scratch[END_READ_SIZE];
 /* What is read at a time behind the begin of a message that is not whole yet. */
 #define PARTIAL_READ_SIZE (128u * 1024u)
 
-struct end *
+static struct end *
 end_other(struct end *end)
 {
 	return end == &end->session->client ? &end->session->backend : &end->session->client;

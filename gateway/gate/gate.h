@@ -188,7 +188,6 @@ void end_close(struct end *end);
 void end_send(struct end *end, const void *data, size_t len);
 /* Bytes of `from` to the other end as they are, those at hand since the last time; from->pass says whether its message is whole then. */
 void end_pass(struct end *from, const void *data, size_t len);
-struct end *end_other(struct end *end);
 /* Sets reading according to how full the other side is and what the state allows. */
 void session_update_reading(struct session *session);
 
@@ -283,8 +282,6 @@ void call_answer_int(struct session *session, const struct rpc_header *header, i
 struct call *call_find(struct session *session, uint32_t serial);
 /* Undoes everything a call holds and frees its slot. */
 void call_destroy(struct call *call);
-/* Sends the call on, as libvirtd shall see it. */
-void call_forward(struct call *call, const uint8_t *message, size_t len);
 /* Answers with an error. */
 void call_refuse(struct session *session, const struct rpc_header *header, int32_t code, int32_t origin, const char *format, ...)
     __attribute__((format(printf, 5, 6)));

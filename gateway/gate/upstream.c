@@ -179,16 +179,6 @@ upstream_call(struct upstream *upstream, const struct rpc_proc *proc, const void
 	return pending->serial;
 }
 
-void
-upstream_cancel(struct upstream *upstream, uint32_t serial)
-{
-	struct pending *pending;
-
-	for (pending = upstream->pending; pending != NULL; pending = pending->next)
-		if (pending->serial == serial)
-			pending->reply = NULL;	/* the slot stays: the answer still comes */
-}
-
 int
 upstream_take_descriptor(struct upstream *upstream)
 {
@@ -212,8 +202,7 @@ fail(struct upstream *upstream, const char *why)
 		close(upstream_take_descriptor(upstream));
 	while (!upstream->destroyed && (pending = upstream->pending) != NULL) {
 		upstream->pending = pending->next;
-		if (pending->reply != NULL)
-			pending->reply(pending->proc, NULL, 0, &error, pending->arg);
+		pending->reply(pending->proc, NULL, 0, &error, pending->arg);
 		free(pending);
 	}
 	if (!upstream->destroyed)
@@ -237,8 +226,7 @@ take_reply(struct upstream *upstream, const struct rpc_header *header, const uin
 	*link = pending->next;
 	if (failed)
 		rpc_get_error(body, len, &error);
-	if (pending->reply != NULL)
-		pending->reply(pending->proc, failed ? NULL : body, failed ? 0 : len, failed ? &error : NULL, pending->arg);
+	pending->reply(pending->proc, failed ? NULL : body, failed ? 0 : len, failed ? &error : NULL, pending->arg);
 	free(pending);
 	return 0;
 }

@@ -32,7 +32,6 @@ void upstream_destroy(struct upstream *upstream);
 uint32_t upstream_call(struct upstream *upstream, const struct rpc_proc *proc, const void *body, size_t len, upstream_reply_cb *reply, void *arg);
 /* What has come and is not read yet, now: callbacks come from within. Not to be called from a callback of its own. */
 void upstream_catch_up(struct upstream *upstream);
-void upstream_cancel(struct upstream *upstream, uint32_t serial);
 /*
  * The descriptor that came with the reply (of a procedure whose row says `descriptors`), for its callback only: the caller's from
  * then on. -1 when there was none; one that is not taken is closed.

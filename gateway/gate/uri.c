@@ -66,14 +66,6 @@ same(const char *one, size_t one_len, const char *other, size_t other_len)
 }
 
 bool
-uri_is_good(const char *text)
-{
-	struct uri uri;
-
-	return take_apart(text, &uri);
-}
-
-bool
 uri_is_allowed(const struct settings_list *allowed, const char *text)
 {
 	struct uri uri, entry;

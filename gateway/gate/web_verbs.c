@@ -58,8 +58,9 @@ web_may(struct session *session, enum vg_permission permission)
 	return decide_one(session, permission, &host).verdict == VERDICT_ALLOW;
 }
 
-void
-web_answer_text(struct call *call, const char *text, size_t len)
+/* JSON that is text already. The end of the call. */
+static void
+answer_text(struct call *call, const char *text, size_t len)
 {
 	struct session *session = call->session;
 	struct rpc_header header = call->header;
@@ -88,7 +89,7 @@ web_answer(struct call *call, json_t *json)
 	if (text == NULL)
 		web_fail(call, "out of memory");
 	else
-		web_answer_text(call, text, strlen(text));
+		answer_text(call, text, strlen(text));
 	free(text);
 }
 
@@ -156,7 +157,7 @@ web_take_answer(enum trail_result result, const char *text, size_t len, void *ar
 	if (lacks != VG_PERM_NONE)
 		web_deny(call, lacks);
 	else if (result == TRAIL_ANSWERED)
-		web_answer_text(call, text, len);
+		answer_text(call, text, len);
 	else if (result == TRAIL_REFUSED)
 		web_refuse(call, "%s", text);
 	else

@@ -21,8 +21,6 @@ void web_take(struct session *session, const struct rpc_header *header, const ui
 
 /* Takes `json`; NULL counts as out of memory. */
 void web_answer(struct call *call, json_t *json);
-/* The same of JSON that is text already. */
-void web_answer_text(struct call *call, const char *text, size_t len);
 /* The question makes no sense: libvirt's "invalid argument". */
 __attribute__((format(printf, 2, 3))) void web_refuse(struct call *call, const char *format, ...);
 /* Not permitted: recorded, and answered with the id of the record. */

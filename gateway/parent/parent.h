@@ -103,7 +103,6 @@ void parent_advance(struct parent *parent);
 /* Tells whoever started us that it came to nothing, and ends. */
 void parent_cannot_start(struct parent *parent, const char *text);
 int64_t parent_now(void);
-int parent_setup_log(const struct parent *parent, const struct settings *settings, struct vg_error *error);
 
 /* ---- children.c ---- */
 

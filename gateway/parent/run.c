@@ -294,7 +294,7 @@ raise_descriptor_limit(const struct settings *settings)
 }
 
 /* A daemon in the background has no standard error; without log_outputs it uses syslog where there is one. */
-int
+static int
 parent_setup_log(const struct parent *parent, const struct settings *settings, struct vg_error *error)
 {
 	static const char *const syslog_only[] = { "1:syslog:virtgated" };

@@ -17,7 +17,7 @@ permissive_effect(const struct binding *binding, const struct request *request)
 	return firm == EFFECT_DENY ? EFFECT_SOFT_DENY : firm == EFFECT_NONE ? EFFECT_SOFT_NONE : firm;
 }
 
-bool
+static bool
 effect_applies(enum effect *effect, const struct binding *binding, struct request *request)
 {
 	/* A deny needs no certainty about names, UUIDs and addresses that are not known; what lets through does. */

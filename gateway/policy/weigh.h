@@ -55,8 +55,6 @@ binding_effect(const struct binding *binding, const struct request *request)
 }
 
 /* Does the binding apply to the request? A permissive deny that may only be meant becomes EFFECT_DOUBTFUL_DENY. */
-bool effect_applies(enum effect *effect, const struct binding *binding, struct request *request);
-/* The same, told. */
 enum finding effect_look(enum effect *effect, const struct binding *binding, struct request *request);
 void weigh(struct weighing *weighing, enum effect effect, const struct binding *binding);
 struct decision weighing_conclude(const struct weighing *weighing, const struct policy *policy, const struct request *request);
