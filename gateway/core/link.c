@@ -32,7 +32,6 @@ struct waiting {
 
 struct link {
 	int fd;
-	bool paused;
 	enum { LINK_OPEN, LINK_BROKEN /* link_send met the end; the loop reports it */, LINK_ENDED /* reported */ } state;
 	bool *destroyed;		/* of the callback that is running, if any */
 	struct event *read_event;
@@ -191,7 +190,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	for (int turn = 0; turn < LINK_TURN && !link->paused; turn++) {
+	for (int turn = 0; turn < LINK_TURN; turn++) {
 		switch (receive(link->fd, &message)) {
 		case RECEIVED_NOTHING:
 			return;
@@ -248,8 +247,7 @@ break_off(struct link *link)
 {
 	link->state = LINK_BROKEN;
 	(void)event_del(link->write_event);
-	if (!link->paused)
-		event_active(link->read_event, EV_READ, 0);
+	event_active(link->read_event, EV_READ, 0);
 }
 
 static void
@@ -389,22 +387,4 @@ link_destroy(struct link *link)
 	}
 	close(link->fd);
 	free(link);
-}
-
-void
-link_pause(struct link *link)
-{
-	link->paused = true;
-	(void)event_del(link->read_event);
-}
-
-void
-link_resume(struct link *link)
-{
-	if (!link->paused)
-		return;
-	link->paused = false;
-	/* When it broke meanwhile, the loop reads what is left and then reports the end. */
-	if (link->state != LINK_ENDED)
-		(void)event_add(link->read_event, NULL);
 }

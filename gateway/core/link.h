@@ -67,7 +67,7 @@ struct link;
  */
 typedef void link_message_cb(struct link *link, enum link_type type, const uint8_t *body, size_t len,
     const int *fds, size_t num_fds, void *arg);
-/* The other end is gone (what it sent before was delivered), or broke the rules; a paused link tells it when resumed. The callback usually destroys the link. Called once, never from link_send. */
+/* The other end is gone (what it sent before was delivered), or broke the rules. The callback usually destroys the link. Called once, never from link_send. */
 typedef void link_closed_cb(struct link *link, void *arg);
 
 /* Both ends, close-on-exec and non-blocking, buffers large enough for a full message. -1 with errno. */
@@ -84,8 +84,5 @@ void link_destroy(struct link *link);
 int link_send(struct link *link, enum link_type type, const void *body, size_t len, const int *fds, size_t num_fds);
 /* Bytes that wait for the other end. */
 size_t link_queued(const struct link *link);
-/* Stops and resumes the reading side (back-pressure). */
-void link_pause(struct link *link);
-void link_resume(struct link *link);
 
 #endif
