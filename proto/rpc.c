@@ -333,21 +333,3 @@ rpc_need_applies(const struct rpc_proc *proc, const struct rpc_need *need, const
 	}
 	return true;
 }
-
-bool
-rpc_find_object(const struct rpc_object *where, const struct xdr_field *fields, const uint8_t *body, size_t len,
-    struct xdr_object *object)
-{
-	const struct xdr_field *field;
-	struct xdr_span span;
-
-	if (where->from != RPC_FROM_ARG || where->path == NULL)
-		return false;
-	if (!xdr_find_field(fields, body, len, where->path, &span, &field))
-		return false;
-	if (field->form == XDR_OPTIONAL && !xdr_span_present(span, &span))
-		return false;
-	if (field->form != XDR_OPTIONAL && field->form != XDR_ONE)
-		return false;
-	return xdr_get_object(where->class, span, object);
-}

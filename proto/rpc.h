@@ -115,12 +115,6 @@ bool rpc_arg_u32(const struct rpc_proc *proc, const uint8_t *body, size_t len, c
  */
 uint64_t rpc_unknown_flags(const struct rpc_proc *proc, const uint8_t *body, size_t len);
 /*
- * The object at `where`, a member of a row whose form is RPC_FROM_ARG, in a body of these fields that passed
- * xdr_check(). False: absent, or `where` names an array (for that: xdr_items).
- */
-bool rpc_find_object(const struct rpc_object *where, const struct xdr_field *fields, const uint8_t *body, size_t len,
-    struct xdr_object *object);
-/*
  * The kinds of device that this document may be about, told by its root element without parsing it. What could hide another (a document
  * type, an encoding that is not ASCII's, a character by its number, a device of the host in an interface) makes it any.
  */

@@ -77,6 +77,8 @@ bool xdr_find(const struct xdr_field *fields, const uint8_t *body, size_t len, c
 /* As xdr_find, and says what was found. `field` may be NULL. */
 bool xdr_find_field(const struct xdr_field *fields, const uint8_t *body, size_t len, const char *path,
     struct xdr_span *span, const struct xdr_field **field);
+/* As xdr_find, and of an optional field its value. False also when that is absent, and for an array. */
+bool xdr_find_value(const struct xdr_field *fields, const uint8_t *body, size_t len, const char *path, struct xdr_span *value);
 
 /* Reading a span that xdr_find gave. A string stays where it is: not terminated, `out` borrows from the body. */
 uint32_t xdr_span_u32(struct xdr_span span);

@@ -157,6 +157,16 @@ xdr_span_present(struct xdr_span span, struct xdr_span *value)
 }
 
 bool
+xdr_find_value(const struct xdr_field *fields, const uint8_t *body, size_t len, const char *path, struct xdr_span *value)
+{
+	const struct xdr_field *field;
+
+	if (!xdr_find_field(fields, body, len, path, value, &field))
+		return false;
+	return field->form != XDR_ARRAY && (field->form != XDR_OPTIONAL || xdr_span_present(*value, value));
+}
+
+bool
 xdr_items(const struct xdr_field *fields, const uint8_t *body, size_t len, const char *path,
     struct xdr_items *items)
 {

@@ -261,11 +261,9 @@ filter_returned(struct call *call, const uint8_t *message, size_t len, uint8_t *
 {
 	const struct rpc_object *returns = &call->proc->returns;
 	enum vg_permission getattr = class_getattr(returns->class);
-	const struct xdr_field *field;
 	struct xdr_span span;
 
-	if (!xdr_find_field(call->proc->ret, message + RPC_HEADER_LEN, len - RPC_HEADER_LEN, returns->path, &span, &field) ||
-	    (field->form == XDR_OPTIONAL && !xdr_span_present(span, &span)))
+	if (!xdr_find_value(call->proc->ret, message + RPC_HEADER_LEN, len - RPC_HEADER_LEN, returns->path, &span))
 		return 0;		/* an optional object that is not there */
 	if (getattr != VG_PERM_NONE && filter_sees(call->session, getattr, returns->class, span))
 		return 0;

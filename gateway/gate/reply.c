@@ -123,15 +123,13 @@ static void
 learn(struct call *call, const uint8_t *body, size_t len)
 {
 	const struct rpc_object *returns = &call->proc->returns;
-	const struct xdr_field *field;
 	struct xdr_object object;
 	struct xdr_span span;
 
 	if (call->asks_feature && xdr_find(call->proc->ret, body, len, "supported", &span))
 		inventory_learn_feature(call->session->inventory, call->feature, xdr_span_i32(span));
 	if (returns->from == RPC_FROM_ARG && returns->class == VG_CLASS_domain &&
-	    xdr_find_field(call->proc->ret, body, len, returns->path, &span, &field) &&
-	    (field->form != XDR_OPTIONAL || xdr_span_present(span, &span)) && xdr_get_object(VG_CLASS_domain, span, &object))
+	    xdr_find_value(call->proc->ret, body, len, returns->path, &span) && xdr_get_object(VG_CLASS_domain, span, &object))
 		inventory_learn_reply(call->session->inventory, &object, call->asked);
 }
 
@@ -210,15 +208,13 @@ take_event(struct session *session, const struct rpc_header *header, const uint8
 {
 	const struct rpc_proc *proc = rpc_proc_find(header->program, (uint32_t)header->procedure);
 	const uint8_t *body = message + RPC_HEADER_LEN;
-	const struct xdr_field *field;
 	struct xdr_span span;
 
 	if (proc == NULL || proc->kind != RPC_KIND_EVENT || xdr_check(proc->args, body, len - RPC_HEADER_LEN) != VG_OK)
 		return -1;
 	if (proc->about.from != RPC_FROM_ARG)
 		return 1;		/* about the connection itself */
-	if (!xdr_find_field(proc->args, body, len - RPC_HEADER_LEN, proc->about.path, &span, &field) ||
-	    (field->form == XDR_OPTIONAL && !xdr_span_present(span, &span)))
+	if (!xdr_find_value(proc->args, body, len - RPC_HEADER_LEN, proc->about.path, &span))
 		return 0;
 	return filter_sees(session, proc->filter, proc->about.class, span);
 }

@@ -258,11 +258,7 @@ resolve_struct(struct call *call, struct judgement *judgement, unsigned *index, 
 bool
 resolve_span(const struct call *call, const uint8_t *body, size_t len, const char *path, struct xdr_span *span)
 {
-	const struct xdr_field *field;
-
-	if (!xdr_find_field(call->proc->args, body, len, path, span, &field))
-		return false;
-	return field->form != XDR_ARRAY && (field->form != XDR_OPTIONAL || xdr_span_present(*span, span));
+	return xdr_find_value(call->proc->args, body, len, path, span);
 }
 
 /* Nobody who could not be allowed makes us parse a document; the permission check refuses it, naming no object. */

@@ -44,8 +44,10 @@ static void
 find_object(const struct body *body)
 {
 	struct xdr_object object;
+	struct xdr_span span;
 
-	sink += rpc_find_object(&body->proc->about, body->fields, body->data, body->len, &object);
+	sink += xdr_find_value(body->fields, body->data, body->len, body->proc->about.path, &span) &&
+	    xdr_get_object(body->proc->about.class, span, &object);
 }
 
 static void

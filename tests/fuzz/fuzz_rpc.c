@@ -24,6 +24,7 @@ check_call(const struct rpc_proc *proc, const uint8_t *body, size_t len)
 {
 	const struct rpc_need *need;
 	struct xdr_object object;
+	struct xdr_span span;
 	size_t i;
 
 	for (need = proc->needs; need->permission != VG_PERM_NONE; need++)
@@ -32,9 +33,10 @@ check_call(const struct rpc_proc *proc, const uint8_t *body, size_t len)
 		else
 			rpc_need_applies(proc, need, body, len);
 	if (proc->about.from == RPC_FROM_ARG)
-		FUZZ_ASSERT(rpc_find_object(&proc->about, proc->args, body, len, &object));
+		FUZZ_ASSERT(xdr_find_value(proc->args, body, len, proc->about.path, &span) && xdr_get_object(proc->about.class, span, &object));
 	for (i = 0; i < RPC_MAX_OTHERS; i++)
-		rpc_find_object(&proc->others[i], proc->args, body, len, &object);
+		if (proc->others[i].from == RPC_FROM_ARG && xdr_find_value(proc->args, body, len, proc->others[i].path, &span))
+			FUZZ_ASSERT(xdr_get_object(proc->others[i].class, span, &object));
 }
 
 static void

@@ -456,28 +456,36 @@ test_I28_needs_depend_on_flags(void **state)
 }
 
 static void
-test_object_of_a_call(void **state)
+test_value_at_a_path(void **state)
 {
 	const struct rpc_proc *reboot = rpc_proc_by_name("domain_reboot");
 	const struct rpc_proc *watch = rpc_proc_by_name("connect_domain_event_callback_register_any");
+	const struct rpc_proc *keys = rpc_proc_by_name("domain_authorized_ssh_keys_set");
 	static const uint8_t nobody[8] = { 0 };
 	struct xdr_object object;
+	struct xdr_span span;
 	uint32_t words[1] = { 0 };
 	uint8_t body[100];
 	size_t len = put_domain_call(body, sizeof(body), words, 1);
 
 	(void)state;
-	assert_true(rpc_find_object(&reboot->about, reboot->args, body, len, &object));
+	assert_true(xdr_find_value(reboot->args, body, len, reboot->about.path, &span) && xdr_get_object(VG_CLASS_domain, span, &object));
 	assert_int_equal(object.name.len, 5);
 	assert_int_equal(object.uuid[0], 1);
-	assert_false(rpc_find_object(&reboot->returns, reboot->args, body, len, &object));
+	assert_false(xdr_find_value(reboot->args, body, len, reboot->returns.path, &span));	/* NULL */
 	assert_int_equal(xdr_check(watch->args, nobody, sizeof(nobody)), VG_OK);
-	assert_false(rpc_find_object(&watch->others[0], watch->args, nobody, sizeof(nobody), &object));
+	assert_false(xdr_find_value(watch->args, nobody, sizeof(nobody), watch->others[0].path, &span));
 	memmove(body + 8, body, len);
 	memcpy(body, "\0\0\0\3\0\0\0\1", 8);
 	assert_int_equal(xdr_check(watch->args, body, len + 4), VG_OK);
-	assert_true(rpc_find_object(&watch->others[0], watch->args, body, len + 4, &object));
+	assert_true(xdr_find_value(watch->args, body, len + 4, watch->others[0].path, &span) && xdr_get_object(VG_CLASS_domain, span, &object));
 	assert_memory_equal(object.name.data, "web-1", 5);
+	/* user "", no keys, no flags: the keys are an array */
+	memmove(body, body + 8, len);
+	memset(body + len - 4, 0, 12);
+	assert_int_equal(xdr_check(keys->args, body, len + 8), VG_OK);
+	assert_true(xdr_find(keys->args, body, len + 8, "keys", &span));
+	assert_false(xdr_find_value(keys->args, body, len + 8, "keys", &span));
 }
 
 int
@@ -499,7 +507,7 @@ main(void)
 		cmocka_unit_test(test_long_error_text_of_the_backend_is_cut),
 		cmocka_unit_test(test_I28_kind_of_device),
 		cmocka_unit_test(test_I28_needs_depend_on_flags),
-		cmocka_unit_test(test_object_of_a_call),
+		cmocka_unit_test(test_value_at_a_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
