@@ -42,7 +42,7 @@ void pack_init(struct pack *pack);
  * durable, so that those that are named again are written again.
  */
 int pack_open(struct pack *pack, int dir_fd, unsigned segment);
-/* Packed documents, each checked by pack_take(); those that are there are left out. Durable when it returns 0; -1 with errno. */
+/* Packed documents, for which pack_are_whole() holds; those that are there are left out. Durable when it returns 0; -1 with errno. */
 int pack_add(struct pack *pack, int dir_fd, unsigned segment, const struct store_calls *calls, const uint8_t *packed, size_t len);
 void pack_close(struct pack *pack);
 /* Is it a row of whole packed documents? What they hold is not looked at. */

@@ -47,7 +47,7 @@ struct vg_amounts {
 /* A site's own rule, a row of "rules". */
 struct vg_rule {
 	const char *id;
-	const char *class;	/* of documents: "domain", "device", …: admission_class() */
+	const char *class;	/* of documents: "domain", "device", …: classes[] of gateway/admission/own.c */
 	const char *xpath;
 	bool must;		/* it must hold, instead of finding nothing */
 	const char *message, *hint;	/* never NULL */

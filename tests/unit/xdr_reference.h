@@ -1,5 +1,5 @@
 /*
- * xdr_reference.h: a second, plain reading of a body by its description, recursive and slow, to judge xdr.c by; and
+ * xdr_reference.h: a second, plain reading of a body by its description, recursive and slow, to judge proto/xdr_*.c by; and
  * the way back from the leaves that xdr_walk() tells to bytes. Shared by tests and fuzz targets.
  */
 #ifndef TESTS_UNIT_XDR_REFERENCE_H
