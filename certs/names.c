@@ -6,30 +6,18 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "virtgate/utf8.h"
+
 #define LABEL_MAX_BYTES 63
 
-/* Length of the UTF-8 character at `p`, or 0 when it is malformed, overlong or a control character. */
+/* Length of the character that `text` begins with, or 0 when it is malformed or not to be seen. */
 static size_t
-utf8_printable(const unsigned char *p)
+utf8_printable(const char *text)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	uint32_t code;
-	size_t len, i;
+	size_t len = utf8_len_of(text, &code);
 
-	if (p[0] < 0x80)
-		return p[0] >= 0x20 && p[0] != 0x7f ? 1 : 0;
-	len = (p[0] & 0xe0) == 0xc0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
-	if (len == 0)
-		return 0;
-	code = p[0] & (0x7fu >> len);
-	for (i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (p[i] & 0x3fu);
-	}
-	if (code < least[len] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-		return 0;
-	if (code < 0xa0 || code == 0xfeff)
+	if (len == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0xfeff)
 		return 0;
 	/* Marks and overrides without width: they make two names look alike. */
 	if ((code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
@@ -41,7 +29,7 @@ utf8_printable(const unsigned char *p)
 int
 name_check_text(const char *what, const char *text, struct vg_error *error)
 {
-	const unsigned char *p = (const unsigned char *)text;
+	const char *p = text;
 	size_t len = strlen(text), step;
 
 	if (len == 0 || len > NAME_MAX_BYTES)
@@ -51,8 +39,8 @@ name_check_text(const char *what, const char *text, struct vg_error *error)
 	for (; *p != '\0'; p += step) {
 		step = utf8_printable(p);
 		if (step == 0)
-			return vg_fail(error, "%s has a byte 0x%02x at %td that is not printable UTF-8 text", what, *p,
-			    (const char *)p - text);
+			return vg_fail(error, "%s has a byte 0x%02x at %td that is not printable UTF-8 text", what, (unsigned char)*p,
+			    p - text);
 	}
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "gateway/core/audit_wire.h"
 #include "gateway/core/handover.h"
 #include "gateway/core/ids.h"
+#include "virtgate/utf8.h"
 
 static const struct {
 	const char *code, *event;
@@ -21,26 +22,6 @@ static const struct {
 };
 
 /* ---- any bytes as a JSON string ---- */
-
-/* Length of the valid UTF-8 sequence at `p`, 0 when there is none; the code point goes to `*point`. */
-static size_t
-utf8_len(const uint8_t *p, size_t left, uint32_t *point)
-{
-	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = p[0] < 0x80 ? 1 : (p[0] & 0xe0) == 0xc0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
-
-	if (len == 0 || len > left)
-		return 0;
-	*point = len == 1 ? p[0] : p[0] & (0x7fu >> len);
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		*point = *point << 6 | (p[i] & 0x3fu);
-	}
-	if (*point < smallest[len] || *point > 0x10ffff || (*point >= 0xd800 && *point <= 0xdfff))
-		return 0;
-	return len;
-}
 
 static bool
 stays(uint32_t point)
