@@ -12,23 +12,17 @@ harmless_add(struct buf *out, const char *text, bool newlines)
 	size_t width = 0;
 
 	for (size_t len; *text != '\0'; text += len) {
-		char escaped[16];
-		uint32_t point;
+		char shown[HARMLESS_SHOWN];
 
-		len = harmless_plain(text);
+		len = newlines && *text == '\n' ? 1 : harmless_plain(text);
 		if (len > 0) {
 			(void)buf_add(out, text, len);
 			width += len;
 			continue;
 		}
-		len = harmless_character(text, &point);
-		if (point >= 0x10fe00 && point <= 0x10feff)
-			width += (size_t)snprintf(escaped, sizeof(escaped), "\\x%02x", point - 0x10fe00);
-		else if (harmless_not(point) && !(newlines && point == '\n'))
-			width += (size_t)snprintf(escaped, sizeof(escaped), point < 0x100 ? "\\x%02x" : "\\u%04x", point);
-		else
-			width += snprintf(escaped, sizeof(escaped), "%.*s", (int)len, text) > 0;
-		(void)buf_add(out, escaped, strlen(escaped));
+		len = harmless_show(text, shown);
+		(void)buf_add(out, shown, strlen(shown));
+		width += shown[0] == '\\' ? strlen(shown) : 1;
 	}
 	return width;
 }

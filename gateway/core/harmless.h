@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "virtgate/utf8.h"
 
 /* How many bytes `text` begins with that are plain: printable ASCII. */
 static inline size_t
@@ -19,20 +23,16 @@ harmless_plain(const char *text)
 	return len;
 }
 
-/* The character that valid UTF-8 begins with, and its length; never beyond the terminator. */
+/* The character that `text`, which is not at its end, begins with, and its length. A byte that is no UTF-8 is U+10FE00 + byte, as in a record. */
 static inline size_t
 harmless_character(const char *text, uint32_t *point)
 {
-	const unsigned char *p = (const unsigned char *)text;
-	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	size_t len = utf8_len_of(text, point);
 
-	*point = len == 1 ? p[0] : p[0] & (0x7fu >> len);
-	for (size_t i = 1; i < len; i++) {
-		if (p[i] == '\0')
-			return i;
-		*point = *point << 6 | (p[i] & 0x3fu);
-	}
-	return len;
+	if (len > 0)
+		return len;
+	*point = 0x10fe00u + (unsigned char)*text;
+	return 1;
 }
 
 /* Controls, and what turns the direction of the text around. */
@@ -41,6 +41,25 @@ harmless_not(uint32_t point)
 {
 	return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x061c || point == 0x200e || point == 0x200f || point == 0x2028 ||
 	    point == 0x2029 || (point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+}
+
+/* The same, as a terminal may have it: a terminated text, with \xHH and \uHHHH for what is not harmless. */
+#define HARMLESS_SHOWN 16
+static inline size_t
+harmless_show(const char *text, char shown[HARMLESS_SHOWN])
+{
+	uint32_t point;
+	size_t len = harmless_character(text, &point);
+
+	if (point >= 0x10fe00 && point <= 0x10feff) {
+		(void)snprintf(shown, HARMLESS_SHOWN, "\\x%02x", point - 0x10fe00);
+	} else if (harmless_not(point)) {
+		(void)snprintf(shown, HARMLESS_SHOWN, point < 0x100 ? "\\x%02x" : "\\u%04x", point);
+	} else {
+		memcpy(shown, text, len);
+		shown[len] = '\0';
+	}
+	return len;
 }
 
 #endif

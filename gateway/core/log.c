@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/core/harmless.h"
+
 #define LOG_MAX_LINE	4096
 #define LOG_SOCKET_JOURNAL	"/run/systemd/journal/socket"
 #define LOG_SOCKET_SYSLOG	"/dev/log"
@@ -181,32 +183,19 @@ log_enabled(enum log_level level)
 	return (int)level >= threshold;
 }
 
-/* C0, DEL, and the C1 controls as UTF-8 has them (0xC2 0x80..0x9F): what could move a terminal or end a line. */
-static bool
-is_control(const unsigned char *text)
-{
-	return text[0] < 0x20 || text[0] == 0x7f || (text[0] == 0xc2 && text[1] >= 0x80 && text[1] <= 0x9f);
-}
-
-/* Copies with control bytes as \xHH, cutting at `size`. Returns the length without the terminator. */
-static size_t
+/* Copies harmlessly: what could move a terminal or end a line as \xHH. Cuts at `size`. */
+static void
 escape(char *out, size_t size, const char *text)
 {
-	static const char hex[] = "0123456789abcdef";
+	char shown[HARMLESS_SHOWN];
 	size_t len = 0;
 
-	for (const unsigned char *p = (const unsigned char *)text; *p != '\0' && len + 5 <= size; p++) {
-		if (is_control(p)) {
-			out[len++] = '\\';
-			out[len++] = 'x';
-			out[len++] = hex[*p >> 4];
-			out[len++] = hex[*p & 15];
-		} else {
-			out[len++] = (char)*p;
-		}
+	while (*text != '\0' && len + sizeof(shown) <= size) {
+		text += harmless_show(text, shown);
+		memcpy(out + len, shown, strlen(shown));
+		len += strlen(shown);
 	}
 	out[len] = '\0';
-	return len;
 }
 
 static size_t
@@ -261,7 +250,7 @@ log_args(enum log_level level, const char *format, va_list args)
 	if (!log_enabled(level))
 		return;
 	(void)vsnprintf(text, sizeof(text), format, args);
-	(void)escape(line, sizeof(line), text);
+	escape(line, sizeof(line), text);
 	for (unsigned i = 0; i < num_outputs; i++) {
 		if ((int)level >= outputs[i].level)
 			output_line(&outputs[i], level, line);

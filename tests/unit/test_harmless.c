@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "gateway/cli/harmless.h"
+#include "gateway/core/log.h"
 
 static const struct { const char *text, *shown; size_t width; } rows[] = {
 	{ "", "", 0 },
@@ -23,7 +25,13 @@ static const struct { const char *text, *shown; size_t width; } rows[] = {
 	{ "\342\200\256gpj.exe", "\\u202egpj.exe", 13 },		/* right to left */
 	{ "\342\201\246x\342\201\251", "\\u2066x\\u2069", 13 },
 	{ "\364\217\271\272", "\\x7a", 4 },				/* U+10FE7A: a byte that was no UTF-8 */
-	{ "cut \342\200", "cut \\x80", 8 },				/* a character without its end: nothing behind the text's */
+	/* no UTF-8: nothing behind it is swallowed, nor anything behind the end */
+	{ "cut \342\200", "cut \\xe2\\x80", 12 },
+	{ "\303\nPASS", "\\xc3\\x0aPASS", 12 },
+	{ "\342\033[2J", "\\xe2\\x1b[2J", 11 },
+	{ "\233\n", "\\x9b\\x0a", 8 },
+	{ "\300\233", "\\xc0\\x9b", 8 },
+	{ "\355\240\200\377", "\\xed\\xa0\\x80\\xff", 16 },
 };
 
 /* What came out, as a text. */
@@ -77,6 +85,29 @@ test_a_line_is_one_line(void **state)
 	free(text);
 }
 
+/* What a log has is shown by whatever shows logs. */
+static void
+test_a_line_of_the_log(void **state)
+{
+	char path[] = "/tmp/virtgate-log-XXXXXX", output[64], line[512];
+	const char *const outputs[] = { output };
+	int fd = mkstemp(path);
+	ssize_t len;
+
+	(void)state;
+	assert_true(fd >= 0);
+	(void)snprintf(output, sizeof(output), "1:file:%s", path);
+	assert_int_equal(log_setup(LOG_LEVEL_INFO, outputs, 1), 0);
+	log_info("user 'a\n\233b\302\233c\342\200\256\303\274'");
+	assert_int_equal(log_setup(LOG_LEVEL_ERROR, NULL, 0), 0);
+	len = read(fd, line, sizeof(line) - 1);
+	assert_true(len > 0);
+	line[len] = '\0';
+	assert_non_null(strstr(line, " info: user 'a\\x0a\\x9bb\\x9bc\\u202e\303\274'\n"));
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+}
+
 int
 main(void)
 {
@@ -84,6 +115,7 @@ main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_columns_stay_aligned),
 		cmocka_unit_test(test_a_line_is_one_line),
+		cmocka_unit_test(test_a_line_of_the_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
