@@ -68,7 +68,7 @@ static size_t
 own_names(char names[2][HOST_MAX_BYTES + 1])
 {
 	struct addrinfo hints = { .ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM }, *found = NULL;
-	char *full = names[0];
+	char *full;
 	size_t num = 0;
 
 	if (gethostname(names[0], HOST_MAX_BYTES) < 0)

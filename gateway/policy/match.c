@@ -179,7 +179,7 @@ uuid_matches(const uint8_t *uuid, bool known, const uint8_t *of, bool doubt)
 static bool
 class_concerns(enum vg_class pattern, enum vg_class class)
 {
-	return pattern == VG_CLASS_none || pattern == class || (pattern == class_parent(class) && pattern != VG_CLASS_none);
+	return pattern == VG_CLASS_none || pattern == class || pattern == class_parent(class);
 }
 
 static bool
