@@ -1,207 +1,23 @@
-/* test_pki.c: names, files, index and the steps of a PKI, each in a directory of its own. */
+/* test_pki.c: names, files and the steps of a PKI, each in a directory of its own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <openssl/pkcs12.h>
-#include <openssl/x509v3.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cmocka.h>
+#include <openssl/pkcs12.h>
+#include <openssl/x509v3.h>
+
 #include "certs/names.h"
-#include "certs/pki.h"
+#include "tests/unit/pki_fixture.h"
 
 #define DAY 86400
-
-struct fixture {
-	char dir[64];
-	struct pki pki;
-	struct vg_error error;
-};
-
-/* Good enough a DN here: the text of virt-pki-query-dn has its own test. */
-static char *
-dn_text(const X509_NAME *name)
-{
-	char text[512];
-
-	return X509_NAME_oneline(name, text, (int)sizeof(text)) != NULL ? strdup(text) : NULL;
-}
-
-/* ---- fixture ---- */
-
-static void
-remove_tree(const char *path)
-{
-	struct stat st;
-	DIR *dir;
-	struct dirent *entry;
-
-	if (lstat(path, &st) < 0)
-		return;
-	if (!S_ISDIR(st.st_mode)) {
-		(void)unlink(path);
-		return;
-	}
-	dir = opendir(path);
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		char below[PKI_PATH_MAX];
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		(void)snprintf(below, sizeof(below), "%s/%s", path, entry->d_name);
-		remove_tree(below);
-	}
-	if (dir != NULL)
-		(void)closedir(dir);
-	(void)rmdir(path);
-}
-
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	const char *tmp = getenv("TMPDIR");
-
-	assert_non_null(f);
-	(void)snprintf(f->dir, sizeof(f->dir), "%.40s/test_pki.XXXXXX", tmp != NULL ? tmp : "/tmp");
-	assert_non_null(mkdtemp(f->dir));
-	assert_int_equal(pki_tree_init(&f->pki.tree, f->dir, &f->error), 0);
-	f->pki.dn_text = dn_text;
-	f->pki.now = time(NULL);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	remove_tree(f->dir);
-	free(f);
-	return 0;
-}
-
-static void
-ok(const struct fixture *f, int result)
-{
-	if (result != 0)
-		fail_msg("%s (%s)", f->error.what, f->error.hint);
-}
-
-static void
-init_ca(struct fixture *f)
-{
-	struct pki_request request = { .name = "Test CA", .org = "Test" };
-	struct pki_result result;
-
-	ok(f, pki_init(&f->pki, &request, &result, &f->error));
-	pki_result_clear(&result);
-}
-
-static void
-make_client(struct fixture *f, const char *name)
-{
-	struct pki_request request = { .name = name };
-	struct pki_result result;
-
-	ok(f, pki_client(&f->pki, &request, &result, &f->error));
-	pki_result_clear(&result);
-}
-
-static const char *
-below(const struct fixture *f, const char *name)
-{
-	static char path[32][PKI_PATH_MAX];
-	static unsigned next;
-	char *into = path[next++ % 32];
-
-	(void)snprintf(into, PKI_PATH_MAX, "%s/%s", f->dir, name);
-	return into;
-}
-
-static unsigned
-mode_of(const char *path)
-{
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		fail_msg("%s: %s", path, strerror(errno));
-	return st.st_mode & 07777u;
-}
-
-static X509 *
-load_cert(const char *path)
-{
-	STACK_OF(X509) *certs;
-	struct vg_error error;
-	X509 *cert;
-
-	if (pem_load_certs(path, &certs, &error) < 0)
-		fail_msg("%s", error.what);
-	assert_int_equal(sk_X509_num(certs), 1);
-	cert = sk_X509_shift(certs);
-	certs_free(certs);
-	return cert;
-}
-
-static X509_CRL *
-load_crl(const char *path)
-{
-	STACK_OF(X509_CRL) *crls;
-	struct vg_error error;
-	X509_CRL *crl;
-
-	if (pem_load_crls(path, &crls, &error) < 0)
-		fail_msg("%s", error.what);
-	assert_int_equal(sk_X509_CRL_num(crls), 1);
-	crl = sk_X509_CRL_shift(crls);
-	sk_X509_CRL_pop_free(crls, X509_CRL_free);
-	return crl;
-}
-
-/* OpenSSL's verdict on a certificate of the tree, strictly, with the whole chain's lists. */
-static int
-verdict(const struct fixture *f, const char *path, int purpose, const char *host)
-{
-	X509 *ca = load_cert(below(f, "CA/cacert.pem")), *cert = load_cert(path);
-	X509_CRL *crl = load_crl(below(f, "CA/cacrl.pem"));
-	X509_STORE *store = X509_STORE_new();
-	X509_STORE_CTX *context = X509_STORE_CTX_new();
-	X509_VERIFY_PARAM *param = X509_STORE_get0_param(store);
-	int result;
-
-	assert_int_equal(X509_STORE_add_cert(store, ca), 1);
-	assert_int_equal(X509_STORE_add_crl(store, crl), 1);
-	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_X509_STRICT | X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
-	X509_VERIFY_PARAM_set_time(param, f->pki.now + 1);
-	assert_int_equal(X509_VERIFY_PARAM_set_purpose(param, purpose), 1);
-	assert_int_equal(X509_STORE_CTX_init(context, store, cert, NULL), 1);
-	if (host != NULL && name_is_ip(host, NULL, NULL))
-		X509_VERIFY_PARAM_set1_ip_asc(X509_STORE_CTX_get0_param(context), host);
-	else if (host != NULL)
-		X509_VERIFY_PARAM_set1_host(X509_STORE_CTX_get0_param(context), host, 0);
-	result = X509_verify_cert(context) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(context);
-	X509_STORE_CTX_free(context);
-	X509_STORE_free(store);
-	X509_CRL_free(crl);
-	X509_free(cert);
-	X509_free(ca);
-	return result;
-}
 
 /* ---- names ---- */
 
@@ -538,128 +354,6 @@ crl_of_another_ca_is_kept(void **state)
 	teardown(&other_state);
 }
 
-/* ---- index and lock ---- */
-
-static void
-index_damage_is_told(void **state)
-{
-	struct fixture *f = *state;
-	struct index index;
-	FILE *out;
-
-	init_ca(f);
-	make_client(f, "alice");
-	out = fopen(f->pki.tree.path[PKI_INDEX], "a");
-	assert_non_null(out);
-	(void)fprintf(out, "{\"serial\":\"zz\"}\n");
-	(void)fclose(out);
-	assert_int_equal(index_load(&index, f->pki.tree.path[PKI_INDEX], &f->error), -1);
-	assert_non_null(strstr(f->error.what, "issued.jsonl:3:"));
-}
-
-/* Several processes at once: each certificate is in the index, and none twice. */
-static void
-two_at_once(void **state)
-{
-	enum { PROCESSES = 4, EACH = 4 };
-	struct fixture *f = *state;
-	struct index index;
-	pid_t pids[PROCESSES];
-
-	init_ca(f);
-	for (int p = 0; p < PROCESSES; p++) {
-		pids[p] = fork();
-		assert_true(pids[p] >= 0);
-		if (pids[p] != 0)
-			continue;
-		for (int i = 0; i < EACH; i++) {
-			char name[32];
-			struct pki_request request = { .name = name };
-			struct pki_result result;
-
-			(void)snprintf(name, sizeof(name), "user-%d-%d", p, i);
-			if (pki_client(&f->pki, &request, &result, &f->error) < 0)
-				_exit(1);
-			pki_result_clear(&result);
-		}
-		_exit(0);
-	}
-	for (int p = 0; p < PROCESSES; p++) {
-		int status;
-
-		assert_int_equal(waitpid(pids[p], &status, 0), pids[p]);
-		assert_int_equal(status, 0);
-	}
-	ok(f, index_load(&index, f->pki.tree.path[PKI_INDEX], &f->error));
-	assert_int_equal(index.num, 1 + PROCESSES * EACH);
-	for (size_t i = 0; i < index.num; i++)
-		assert_ptr_equal(index_find_serial(&index, index.records[i].serial), &index.records[i]);
-	index_clear(&index);
-}
-
-static unsigned
-count_entries(const char *path)
-{
-	DIR *dir = opendir(path);
-	unsigned num = 0;
-
-	while (dir != NULL && readdir(dir) != NULL)
-		num++;
-	if (dir != NULL)
-		(void)closedir(dir);
-	return num;
-}
-
-/* Issues under a limit on the size of files, in a process of its own. Answers whether that went well. */
-static bool
-issue_with_little_room(struct fixture *f, rlim_t bytes)
-{
-	struct pki_request request = { .name = "bob", .password = "a long password" };
-	struct pki_result result;
-	int status;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		const struct rlimit limit = { .rlim_cur = bytes, .rlim_max = bytes };
-
-		(void)signal(SIGXFSZ, SIG_IGN);
-		if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
-			_exit(2);
-		_exit(pki_client(&f->pki, &request, &result, &f->error) < 0 ? 1 : 0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
-	return WEXITSTATUS(status) == 0;
-}
-
-/* Whichever file a full disk cuts short: nothing is left behind, and the index is what it was. */
-static void
-full_disk_leaves_nothing(void **state)
-{
-	struct fixture *f = *state;
-	char *before, *after;
-	size_t before_len, after_len, failures = 0;
-	rlim_t room = 0;
-
-	init_ca(f);
-	make_client(f, "alice");
-	ok(f, file_read(f->pki.tree.path[PKI_INDEX], &before, &before_len, &f->error));
-	for (; !issue_with_little_room(f, room); room += 100, failures++) {
-		assert_true(room < 10000);
-		assert_true(count_entries(below(f, "clients/bob")) <= 2);
-		assert_int_equal(count_entries(below(f, "CA")), 6);	/* three files, private, "." and ".." */
-		ok(f, file_read(f->pki.tree.path[PKI_INDEX], &after, &after_len, &f->error));
-		assert_int_equal(before_len, after_len);
-		assert_memory_equal(before, after, before_len);
-		file_free(after, after_len);
-	}
-	assert_true(failures > 5);
-	assert_int_equal(count_entries(below(f, "clients/bob")), 6);
-	assert_int_equal(verdict(f, below(f, "clients/bob/clientcert.pem"), X509_PURPOSE_SSL_CLIENT, NULL), X509_V_OK);
-	file_free(before, before_len);
-}
-
 static void
 passwords(void **state)
 {
@@ -692,9 +386,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(revoked_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(crl_is_renewed, setup, teardown),
 		cmocka_unit_test_setup_teardown(crl_of_another_ca_is_kept, setup, teardown),
-		cmocka_unit_test_setup_teardown(index_damage_is_told, setup, teardown),
-		cmocka_unit_test_setup_teardown(two_at_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(full_disk_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(passwords, setup, teardown),
 	};
 
