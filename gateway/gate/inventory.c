@@ -1,244 +1,30 @@
-#include "gateway/gate/inventory.h"
+/*
+ * inventory.c: the inventory's connection to libvirtd: made, listed, kept fresh by events, made again.
+ */
+#include "gateway/gate/inventory_private.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/core/log.h"
 #include "gateway/gate/console.h"
-#include "gateway/gate/known.h"
 #include "gateway/gate/outside.h"
 #include "gateway/gate/roll.h"
-#include "gateway/gate/upstream.h"
 
 /* virDomainEventID and virDomainEventType, libvirt include/libvirt/libvirt-domain.h */
 enum { EVENT_ID_LIFECYCLE = 0 };
 enum { EVENT_UNDEFINED = 1, EVENT_STOPPED = 5, EVENT_CRASHED = 8 };
 
-#define NUM_BUCKETS 4096u	/* for 10,000 domains two or three in each */
 #define RETRY_SECONDS 1
 
-struct lookup {
-	struct lookup *next;
-	struct inventory *inventory;
-	uint64_t ticket, asked;
-	uint32_t serial;
-	enum vg_class class;
-	bool by_uuid;
-	uint8_t uuid[VG_UUID_LEN];
-	inventory_found_cb *found;
-	inventory_text_cb *text;
-	void *arg;
-};
-
-struct inventory {
-	struct gate *gate;
-	char *uri;
-	struct upstream *upstream;
-	struct event retry;
-	bool ready;
-	char trouble[256];
-	struct inventory_domain *by_uuid[NUM_BUCKETS], *by_name[NUM_BUCKETS];
-	size_t num_domains;
-	uint64_t clock, listed;			/* events so far, and when the list was asked for */
-	uint64_t features_asked, features_there;	/* bit N: VIR_DRV_FEATURE N */
-	struct known known;			/* networks and pools */
-	struct lookup *lookups;
-	uint64_t last_ticket;
-	struct usage *usage;
-	struct roll *roll;
-};
-
-/* How each class is looked up; what is not here cannot be. */
-static const struct {
-	enum vg_class class;
-	const char *by_uuid, *by_name;
-} lookup_procs[] = {
-	{ VG_CLASS_domain, "domain_lookup_by_uuid", "domain_lookup_by_name" },
-	{ VG_CLASS_network, "network_lookup_by_uuid", "network_lookup_by_name" },
-	{ VG_CLASS_storage_pool, "storage_pool_lookup_by_uuid", "storage_pool_lookup_by_name" },
-	{ VG_CLASS_secret, "secret_lookup_by_uuid", NULL },
-	{ VG_CLASS_nwfilter, "nwfilter_lookup_by_uuid", "nwfilter_lookup_by_name" },
-};
-
 static void dial(struct inventory *inventory);
-
-/* FNV-1a, 32 bits. Names come from libvirtd, not from clients. */
-static uint32_t
-hash(const void *data, size_t len)
-{
-	const uint8_t *bytes = data;
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ bytes[i]) * 16777619u;
-	return h % NUM_BUCKETS;
-}
-
-const struct inventory_domain *
-inventory_by_uuid(const struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN])
-{
-	const struct inventory_domain *domain = inventory->by_uuid[hash(uuid, VG_UUID_LEN)];
-
-	while (domain != NULL && memcmp(domain->uuid, uuid, VG_UUID_LEN) != 0)
-		domain = domain->next_uuid;
-	return domain;
-}
-
-const struct inventory_domain *
-inventory_by_name(const struct inventory *inventory, const char *name)
-{
-	const struct inventory_domain *domain = inventory->by_name[hash(name, strlen(name))];
-
-	while (domain != NULL && strcmp(domain->name, name) != 0)
-		domain = domain->next_name;
-	return domain;
-}
-
-void
-inventory_each(const struct inventory *inventory, void (*each)(const struct inventory_domain *domain, void *arg), void *arg)
-{
-	for (size_t i = 0; i < NUM_BUCKETS; i++)
-		for (const struct inventory_domain *domain = inventory->by_uuid[i]; domain != NULL; domain = domain->next_uuid)
-			each(domain, arg);
-}
-
-const struct inventory_domain *
-inventory_by_id(const struct inventory *inventory, int32_t id)
-{
-	if (id < 0)
-		return NULL;
-	for (size_t i = 0; i < NUM_BUCKETS; i++)
-		for (const struct inventory_domain *domain = inventory->by_uuid[i]; domain != NULL; domain = domain->next_uuid)
-			if (domain->id == id)
-				return domain;
-	return NULL;
-}
-
-size_t
-inventory_num_domains(const struct inventory *inventory)
-{
-	return inventory->num_domains;
-}
-
-void
-inventory_forget(struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN])
-{
-	struct inventory_domain **link = &inventory->by_uuid[hash(uuid, VG_UUID_LEN)], *domain, **name_link;
-
-	while (*link != NULL && memcmp((*link)->uuid, uuid, VG_UUID_LEN) != 0)
-		link = &(*link)->next_uuid;
-	domain = *link;
-	if (domain == NULL)
-		return;
-	*link = domain->next_uuid;
-	name_link = &inventory->by_name[hash(domain->name, strlen(domain->name))];
-	while (*name_link != domain)
-		name_link = &(*name_link)->next_name;
-	*name_link = domain->next_name;
-	inventory->num_domains--;
-	free(domain->name);
-	free(domain);
-}
-
-/* libvirt counts ids from 1 and gives none out twice. */
-static void
-set_id(struct inventory_domain *domain, int32_t id)
-{
-	if (domain->id == id)
-		return;
-	if (domain->id > 0) {
-		memmove(domain->former_ids + 1, domain->former_ids, sizeof(domain->former_ids) - sizeof(domain->former_ids[0]));
-		domain->former_ids[0] = domain->id;
-	}
-	domain->id = id;
-}
-
-bool
-inventory_has_id(const struct inventory_domain *domain, int32_t id)
-{
-	if (id == -1 || id == domain->id)
-		return true;
-	for (size_t i = 0; i < sizeof(domain->former_ids) / sizeof(domain->former_ids[0]); i++)
-		if (id != 0 && domain->former_ids[i] == id)
-			return true;
-	return false;
-}
-
-uint64_t
-inventory_clock(const struct inventory *inventory)
-{
-	return inventory->clock;
-}
-
-static bool
-told_since(const struct inventory *inventory, const uint8_t *uuid, uint64_t asked)
-{
-	const struct inventory_domain *domain = inventory_by_uuid(inventory, uuid);
-
-	return domain != NULL && domain->told > asked;
-}
-
-static void
-learn(struct inventory *inventory, const struct xdr_object *object, uint64_t told)
-{
-	const struct inventory_domain *known, *namesake;
-	struct inventory_domain *domain;
-	size_t bucket;
-
-	if (object->class != VG_CLASS_domain || object->uuid == NULL)
-		return;
-	known = inventory_by_uuid(inventory, object->uuid);
-	if (known != NULL && strlen(known->name) == object->name.len && memcmp(known->name, object->name.data, object->name.len) == 0) {
-		domain = (struct inventory_domain *)(uintptr_t)known;
-		set_id(domain, object->id);
-		if (told > domain->told)
-			domain->told = told;
-		return;
-	}
-	inventory_forget(inventory, object->uuid);
-	domain = calloc(1, sizeof(*domain));
-	if (domain == NULL || (domain->name = strndup((const char *)object->name.data, object->name.len)) == NULL) {
-		free(domain);	/* unknown means looked up again: nothing is lost */
-		return;
-	}
-	/* libvirt keeps names unique: whoever had this one is gone, and the event on its way. */
-	namesake = inventory_by_name(inventory, domain->name);
-	if (namesake != NULL)
-		inventory_forget(inventory, namesake->uuid);
-	memcpy(domain->uuid, object->uuid, VG_UUID_LEN);
-	domain->count.changed = usage_change(inventory->usage);
-	domain->id = object->id;
-	domain->told = told;
-	bucket = hash(domain->uuid, VG_UUID_LEN);
-	domain->next_uuid = inventory->by_uuid[bucket];
-	inventory->by_uuid[bucket] = domain;
-	bucket = hash(domain->name, strlen(domain->name));
-	domain->next_name = inventory->by_name[bucket];
-	inventory->by_name[bucket] = domain;
-	inventory->num_domains++;
-}
-
-void
-inventory_learn(struct inventory *inventory, const struct xdr_object *object)
-{
-	learn(inventory, object, inventory->clock);
-}
-
-void
-inventory_learn_reply(struct inventory *inventory, const struct xdr_object *object, uint64_t asked)
-{
-	if (object->uuid != NULL && !told_since(inventory, object->uuid, asked))
-		learn(inventory, object, 0);
-}
 
 static void
 forget_all(struct inventory *inventory)
 {
-	for (size_t i = 0; i < NUM_BUCKETS; i++)
-		while (inventory->by_uuid[i] != NULL)
-			inventory_forget(inventory, inventory->by_uuid[i]->uuid);
+	inventory_forget_domains(inventory);
 	known_forget_all(&inventory->known);
 	usage_lost(inventory->usage);
 	inventory->features_asked = inventory->features_there = 0;
@@ -271,14 +57,6 @@ struct roll *
 inventory_roll(const struct inventory *inventory)
 {
 	return inventory->roll;
-}
-
-struct usage_count *
-inventory_count(struct inventory *inventory, const uint8_t uuid[VG_UUID_LEN])
-{
-	struct inventory_domain *domain = (struct inventory_domain *)(uintptr_t)inventory_by_uuid(inventory, uuid);
-
-	return domain == NULL ? NULL : &domain->count;
 }
 
 const char *
@@ -331,164 +109,6 @@ wake_sessions(struct inventory *inventory)
 		else if (session->state == SESSION_CONSOLE)
 			console_inventory_changed(session);
 	}
-}
-
-/* ---- look-ups ---- */
-
-static void
-unlink_lookup(struct lookup *lookup)
-{
-	struct lookup **link = &lookup->inventory->lookups;
-
-	while (*link != lookup)
-		link = &(*link)->next;
-	*link = lookup->next;
-}
-
-static void
-on_lookup(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
-{
-	struct lookup *lookup = arg;
-	struct inventory *inventory = lookup->inventory;
-	struct xdr_object object;
-	struct xdr_span span;
-	bool found = error == NULL && xdr_find(proc->ret, body, len, proc->returns.path, &span) &&
-	    xdr_get_object(lookup->class, span, &object);
-
-	unlink_lookup(lookup);
-	if (found)
-		inventory_learn_reply(inventory, &object, lookup->asked);
-	else if (error != NULL && error->code == RPC_ERR_NO_DOMAIN && lookup->class == VG_CLASS_domain && lookup->by_uuid &&
-	    !told_since(inventory, lookup->uuid, lookup->asked))
-		inventory_forget(inventory, lookup->uuid);
-	if (lookup->found != NULL)
-		lookup->found(found ? &object : NULL, lookup->arg);
-	free(lookup);
-}
-
-/* Sends it, and keeps `lookup` until the answer. 0: it could not be sent, and is freed. */
-static uint64_t
-ask(struct lookup *lookup, const struct rpc_proc *proc, const void *body, size_t len, upstream_reply_cb *reply)
-{
-	struct inventory *inventory = lookup->inventory;
-
-	lookup->serial = upstream_call(inventory->upstream, proc, body, len, reply, lookup);
-	if (lookup->serial == 0) {
-		free(lookup);
-		return 0;
-	}
-	lookup->ticket = ++inventory->last_ticket;
-	lookup->next = inventory->lookups;
-	inventory->lookups = lookup;
-	return lookup->ticket;
-}
-
-static uint64_t
-look_up(struct inventory *inventory, enum vg_class class, const char *proc_name, const uint8_t *uuid, const char *name,
-    inventory_found_cb *found, void *arg)
-{
-	const struct rpc_proc *proc = proc_name == NULL ? NULL : rpc_proc_by_name(proc_name);
-	struct lookup *lookup;
-	uint8_t body[PATH_MAX + 8];
-	struct xdr_out out;
-
-	if (proc == NULL || !inventory->ready || (lookup = calloc(1, sizeof(*lookup))) == NULL)
-		return 0;
-	xdr_out_init(&out, body, sizeof(body));
-	if (uuid != NULL)
-		xdr_put_raw(&out, uuid, VG_UUID_LEN);
-	else
-		xdr_put_string(&out, name);
-	lookup->inventory = inventory;
-	lookup->class = class;
-	lookup->found = found;
-	lookup->arg = arg;
-	lookup->asked = inventory->clock;
-	if (uuid != NULL) {
-		lookup->by_uuid = true;
-		memcpy(lookup->uuid, uuid, VG_UUID_LEN);
-	}
-	if (out.failed) {
-		free(lookup);
-		return 0;
-	}
-	return ask(lookup, proc, body, out.len, on_lookup);
-}
-
-uint64_t
-inventory_lookup_uuid(struct inventory *inventory, enum vg_class class, const uint8_t uuid[VG_UUID_LEN], inventory_found_cb *found, void *arg)
-{
-	for (size_t i = 0; i < sizeof(lookup_procs) / sizeof(lookup_procs[0]); i++)
-		if (lookup_procs[i].class == class)
-			return look_up(inventory, class, lookup_procs[i].by_uuid, uuid, NULL, found, arg);
-	return 0;
-}
-
-uint64_t
-inventory_lookup_name(struct inventory *inventory, enum vg_class class, const char *name, inventory_found_cb *found, void *arg)
-{
-	for (size_t i = 0; i < sizeof(lookup_procs) / sizeof(lookup_procs[0]); i++)
-		if (lookup_procs[i].class == class)
-			return look_up(inventory, class, lookup_procs[i].by_name, NULL, name, found, arg);
-	return 0;
-}
-
-uint64_t
-inventory_lookup_path(struct inventory *inventory, const char *path, inventory_found_cb *found, void *arg)
-{
-	return look_up(inventory, VG_CLASS_storage_vol, "storage_vol_lookup_by_path", NULL, path, found, arg);
-}
-
-static void
-on_text(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
-{
-	struct lookup *lookup = arg;
-	struct xdr_span span, string;
-	const char *text = NULL;
-	size_t text_len = 0;
-
-	if (error == NULL && xdr_find(proc->ret, body, len, "xml", &span) && xdr_span_string(span, &string)) {
-		text = (const char *)string.data;
-		text_len = string.len;
-	} else if (error == NULL && xdr_find(proc->ret, body, len, "autostart", &span)) {
-		text = xdr_span_i32(span) != 0 ? "yes" : "no";
-		text_len = strlen(text);
-	}
-	unlink_lookup(lookup);
-	if (lookup->text != NULL)
-		lookup->text(text, text_len, lookup->arg);
-	free(lookup);
-}
-
-uint64_t
-inventory_ask(struct inventory *inventory, const struct rpc_proc *proc, const void *body, size_t len, inventory_text_cb *found, void *arg)
-{
-	struct lookup *lookup = proc == NULL || !inventory->ready ? NULL : calloc(1, sizeof(*lookup));
-
-	if (lookup == NULL)
-		return 0;
-	lookup->inventory = inventory;
-	lookup->text = found;
-	lookup->arg = arg;
-	return ask(lookup, proc, body, len, on_text);
-}
-
-bool
-inventory_call(struct inventory *inventory, const struct rpc_proc *proc, const void *body, size_t len, inventory_reply_cb *reply, void *arg)
-{
-	return inventory->ready && upstream_call(inventory->upstream, proc, body, len, reply, arg) != 0;
-}
-
-void
-inventory_cancel(struct inventory *inventory, uint64_t ticket)
-{
-	struct lookup *lookup;
-
-	for (lookup = inventory->lookups; lookup != NULL; lookup = lookup->next)
-		if (lookup->ticket == ticket) {
-			lookup->found = NULL;
-			lookup->text = NULL;
-		}
 }
 
 /* ---- staying fresh ---- */
@@ -670,16 +290,11 @@ inventory_create(struct gate *gate, const char *uri)
 void
 inventory_destroy(struct inventory *inventory)
 {
-	struct lookup *lookup;
-
 	if (inventory == NULL)
 		return;
 	event_del(&inventory->retry);
 	upstream_destroy(inventory->upstream);
-	while ((lookup = inventory->lookups) != NULL) {
-		inventory->lookups = lookup->next;
-		free(lookup);
-	}
+	inventory_drop_lookups(inventory);
 	forget_all(inventory);
 	usage_destroy(inventory->usage);
 	roll_destroy(inventory->roll);
