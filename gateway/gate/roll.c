@@ -38,6 +38,8 @@ begin_anew(struct roll *roll, time_t wait)
 	json_array_clear(roll->gone);
 	roll->put_len = 0;
 	roll->known = roll->anew = false;
+	roll->lap = 0;
+	roll->next_lap = 0;
 	free(roll->lost);
 	roll->lost = NULL;
 	roll->phase = ROLL_LOADING;
@@ -176,7 +178,8 @@ on_kept(enum trail_result result, const char *text, size_t len, void *arg)
 		if (roll->all && roll->compared != 0)
 			roll->known = true;
 		roll->phase = ROLL_IDLE;
-		roll->next = gate_now(roll->gate) + PAUSE_SECONDS;
+		if (!roll->lapping)
+			roll->next = gate_now(roll->gate) + PAUSE_SECONDS;
 	}
 	roll_hurry(roll);
 	roll_go_on(roll);
@@ -278,13 +281,13 @@ roll_tick(struct roll *roll, time_t now)
 		if (now >= roll->next)
 			load(roll, "", "");
 	} else if (roll->phase == ROLL_IDLE) {
-		if (now < roll->next || !inventory_ready(roll->inventory))
+		if (!inventory_ready(roll->inventory))
 			return;
-		if (roll->wants_all || roll->touched)
+		if (now >= roll->next && (roll->wants_all || roll->touched))
 			roll_begin(roll);
-		else if (now >= roll->told_alive + ALIVE_SECONDS)
+		else if (!roll->wants_all && !roll_lap_tick(roll, now) && now >= roll->told_alive + ALIVE_SECONDS)
 			keep(roll);
-	} else if (roll->phase == ROLL_EXPLAINING && now > roll->since + PATIENCE_SECONDS) {
+	} else if (roll->phase == ROLL_EXPLAINING && !roll->lapping && now > roll->since + PATIENCE_SECONDS) {
 		log_warn("%s: the audit reader does not say whether a record explains a change", inventory_uri(roll->inventory));
 		roll_tell(roll, NULL, 0);
 	} else {
@@ -371,9 +374,10 @@ roll_create(struct gate *gate, struct inventory *inventory)
 	roll->gate = gate;
 	roll->inventory = inventory;
 	roll->names = json_object();
+	roll->named = json_object();
 	roll->put = json_array();
 	roll->gone = json_array();
-	if (roll->names != NULL && roll->put != NULL && roll->gone != NULL)
+	if (roll->names != NULL && roll->named != NULL && roll->put != NULL && roll->gone != NULL)
 		return roll;
 	roll_destroy(roll);
 	return NULL;
@@ -390,6 +394,7 @@ roll_destroy(struct roll *roll)
 		audit_forget(roll->gate->audit, roll->audit_ticket);
 	roll_clear(roll);		/* nothing is held after roll_stop() */
 	json_decref(roll->names);
+	json_decref(roll->named);
 	json_decref(roll->put);
 	json_decref(roll->gone);
 	free(roll->definition);

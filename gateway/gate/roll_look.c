@@ -37,6 +37,7 @@ give_up(struct roll *roll)
 	roll->phase = ROLL_IDLE;
 	roll->wants_all = true;
 	roll->due = roll->at = NULL;
+	roll->lap = 0;
 }
 
 static bool
@@ -62,13 +63,13 @@ is_wanted(const struct roll *roll, enum vg_class class)
 	const char *key;
 	json_t *value;
 
-	if (roll->all)
+	if (roll->all || roll->lapping)
 		return true;
 	for (size_t i = 0; i < ROLL_BUCKETS; i++)
 		for (const struct thing *thing = roll->buckets[i]; thing != NULL; thing = thing->next)
 			if (thing->touched && thing->class == class)
 				return true;
-	json_object_foreach(roll->names, key, value)
+	json_object_foreach(roll->named, key, value)
 		if (strncmp(key, class_name(class), strlen(class_name(class))) == 0)
 			return true;
 	return false;
@@ -79,7 +80,7 @@ static bool
 is_named(const struct roll *roll, enum vg_class class, const char *name)
 {
 	json_t *key = json_sprintf("%s:%s", class_name(class), name);
-	bool found = key != NULL && json_object_get(roll->names, json_string_value(key)) != NULL;
+	bool found = key != NULL && json_object_get(roll->named, json_string_value(key)) != NULL;
 
 	json_decref(key);
 	return found;
@@ -96,7 +97,7 @@ take_listed(struct roll *roll, const struct xdr_object *object)
 	if (roll->list > 0) {
 		if (thing != NULL && thing->listed == roll->round)
 			thing->flags_now |= kind->states[roll->list - 1].flag;
-	} else if (thing != NULL || roll->all || is_named(roll, kind->class, name)) {
+	} else if (thing != NULL || roll->all || roll->lapping || is_named(roll, kind->class, name)) {
 		if (thing == NULL && (thing = roll_add(roll, kind->class, object->uuid)) != NULL)
 			thing->touched = is_named(roll, kind->class, name);
 		if (thing != NULL) {
@@ -171,9 +172,21 @@ make_due(struct roll *roll)
 void
 roll_begin(struct roll *roll)
 {
+	json_t *names = roll->named;
+
 	roll->all = roll->wants_all;
-	roll->wants_all = false;
-	roll->round++;
+	roll->wants_all = roll->lapping = false;
+	if (roll->all)
+		roll->lap = 0;
+	roll->named = roll->names;	/* what comes from now on is for the next */
+	roll->names = names;
+	roll_list_anew(roll);
+}
+
+void
+roll_list_anew(struct roll *roll)
+{
+	roll->least = ++roll->round;
 	roll->began = roll_now();
 	roll->kind = roll->list = 0;
 	roll->num_looked = roll->num_told = 0;
@@ -191,7 +204,11 @@ roll_list(struct roll *roll)
 	while (roll->kind < ROLL_KINDS && roll->list == 0 && !is_wanted(roll, roll_kinds[roll->kind].class))
 		roll->kind++;
 	if (roll->kind == ROLL_KINDS) {
-		json_object_clear(roll->names);
+		json_object_clear(roll->named);
+		if (roll->lapping) {
+			roll_lap_listed(roll);
+			return;
+		}
 		make_due(roll);
 		roll->phase = ROLL_LOOKING;
 		roll_go_on(roll);
@@ -213,13 +230,15 @@ changes_of(const struct roll *roll)
 	const struct thing *thing = roll->at;
 	unsigned changes = 0;
 
-	if (thing->listed != roll->round)
+	if (thing->listed < roll->least)
 		return thing->known ? CHANGE_GONE : 0;
 	if (!thing->known)
 		return CHANGE_APPEARED;
 	if (strcmp(thing->name, thing->name_now) != 0)
 		changes |= CHANGE_RENAMED;
-	if (roll->digest[0] != '\0' && thing->digest[0] != '\0' && strcmp(roll->digest, thing->digest) != 0)
+	/* What is not kept by libvirtd either changes by the guest's doing: its balloon, its clock. */
+	if (roll->digest[0] != '\0' && thing->digest[0] != '\0' && strcmp(roll->digest, thing->digest) != 0 &&
+	    (!roll->lapping || thing->class != VG_CLASS_domain || (thing->flags_now & THING_PERSISTENT) != 0))
 		changes |= CHANGE_DEFINITION;
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		if ((thing->flags ^ thing->flags_now) & states[i].flag)
@@ -240,9 +259,14 @@ roll_is_explained(const struct roll *roll, const struct thing *thing)
 static void
 judge(struct roll *roll)
 {
+	if (roll_lap_leaves_out(roll))
+		return;
 	roll->num_looked++;
 	roll->changes = changes_of(roll);
-	roll->quiet = roll->quiet || roll->at->touched || !roll->all || !roll->known || roll_is_explained(roll, roll->at);
+	if (roll->changes != 0 && roll_lap_doubts(roll))
+		return;
+	roll->at->doubted = 0;
+	roll->quiet = roll->quiet || roll->at->touched || !(roll->all || roll->lapping) || !roll->known || roll_is_explained(roll, roll->at);
 	roll->as_it_was = roll->changes == 0 && !roll->quiet;
 	if (roll->at->held != NULL) {
 		roll->phase = ROLL_RECALLING;
@@ -297,13 +321,15 @@ look_at(struct roll *roll, struct thing *thing)
 	roll->digest[0] = '\0';
 	roll->at = thing;
 	roll->due = thing->next_due;
+	if (roll_lap_leaves_out(roll))
+		return;
 	roll->quiet = thing->touched;
 	if (thing->touched_at < roll->began)
 		thing->touched = false;
 	else
 		roll->touched = true;		/* its state may be that of before */
 	memcpy(object.uuid, thing->uuid, VG_UUID_LEN);
-	len = thing->listed != roll->round || thing->name_now == NULL ? 0 : difference_question(&object, -1, false, body, sizeof(body), &proc);
+	len = thing->listed < roll->least || thing->name_now == NULL ? 0 : difference_question(&object, -1, false, body, sizeof(body), &proc);
 	if (len == 0)
 		judge(roll);
 	else
@@ -314,7 +340,9 @@ void
 roll_look(struct roll *roll)
 {
 	while (roll->phase == ROLL_LOOKING && !roll->asked) {
-		if (roll->due == NULL || is_enough(roll))
+		if (roll->due == NULL && roll->lapping && json_array_size(roll->put) + json_array_size(roll->gone) == 0)
+			roll->phase = ROLL_IDLE;	/* a slice without news */
+		else if (roll->due == NULL || is_enough(roll))
 			roll->phase = ROLL_RECORDING;
 		else
 			look_at(roll, roll->due);
@@ -342,7 +370,7 @@ roll_accept(struct roll *roll)
 	json_t *row;
 
 	roll->at = NULL;
-	if (thing->listed != roll->round) {
+	if (thing->listed < roll->least) {
 		put_gone(roll, thing);
 		return;
 	}

@@ -46,6 +46,7 @@ struct thing {
 	bool known;			/* it was there when last looked */
 	bool touched;			/* to be looked at; whoever did it has a record */
 	int64_t touched_at;
+	time_t doubted;			/* it was different when it was last looked at, without a reason; 0: not */
 	unsigned flags, flags_now;
 	uint64_t listed;		/* the round that it was last listed in */
 	int64_t seen;			/* when the round began that it was looked at in; microseconds since 1970 */
@@ -70,14 +71,24 @@ struct roll {
 	struct thing *buckets[ROLL_BUCKETS];
 	size_t num, num_held;		/* things, and records that they hold */
 	bool touched;			/* something is, or has a name in `names` */
-	json_t *names;			/* "class:name" of what was touched and has no UUID yet */
+	json_t *names, *named;		/* "class:name" of what was touched and has no UUID yet; of the round at hand */
 	/* what was kept */
 	bool known;			/* there was something to compare with */
 	char *lost;			/* why there is not */
 	int64_t alive, compared;	/* microseconds since 1970; 0: never */
 	time_t told_alive;
+	/* the comparison that goes round: roll_lap.c */
+	uint64_t lap;			/* the round that its things were listed in; 0: none is under way */
+	int64_t lap_began;
+	time_t next_lap;
+	bool lap_has[ROLL_KINDS];
+	size_t lap_at;			/* its next bucket */
+	bool lap_left_out;		/* something was touched, or explained by a call */
+	bool doubts;			/* some thing is doubted */
 	/* the round at hand */
 	uint64_t round;
+	uint64_t least;			/* what was not listed in this one or later is not there */
+	bool lapping;			/* it is a slice of the comparison that goes round, or its list */
 	bool wants_all, all;		/* everything is to be looked at, is now */
 	bool libvirtd;			/* because libvirtd was away, not the gateway */
 	int64_t away;			/* since when */
@@ -126,6 +137,8 @@ void roll_mark(struct roll *roll, struct thing *thing);
 /* ---- roll_look.c: one round ---- */
 
 void roll_begin(struct roll *roll);
+/* The first phase of a round, whichever. */
+void roll_list_anew(struct roll *roll);
 /* LISTING and LOOKING, where nothing is under way. */
 void roll_list(struct roll *roll);
 void roll_look(struct roll *roll);
@@ -133,6 +146,17 @@ void roll_look(struct roll *roll);
 bool roll_is_explained(const struct roll *roll, const struct thing *thing);
 /* The thing at hand is as it is now. */
 void roll_accept(struct roll *roll);
+
+/* ---- roll_lap.c: all of them, while the gate runs ---- */
+
+/* Once a second where nothing else is to be done. False: this has nothing to do either. */
+bool roll_lap_tick(struct roll *roll, time_t now);
+/* Everything that there is was listed. */
+void roll_lap_listed(struct roll *roll);
+/* The thing at hand is not for this comparison (any more): what touched it has a record, and a look of its own. */
+bool roll_lap_leaves_out(struct roll *roll);
+/* It is different for the first time: it is looked at again before that is told. */
+bool roll_lap_doubts(struct roll *roll);
 
 /* ---- roll_tell.c: what is not as it was ---- */
 

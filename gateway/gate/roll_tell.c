@@ -85,7 +85,9 @@ on_records(enum trail_result result, const char *text, size_t len, void *arg)
 		if (is_about(roll, record))
 			roll->changes = left_by(roll, record, roll->changes);
 	json_decref(answer);
-	if (roll->changes == 0 || roll->at->touched) {
+	if (roll_lap_leaves_out(roll)) {
+		roll->phase = ROLL_LOOKING;
+	} else if (roll->changes == 0 || roll->at->touched) {
 		roll_accept(roll);
 		roll->phase = ROLL_LOOKING;
 	} else if (!roll->by_name) {
@@ -281,10 +283,10 @@ tell_held(struct roll *roll, struct text before, const struct text *after)
 }
 
 static void
-tell_away(struct roll *roll, const struct text *before, const struct text *after)
+tell_found(struct roll *roll, const struct text *before, const struct text *after)
 {
 	const struct thing *thing = roll->at;
-	json_t *record = begin_record(roll, AUDIT_OUTSIDE_AWAY);
+	json_t *record = begin_record(roll, roll->lapping ? AUDIT_OUTSIDE_HOST : AUDIT_OUTSIDE_AWAY);
 	char text[512];
 
 	if (record != NULL) {
@@ -292,7 +294,10 @@ tell_away(struct roll *roll, const struct text *before, const struct text *after
 		(void)json_object_set_new(record, "object", object_json(thing));
 		if ((roll->changes & CHANGE_RENAMED) != 0)
 			(void)json_object_set_new(record, "former_name", json_string(thing->name));
-		add_away(roll, record);
+		if (roll->lapping)
+			(void)json_object_set_new(record, "found_by", json_string("comparison"));
+		else
+			add_away(roll, record);
 		if (thing->known)
 			add_time(record, "last_seen", thing->seen > roll->compared ? thing->seen : roll->compared);
 		audit_add_result(record, "ok", 0, text);
@@ -338,10 +343,15 @@ roll_tell(struct roll *roll, const char *before, size_t before_len)
 	const struct text was = { before, before_len };
 	const struct text is = { (roll->changes & CHANGE_GONE) != 0 ? NULL : roll->definition, (roll->changes & CHANGE_GONE) != 0 ? 0 : roll->definition_len };
 
+	if (roll_lap_leaves_out(roll)) {
+		roll->phase = ROLL_LOOKING;
+		roll_go_on(roll);
+		return;
+	}
 	if (roll->quiet)
 		tell_held(roll, was, &is);
 	else
-		tell_away(roll, &was, &is);
+		tell_found(roll, &was, &is);
 	roll_accept(roll);
 	roll->phase = ROLL_LOOKING;
 	roll_go_on(roll);

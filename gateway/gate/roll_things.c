@@ -71,6 +71,7 @@ roll_mark(struct roll *roll, struct thing *thing)
 {
 	thing->touched = roll->touched = true;
 	thing->touched_at = roll_now();
+	thing->doubted = 0;
 }
 
 void
