@@ -407,14 +407,19 @@ difference_before(struct call *call, const struct vg_object *about, const uint8_
 
 /* What was defined or created has its name and UUID in the reply. */
 static void
-take_object_of_reply(const struct call *call, struct document *document, const uint8_t *reply, size_t len)
+take_object_of_reply(struct call *call, struct document *document, const uint8_t *reply, size_t len)
 {
+	struct xdr_object object;
 	struct xdr_span span;
 
 	if (document->object_len > 0 || document->reply == NULL || !xdr_find(call->proc->ret, reply, len, document->reply, &span) || span.len > MAX_OBJECT)
 		return;
 	memcpy(document->object, span.data, span.len);
 	document->object_len = span.len;
+	if (document == &call->difference->documents[0] && xdr_get_object(document->class, span, &object) && object.uuid != NULL) {
+		memcpy(call->difference->uuid, object.uuid, VG_UUID_LEN);
+		call->difference->has_uuid = true;
+	}
 }
 
 bool
@@ -516,6 +521,21 @@ difference_put_documents(const struct call *call, struct documents *documents)
 		if (difference->second_round && !difference->awaited && !difference->given_up)
 			put_text(documents, document, "after", &document->after, &definition->after);
 	}
+}
+
+char *
+difference_take_left(struct call *call, uint8_t uuid[VG_UUID_LEN], size_t *len)
+{
+	struct difference *difference = call->difference;
+	char *text;
+
+	if (difference == NULL || difference->toggle || !difference->second_round || difference->awaited || difference->given_up || !difference->has_uuid)
+		return NULL;
+	memcpy(uuid, difference->uuid, VG_UUID_LEN);
+	text = difference->documents[0].after.bytes;
+	*len = difference->documents[0].after.len;
+	difference->documents[0].after.bytes = NULL;
+	return text;
 }
 
 void

@@ -40,6 +40,11 @@ size_t difference_toggle_question(const char *call, const struct vg_object *obje
 char *difference_text(enum vg_class class, const char *text, size_t len, size_t *out_len);
 /* Both sides whole, as far as they are known by now. */
 void difference_put_documents(const struct call *call, struct documents *documents);
+/*
+ * The definition that a change left, when it succeeded and that is known; its object's UUID goes into `uuid`. The caller's to free, NULL: it is not known. The
+ * record of the outcome has been made.
+ */
+char *difference_take_left(struct call *call, uint8_t uuid[VG_UUID_LEN], size_t *len);
 /* NULL is fine. Questions under way are the call's to cancel. */
 void difference_destroy(struct difference *difference);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/core/log.h"
+#include "gateway/gate/difference.h"
 #include "gateway/gate/inventory.h"
 #include "gateway/gate/roll.h"
 #include "gateway/gate/upstream.h"
@@ -24,11 +25,15 @@ struct shadow {
 	bool has_uuid;
 	uint8_t uuid[VG_UUID_LEN];
 	time_t until;			/* 0: under way */
+	uint64_t begun, ended;		/* by outside->clock */
+	unsigned tells;			/* set of enum tells: what events it explains */
+	unsigned explains;		/* set of enum roll_change: what else that is found */
 	char name[];
 };
 
 struct outside {
 	struct gate *gate;
+	uint64_t clock;			/* beginnings and ends of changes so far */
 	struct shadow *buckets[NUM_BUCKETS];
 };
 
@@ -51,6 +56,22 @@ static const char *const beginnings[] = { "domain_shutdown", "domain_shutdown_fl
 	"domain_pm_wakeup", "domain_send_key", "domain_detach_device", "domain_detach_device_flags", "domain_detach_device_alias",
 	"domain_migrate_perform", "domain_migrate_perform3", "domain_migrate_perform3_params", "domain_migrate_prepare2",
 	"domain_migrate_prepare3", "domain_migrate_prepare3_params", "domain_migrate_prepare_tunnel3_params" };
+
+/* What an event tells of. */
+enum tells { TELLS_STATE = 1, TELLS_DEFINITION = 2 };
+
+/* Calls of which libvirtd tells only the one or the other; of all others it may tell both. */
+static const struct { const char *call; enum tells tells; } tellings[] = {
+	{ "domain_create", TELLS_STATE }, { "domain_create_with_flags", TELLS_STATE }, { "domain_create_with_files", TELLS_STATE },
+	{ "domain_destroy", TELLS_STATE }, { "domain_destroy_flags", TELLS_STATE }, { "domain_suspend", TELLS_STATE }, { "domain_resume", TELLS_STATE },
+	{ "domain_shutdown", TELLS_STATE }, { "domain_shutdown_flags", TELLS_STATE }, { "domain_reboot", TELLS_STATE }, { "domain_reset", TELLS_STATE },
+	{ "network_create", TELLS_STATE }, { "network_destroy", TELLS_STATE }, { "storage_pool_create", TELLS_STATE },
+	{ "storage_pool_destroy", TELLS_STATE },
+	{ "domain_define_xml", TELLS_DEFINITION }, { "domain_define_xml_flags", TELLS_DEFINITION }, { "domain_undefine", TELLS_DEFINITION },
+	{ "domain_undefine_flags", TELLS_DEFINITION }, { "domain_set_metadata", TELLS_DEFINITION },
+	{ "network_define_xml", TELLS_DEFINITION }, { "network_define_xml_flags", TELLS_DEFINITION }, { "network_undefine", TELLS_DEFINITION },
+	{ "storage_pool_define_xml", TELLS_DEFINITION }, { "storage_pool_undefine", TELLS_DEFINITION },
+};
 
 /* What is asked for beside the lifecycle of domains, networks and pools; `id` is that of the event within its class. */
 static const struct { const char *call; int id; } subscriptions[] = {
@@ -79,6 +100,17 @@ bucket_of(struct outside *outside, const void *key, size_t len)
 	return &outside->buckets[hash % NUM_BUCKETS];
 }
 
+bool
+outside_may_autostart(const char *call)
+{
+	static const char *const words[] = { "autostart", "undefine", "migrate" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strstr(call, words[i]) != NULL)
+			return true;
+	return false;
+}
+
 int
 outside_begin(struct call *call, const struct vg_object *object)
 {
@@ -91,6 +123,16 @@ outside_begin(struct call *call, const struct vg_object *object)
 	shadow = calloc(1, sizeof(*shadow) + strlen(name) + 1);
 	if (shadow == NULL)
 		return -1;
+	shadow->begun = ++outside->clock;
+	shadow->tells = TELLS_STATE | TELLS_DEFINITION;
+	for (size_t i = 0; i < sizeof(tellings) / sizeof(tellings[0]); i++)
+		if (strcmp(call->proc->name, tellings[i].call) == 0)
+			shadow->tells = tellings[i].tells;
+	shadow->explains = outside_may_autostart(call->proc->name) ? CHANGE_ALL : CHANGE_MOST;
+	if (strstr(call->proc->name, "set_autostart") != NULL) {	/* libvirtd tells nothing of it */
+		shadow->tells = 0;
+		shadow->explains = CHANGE_AUTOSTART;
+	}
 	shadow->inventory = call->session->inventory;
 	shadow->class = object->class;
 	shadow->has_uuid = object->has_uuid;
@@ -103,19 +145,91 @@ outside_begin(struct call *call, const struct vg_object *object)
 	return 0;
 }
 
+static bool
+is_about(const struct shadow *shadow, const struct inventory *inventory, const struct xdr_object *object)
+{
+	if (shadow->inventory != inventory || shadow->class != object->class)
+		return false;
+	if (shadow->has_uuid)
+		return object->uuid != NULL && memcmp(shadow->uuid, object->uuid, VG_UUID_LEN) == 0;
+	return strlen(shadow->name) == object->name.len && memcmp(shadow->name, object->name.data, object->name.len) == 0;
+}
+
+/* All that is about one object, taken together. */
+struct reasons {
+	unsigned tells, explains;
+	bool overlap;			/* another was there while `own` was under way */
+};
+
+static void
+add_reason(struct reasons *reasons, const struct shadow *shadow, const struct shadow *own)
+{
+	reasons->tells |= shadow->tells;
+	reasons->explains |= shadow->explains;
+	if (own != NULL && shadow != own && (shadow->until == 0 || shadow->ended > own->begun))
+		reasons->overlap = true;
+}
+
+static struct reasons
+reasons_for(struct outside *outside, const struct inventory *inventory, const struct xdr_object *object, const struct shadow *own)
+{
+	struct reasons reasons = { .tells = 0 };
+	const struct shadow *shadow;
+
+	for (shadow = object->uuid == NULL ? NULL : *bucket_of(outside, object->uuid, VG_UUID_LEN); shadow != NULL; shadow = shadow->next)
+		if (is_about(shadow, inventory, object))
+			add_reason(&reasons, shadow, own);
+	/* What had no UUID yet when it was asked for: a definition without one. */
+	for (shadow = object->name.len == 0 ? NULL : *bucket_of(outside, object->name.data, object->name.len); shadow != NULL; shadow = shadow->next)
+		if (is_about(shadow, inventory, object))
+			add_reason(&reasons, shadow, own);
+	return reasons;
+}
+
+unsigned
+outside_explains(struct outside *outside, const struct inventory *inventory, const struct xdr_object *object)
+{
+	return reasons_for(outside, inventory, object, NULL).explains;
+}
+
+/*
+ * The definition that a change left is known when no other of ours was about the object meanwhile: then it is told to the roll, and the change explains no other.
+ */
+static bool
+leave(struct call *call, struct shadow *shadow)
+{
+	struct xdr_object object = { .class = shadow->class, .name = { (const uint8_t *)shadow->name, strlen(shadow->name) } };
+	size_t len;
+	char *text = difference_take_left(call, shadow->uuid, &len);
+
+	if (text == NULL)
+		return false;
+	shadow->has_uuid = true;
+	object.uuid = shadow->uuid;
+	if (!reasons_for(call->session->gate->outside, shadow->inventory, &object, shadow).overlap &&
+	    roll_left(inventory_roll(shadow->inventory), shadow->class, shadow->uuid, text, len))
+		return true;
+	free(text);
+	return false;
+}
+
 void
 outside_end(struct call *call)
 {
+	struct shadow *shadow = call->shadow;
 	int seconds = SHADOW_SECONDS;
 
-	if (call->shadow == NULL)
+	if (shadow == NULL)
 		return;
 	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
 		if (strcmp(call->proc->name, beginnings[i]) == 0)
 			seconds = BEGUN_SECONDS;
-	call->shadow->until = gate_steady() + seconds;
-	roll_touch(inventory_roll(call->shadow->inventory), call->shadow->class, call->shadow->has_uuid ? call->shadow->uuid : NULL, call->shadow->name,
-	    strlen(call->shadow->name));
+	if (seconds == SHADOW_SECONDS && leave(call, shadow))
+		shadow->explains &= ~(unsigned)CHANGE_DEFINED;
+	shadow->ended = ++call->session->gate->outside->clock;
+	shadow->until = gate_steady() + seconds;
+	roll_touch(inventory_roll(shadow->inventory), shadow->class, shadow->has_uuid ? shadow->uuid : NULL, shadow->name, strlen(shadow->name),
+	    shadow->explains);
 	call->shadow = NULL;
 }
 
@@ -134,31 +248,6 @@ outside_tick(struct outside *outside, time_t now)
 			free(shadow);
 		}
 	}
-}
-
-static bool
-is_about(const struct shadow *shadow, const struct inventory *inventory, const struct xdr_object *object)
-{
-	if (shadow->inventory != inventory || shadow->class != object->class)
-		return false;
-	if (shadow->has_uuid)
-		return object->uuid != NULL && memcmp(shadow->uuid, object->uuid, VG_UUID_LEN) == 0;
-	return strlen(shadow->name) == object->name.len && memcmp(shadow->name, object->name.data, object->name.len) == 0;
-}
-
-bool
-outside_explains(struct outside *outside, const struct inventory *inventory, const struct xdr_object *object)
-{
-	const struct shadow *shadow;
-
-	for (shadow = object->uuid == NULL ? NULL : *bucket_of(outside, object->uuid, VG_UUID_LEN); shadow != NULL; shadow = shadow->next)
-		if (is_about(shadow, inventory, object))
-			return true;
-	/* What had no UUID yet when it was asked for: a definition without one. */
-	for (shadow = object->name.len == 0 ? NULL : *bucket_of(outside, object->name.data, object->name.len); shadow != NULL; shadow = shadow->next)
-		if (is_about(shadow, inventory, object))
-			return true;
-	return false;
 }
 
 /* ---- events ---- */
@@ -250,11 +339,15 @@ outside_event(struct outside *outside, const struct inventory *inventory, const 
 	const struct row *row = find_row(proc, body, len);
 	struct xdr_object object;
 	struct xdr_span span;
+	bool ours;
 
 	if (row == NULL || !xdr_find(proc->args, body, len, proc->about.path, &span) || !xdr_get_object(proc->about.class, span, &object))
 		return;
-	roll_touch(inventory_roll(inventory), object.class, object.uuid, (const char *)object.name.data, object.name.len);
-	if (outside_explains(outside, inventory, &object))
+	ours = (reasons_for(outside, inventory, &object, NULL).tells & (row->by == BY_DEFINER ? TELLS_DEFINITION : TELLS_STATE)) != 0;
+	/* Of a definition that is told of a moment after our own change was over, the roll sees whether it is ours. */
+	roll_touch(inventory_roll(inventory), object.class, object.uuid, (const char *)object.name.data, object.name.len,
+	    ours && row->by == BY_DEFINER ? 0 : strncmp(row->what, "undefined", strlen("undefined")) == 0 ? CHANGE_ALL : CHANGE_MOST);
+	if (ours)
 		return;
 	record(outside, inventory, row->by, &object, row->what, part_in(proc, body, len), record_args(proc, body, len));
 }

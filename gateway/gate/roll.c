@@ -16,6 +16,7 @@
 #define ALIVE_SECONDS	60	/* so exactly is known when a gateway ended that could not say so */
 #define PATIENCE_SECONDS 60	/* with the reader */
 #define HOLD_SECONDS	5	/* then a record goes out without its difference */
+#define MAX_LEFT	(8u * 1024u * 1024u)	/* bytes that calls of ours left and that were not looked at yet */
 #define MAX_LOOKED_BACK	100	/* records inventory.*, of all URIs */
 
 /* ---- the reader ---- */
@@ -181,7 +182,6 @@ on_kept(enum trail_result result, const char *text, size_t len, void *arg)
 		if (!roll->lapping)
 			roll->next = gate_now(roll->gate) + PAUSE_SECONDS;
 	}
-	roll_hurry(roll);
 	roll_go_on(roll);
 }
 
@@ -233,8 +233,10 @@ roll_go_on(struct roll *roll)
 		return;
 	switch (roll->phase) {
 	case ROLL_LOADING:
-	case ROLL_IDLE:
 		return;		/* roll_tick() */
+	case ROLL_IDLE:
+		roll_hurry(roll);
+		return;
 	case ROLL_TRUSTING:
 		(void)roll_ask(roll, json_pack("{s:s, s:s, s:i}", "verb", "audit.search", "event", "inventory.*", "limit", MAX_LOOKED_BACK), on_trusted);
 		return;
@@ -289,7 +291,7 @@ roll_tick(struct roll *roll, time_t now)
 			keep(roll);
 	} else if (roll->phase == ROLL_EXPLAINING && !roll->lapping && now > roll->since + PATIENCE_SECONDS) {
 		log_warn("%s: the audit reader does not say whether a record explains a change", inventory_uri(roll->inventory));
-		roll_tell(roll, NULL, 0);
+		roll_tell(roll, (struct text){ .bytes = NULL });
 	} else {
 		roll_go_on(roll);
 	}
@@ -307,7 +309,7 @@ is_of_roll(enum vg_class class)
 }
 
 void
-roll_touch(struct roll *roll, enum vg_class class, const uint8_t *uuid, const char *name, size_t name_len)
+roll_touch(struct roll *roll, enum vg_class class, const uint8_t *uuid, const char *name, size_t name_len, unsigned explained)
 {
 	struct thing *thing;
 	json_t *key, *text;
@@ -318,7 +320,7 @@ roll_touch(struct roll *roll, enum vg_class class, const uint8_t *uuid, const ch
 	if (uuid != NULL) {
 		thing = roll_find(roll, class, uuid);
 		if (thing != NULL || (thing = roll_add(roll, class, uuid)) != NULL)
-			roll_mark(roll, thing);
+			roll_mark(roll, thing, explained);
 		return;
 	}
 	text = audit_text_bounded(name, name_len);
@@ -330,11 +332,25 @@ roll_touch(struct roll *roll, enum vg_class class, const uint8_t *uuid, const ch
 }
 
 bool
+roll_left(struct roll *roll, enum vg_class class, const uint8_t *uuid, char *text, size_t len)
+{
+	struct thing *thing;
+
+	if (roll == NULL || !roll->known || !is_of_roll(class) || roll->left_len + len > MAX_LEFT ||
+	    ((thing = roll_find(roll, class, uuid)) == NULL && (thing = roll_add(roll, class, uuid)) == NULL))
+		return false;
+	free(roll_take_left(roll, thing).bytes);
+	thing->left = (struct text){ text, len };
+	roll->left_len += len;
+	return true;
+}
+
+bool
 roll_hold(struct roll *roll, enum vg_class class, const uint8_t *uuid, json_t *record)
 {
 	struct thing *thing = roll == NULL || uuid == NULL || !roll->known || !inventory_ready(roll->inventory) ? NULL : roll_find(roll, class, uuid);
 
-	if (thing == NULL || !roll_add_held(roll, thing, record, NULL, 0))
+	if (thing == NULL || !roll_add_held(roll, thing, record, (struct text){ .bytes = NULL }))
 		return false;
 	roll_hurry(roll);
 	return true;
@@ -397,7 +413,8 @@ roll_destroy(struct roll *roll)
 	json_decref(roll->named);
 	json_decref(roll->put);
 	json_decref(roll->gone);
-	free(roll->definition);
+	free(roll->definition.bytes);
+	free(roll->left.bytes);
 	free(roll->lost);
 	free(roll);
 }

@@ -124,7 +124,7 @@ roll_lap_tick(struct roll *roll, time_t now)
 bool
 roll_lap_leaves_out(struct roll *roll)
 {
-	if (!roll->lapping || (!roll->at->touched && roll->at->held == NULL && !roll_is_explained(roll, roll->at)))
+	if (!roll->lapping || (!roll->at->touched && roll->at->held == NULL && roll_explained(roll, roll->at) == 0))
 		return false;
 	roll->lap_left_out = true;
 	roll->at->doubted = 0;

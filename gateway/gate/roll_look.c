@@ -79,7 +79,7 @@ is_wanted(const struct roll *roll, enum vg_class class)
 static bool
 is_named(const struct roll *roll, enum vg_class class, const char *name)
 {
-	json_t *key = json_sprintf("%s:%s", class_name(class), name);
+	json_t *key = json_object_size(roll->named) == 0 ? NULL : json_sprintf("%s:%s", class_name(class), name);
 	bool found = key != NULL && json_object_get(roll->named, json_string_value(key)) != NULL;
 
 	json_decref(key);
@@ -97,9 +97,15 @@ take_listed(struct roll *roll, const struct xdr_object *object)
 	if (roll->list > 0) {
 		if (thing != NULL && thing->listed == roll->round)
 			thing->flags_now |= kind->states[roll->list - 1].flag;
-	} else if (thing != NULL || roll->all || roll->lapping || is_named(roll, kind->class, name)) {
-		if (thing == NULL && (thing = roll_add(roll, kind->class, object->uuid)) != NULL)
-			thing->touched = is_named(roll, kind->class, name);
+	} else {
+		bool named = is_named(roll, kind->class, name);
+
+		if (thing == NULL && (named || roll->all || roll->lapping))
+			thing = roll_add(roll, kind->class, object->uuid);
+		if (thing != NULL && named) {
+			thing->touched = true;
+			thing->explained = CHANGE_ALL;
+		}
 		if (thing != NULL) {
 			thing->listed = roll->round;
 			thing->flags_now = kind->class == VG_CLASS_domain && object->id != -1 ? THING_ACTIVE : 0;
@@ -160,6 +166,8 @@ make_due(struct roll *roll)
 				}
 				if (!roll->has[k]) {
 					thing->touched = false;
+					thing->explained = 0;
+					free(roll_take_left(roll, thing).bytes);
 					roll_release(roll, thing);
 					continue;
 				}
@@ -234,7 +242,7 @@ changes_of(const struct roll *roll)
 		return thing->known ? CHANGE_GONE : 0;
 	if (!thing->known)
 		return CHANGE_APPEARED;
-	if (strcmp(thing->name, thing->name_now) != 0)
+	if (thing->name_now != NULL && strcmp(thing->name, thing->name_now) != 0)
 		changes |= CHANGE_RENAMED;
 	/* What is not kept by libvirtd either changes by the guest's doing: its balloon, its clock. */
 	if (roll->digest[0] != '\0' && thing->digest[0] != '\0' && strcmp(roll->digest, thing->digest) != 0 &&
@@ -246,8 +254,8 @@ changes_of(const struct roll *roll)
 	return changes;
 }
 
-bool
-roll_is_explained(const struct roll *roll, const struct thing *thing)
+unsigned
+roll_explained(const struct roll *roll, const struct thing *thing)
 {
 	const char *name = thing->name_now != NULL ? thing->name_now : thing->name != NULL ? thing->name : "";
 	struct xdr_object object = { .class = thing->class, .uuid = thing->uuid, .name = { (const uint8_t *)name, strlen(name) } };
@@ -255,10 +263,28 @@ roll_is_explained(const struct roll *roll, const struct thing *thing)
 	return outside_explains(roll->gate->outside, roll->inventory, &object);
 }
 
+/* What of the changes of a thing that was touched was not done by what touched it. */
+static unsigned
+news_of(const struct roll *roll)
+{
+	const struct thing *thing = roll->at;
+	unsigned news = roll->changes & ~(roll->explained | thing->explained | roll_explained(roll, thing)) & (CHANGE_DEFINED | CHANGE_AUTOSTART);
+
+	/* Touched since it was asked about: it may be as it was before that, or after. The next look tells. */
+	if (!roll->known || (thing->touched && thing->touched_at >= roll->asked_at))
+		return 0;
+	if (roll->left.bytes != NULL && roll->left.len == roll->definition.len && roll->definition.bytes != NULL &&
+	    memcmp(roll->left.bytes, roll->definition.bytes, roll->left.len) == 0)
+		news &= ~(unsigned)CHANGE_DEFINED;
+	return news;
+}
+
 /* It is as it is: is that news? */
 static void
 judge(struct roll *roll)
 {
+	bool touched = !roll->all && !roll->lapping;
+
 	if (roll_lap_leaves_out(roll))
 		return;
 	roll->num_looked++;
@@ -266,9 +292,10 @@ judge(struct roll *roll)
 	if (roll->changes != 0 && roll_lap_doubts(roll))
 		return;
 	roll->at->doubted = 0;
-	roll->quiet = roll->quiet || roll->at->touched || !(roll->all || roll->lapping) || !roll->known || roll_is_explained(roll, roll->at);
+	roll->quiet = roll->quiet || roll->at->touched || touched || !roll->known || roll_explained(roll, roll->at) != 0;
 	roll->as_it_was = roll->changes == 0 && !roll->quiet;
-	if (roll->at->held != NULL) {
+	roll->news = touched ? news_of(roll) : 0;
+	if (roll->at->held != NULL || roll->news != 0) {
 		roll->phase = ROLL_RECALLING;
 	} else if (roll->changes == 0 || roll->quiet) {
 		roll_accept(roll);
@@ -294,8 +321,8 @@ on_definition(const struct rpc_proc *proc, const uint8_t *body, size_t len, cons
 		if (roll_kinds[i].class == roll->at->class && roll_kinds[i].missing == error->code)
 			roll->at->listed = 0;		/* it went since */
 	if (error == NULL && xdr_find(proc->ret, body, len, "xml", &span) && xdr_span_string(span, &text))
-		roll->definition = difference_text(roll->at->class, (const char *)text.data, text.len, &roll->definition_len);
-	roll_text_digest(roll->definition, roll->definition_len, roll->digest);
+		roll->definition.bytes = difference_text(roll->at->class, (const char *)text.data, text.len, &roll->definition.len);
+	roll_text_digest(roll->definition.bytes, roll->definition.len, roll->digest);
 	judge(roll);
 	roll_go_on(roll);
 }
@@ -310,26 +337,31 @@ is_enough(const struct roll *roll)
 static void
 look_at(struct roll *roll, struct thing *thing)
 {
-	struct vg_object object = { .class = thing->class, .has_uuid = true, .name = thing->name_now };
+	struct vg_object object = { .class = thing->class, .has_uuid = true, .name = thing->name_now != NULL ? thing->name_now : thing->name };
 	const struct rpc_proc *proc = NULL;
 	uint8_t body[MAX_QUESTION];
 	size_t len;
 
-	free(roll->definition);
-	roll->definition = NULL;
-	roll->definition_len = 0;
+	free(roll->definition.bytes);
+	roll->definition = (struct text){ .bytes = NULL };
 	roll->digest[0] = '\0';
 	roll->at = thing;
 	roll->due = thing->next_due;
 	if (roll_lap_leaves_out(roll))
 		return;
 	roll->quiet = thing->touched;
-	if (thing->touched_at < roll->began)
+	roll->explained = thing->explained;
+	free(roll->left.bytes);
+	roll->left = roll_take_left(roll, thing);
+	roll->asked_at = roll_now();
+	if (thing->touched_at < roll->began) {
 		thing->touched = false;
-	else
+		thing->explained = 0;
+	} else {
 		roll->touched = true;		/* its state may be that of before */
+	}
 	memcpy(object.uuid, thing->uuid, VG_UUID_LEN);
-	len = thing->listed < roll->least || thing->name_now == NULL ? 0 : difference_question(&object, -1, false, body, sizeof(body), &proc);
+	len = thing->listed < roll->least || object.name == NULL ? 0 : difference_question(&object, -1, false, body, sizeof(body), &proc);
 	if (len == 0)
 		judge(roll);
 	else
@@ -376,10 +408,13 @@ roll_accept(struct roll *roll)
 	}
 	thing->known = true;
 	thing->seen = roll->began;
+	thing->accepted = roll_now();
 	thing->flags = thing->flags_now;
-	free(thing->name);
-	thing->name = thing->name_now;
-	thing->name_now = NULL;
+	if (thing->name_now != NULL) {
+		free(thing->name);
+		thing->name = thing->name_now;
+		thing->name_now = NULL;
+	}
 	if (roll->digest[0] != '\0')
 		memcpy(thing->digest, roll->digest, sizeof(thing->digest));
 	/* What a comparison found to be as it was is kept by the time of the comparison. */
@@ -387,9 +422,9 @@ roll_accept(struct roll *roll)
 		return;
 	uuid_text(thing->uuid, uuid);
 	row = json_pack("[s, s, s, I, s, I]", class_name(thing->class), uuid, thing->name, (json_int_t)thing->flags, thing->digest, (json_int_t)thing->seen);
-	if (fresh && roll->definition != NULL && roll->definition_len <= MAX_KEPT) {
-		(void)json_array_append_new(row, json_stringn(roll->definition, roll->definition_len));
-		roll->put_len += roll->definition_len;
+	if (fresh && roll->definition.bytes != NULL && roll->definition.len <= MAX_KEPT) {
+		(void)json_array_append_new(row, json_stringn(roll->definition.bytes, roll->definition.len));
+		roll->put_len += roll->definition.len;
 	}
 	(void)json_array_append_new(roll->put, row);
 }

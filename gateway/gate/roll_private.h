@@ -25,17 +25,18 @@
 
 enum thing_flag { THING_ACTIVE = 1, THING_PERSISTENT = 2, THING_AUTOSTART = 4 };
 
-/* How a thing is not what it was: a set. */
-enum roll_change {
-	CHANGE_APPEARED = 1, CHANGE_GONE = 2, CHANGE_RENAMED = 4, CHANGE_DEFINITION = 8, CHANGE_ACTIVE = 16, CHANGE_PERSISTENT = 32, CHANGE_AUTOSTART = 64
+/* A definition; NULL: there is none, or none that is known. */
+struct text {
+	char *bytes;
+	size_t len;
 };
 
 /* A record that waits for the difference of its thing. */
 struct held {
 	struct held *next;
 	json_t *record;
-	char *definition;		/* as the record has it; NULL: as it is when it is looked at */
-	size_t len;
+	struct text before;		/* what a call of ours had left; NULL: what was when last looked */
+	struct text definition;		/* as the record has it; NULL: as it is when it is looked at */
 };
 
 /* As it was, and as it is in the round at hand. */
@@ -46,12 +47,15 @@ struct thing {
 	bool known;			/* it was there when last looked */
 	bool touched;			/* to be looked at; whoever did it has a record */
 	int64_t touched_at;
+	unsigned explained;		/* set of enum roll_change: by what touched it */
+	struct text left;		/* what a call of ours left of its definition since it was looked at; NULL: nothing that is known */
 	time_t doubted;			/* it was different when it was last looked at, without a reason; 0: not */
 	unsigned flags, flags_now;
 	uint64_t listed;		/* the round that it was last listed in */
 	int64_t seen;			/* when the round began that it was looked at in; microseconds since 1970 */
+	int64_t accepted;		/* when that look was over, in this run; 0: not yet */
 	char digest[DOCUMENT_NAME_LEN + 1];	/* empty: it has no definition, or none that is known */
-	char *name, *name_now;		/* as audit_text() has them */
+	char *name, *name_now;		/* as audit_text() has them; name_now NULL: it was looked at since it was listed */
 	struct held *held;		/* oldest first */
 	time_t held_since;
 };
@@ -70,6 +74,7 @@ struct roll {
 	time_t next, since;		/* the next round not before; how long the reader has not answered */
 	struct thing *buckets[ROLL_BUCKETS];
 	size_t num, num_held;		/* things, and records that they hold */
+	size_t left_len;		/* bytes of what calls of ours left */
 	bool touched;			/* something is, or has a name in `names` */
 	json_t *names, *named;		/* "class:name" of what was touched and has no UUID yet; of the round at hand */
 	/* what was kept */
@@ -96,12 +101,14 @@ struct roll {
 	unsigned kind, list;
 	bool has[ROLL_KINDS];		/* listed well */
 	struct thing *due, *at;		/* to be looked at, and the one that is */
-	bool quiet;			/* its changes are not told */
+	bool quiet;			/* its changes are not told, but for `news` */
+	int64_t asked_at;		/* when it was begun to be looked at */
+	unsigned explained, news;	/* sets of enum roll_change */
+	struct text left;
 	bool as_it_was;			/* nothing of it is to be kept */
 	bool by_name;			/* records that only name it are asked for */
 	unsigned changes;
-	char *definition;		/* now; NULL: there is none */
-	size_t definition_len;
+	struct text definition;		/* now */
 	char digest[DOCUMENT_NAME_LEN + 1];
 	size_t num_looked, num_told;
 	/* what is to be kept */
@@ -132,7 +139,9 @@ int roll_digest(const struct roll *roll, char digest[DOCUMENT_NAME_LEN + 1], siz
 void roll_text_digest(const char *text, size_t len, char digest[DOCUMENT_NAME_LEN + 1]);
 
 /* It is to be looked at in the next round, by what is listed then. */
-void roll_mark(struct roll *roll, struct thing *thing);
+void roll_mark(struct roll *roll, struct thing *thing, unsigned explained);
+/* The text moves; what a thing had is known no more. */
+struct text roll_take_left(struct roll *roll, struct thing *thing);
 
 /* ---- roll_look.c: one round ---- */
 
@@ -142,8 +151,8 @@ void roll_list_anew(struct roll *roll);
 /* LISTING and LOOKING, where nothing is under way. */
 void roll_list(struct roll *roll);
 void roll_look(struct roll *roll);
-/* Does a call under way explain what is different? */
-bool roll_is_explained(const struct roll *roll, const struct thing *thing);
+/* What calls under way, or that ended a moment ago, explain: a set of enum roll_change. */
+unsigned roll_explained(const struct roll *roll, const struct thing *thing);
 /* The thing at hand is as it is now. */
 void roll_accept(struct roll *roll);
 
@@ -164,9 +173,9 @@ bool roll_lap_doubts(struct roll *roll);
 void roll_explain(struct roll *roll);
 void roll_recall(struct roll *roll);
 /* Without the reader's answer. */
-void roll_tell(struct roll *roll, const char *before, size_t before_len);
+void roll_tell(struct roll *roll, struct text before);
 /* Has a thing hold a record, and takes it and `definition`. False: out of memory, and they are still the caller's. */
-bool roll_add_held(struct roll *roll, struct thing *thing, json_t *record, char *definition, size_t len);
+bool roll_add_held(struct roll *roll, struct thing *thing, json_t *record, struct text definition);
 /* Submits what a thing holds, without a difference. */
 void roll_release(struct roll *roll, struct thing *thing);
 /* inventory.taken or inventory.compared; `done` may be NULL. */

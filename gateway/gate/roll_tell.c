@@ -10,16 +10,11 @@
 #include "gateway/core/linediff.h"
 #include "gateway/gate/documents.h"
 #include "gateway/gate/inventory.h"
+#include "gateway/gate/outside.h"
 #include "virtgate/member.h"
 
 #define MAX_DIFF	(12u * 1024u)
 #define MAX_RECORDS	100	/* about one thing that are looked at, the newest */
-
-/* A definition; NULL: there is none, or none that is known. */
-struct text {
-	const char *bytes;
-	size_t len;
-};
 
 static const struct {
 	unsigned change, flag;
@@ -40,16 +35,20 @@ static const struct {
 static unsigned
 left_by(const struct roll *roll, const json_t *record, unsigned changes)
 {
-	static const unsigned states = CHANGE_ACTIVE | CHANGE_PERSISTENT | CHANGE_AUTOSTART | CHANGE_RENAMED;
+	static const unsigned states = CHANGE_ACTIVE | CHANGE_PERSISTENT | CHANGE_RENAMED;
 	const char *event = audit_member(record, "event", NULL), *status = audit_member(record, "result", "status");
 	const char *after = audit_member(record, "documents", "after");
 	bool outcome = strcmp(audit_member(record, "stage", NULL), "outcome") == 0, outside = strncmp(event, "outside.", 8) == 0;
 
 	if (outcome && strcmp(status, "unknown") == 0)		/* settle.c tells what became of it */
 		return 0;
+	if (outside && roll->lapping)		/* what it told was looked at since */
+		return changes;
 	if (strcmp(status, "ok") != 0 || (!outcome && !outside && strcmp(event, "change.settled") != 0))
 		return changes;
 	changes &= ~states;
+	if (*audit_member(record, "found_by", NULL) != '\0' || outside_may_autostart(audit_member(record, "call", NULL)))
+		changes &= ~(unsigned)CHANGE_AUTOSTART;
 	if (*after == '\0')
 		changes &= ~(unsigned)CHANGE_GONE;
 	/* An event tells that it was defined and not how; of a change whose documents were left out it is not known either. */
@@ -98,6 +97,12 @@ on_records(enum trail_result result, const char *text, size_t len, void *arg)
 	roll_go_on(roll);
 }
 
+static int64_t
+last_seen(const struct roll *roll, const struct thing *thing)
+{
+	return thing->seen > roll->compared ? thing->seen : roll->compared;
+}
+
 void
 roll_explain(struct roll *roll)
 {
@@ -105,7 +110,8 @@ roll_explain(struct roll *roll)
 	char uuid[VG_UUID_TEXT_LEN + 1], since[ROLL_TIME_LEN];
 
 	uuid_text(thing->uuid, uuid);
-	roll_time_text(thing->seen > roll->compared ? thing->seen : roll->compared, since);
+	/* What was done before it was looked at does not explain what is different now. */
+	roll_time_text(roll->lapping && thing->accepted != 0 ? thing->accepted : last_seen(roll, thing), since);
 	(void)roll_ask(roll, json_pack("{s:s, s:o, s:s, s:i}", "verb", "audit.search", "object",
 	    json_sprintf("%s:%s", class_name(thing->class), roll->by_name ? name_of(thing) : uuid), "since", since, "limit", MAX_RECORDS), on_records);
 }
@@ -123,9 +129,9 @@ on_definition(enum trail_result result, const char *text, size_t len, void *arg)
 		return;		/* asked again */
 	roll_text_digest(json_string_value(definition), json_string_length(definition), digest);
 	if (strcmp(digest, roll->at->digest) == 0)
-		roll_tell(roll, json_string_value(definition), json_string_length(definition));
+		roll_tell(roll, (struct text){ (char *)(uintptr_t)json_string_value(definition), json_string_length(definition) });
 	else
-		roll_tell(roll, NULL, 0);
+		roll_tell(roll, (struct text){ .bytes = NULL });
 	json_decref(answer);
 }
 
@@ -135,7 +141,7 @@ roll_recall(struct roll *roll)
 	char uuid[VG_UUID_TEXT_LEN + 1];
 
 	if ((roll->changes & (CHANGE_DEFINITION | CHANGE_RENAMED | CHANGE_GONE)) == 0 || roll->at->digest[0] == '\0') {
-		roll_tell(roll, NULL, 0);
+		roll_tell(roll, (struct text){ .bytes = NULL });
 		return;
 	}
 	uuid_text(roll->at->uuid, uuid);
@@ -218,7 +224,7 @@ submit(struct roll *roll, json_t *record, const struct text *before, const struc
 }
 
 bool
-roll_add_held(struct roll *roll, struct thing *thing, json_t *record, char *definition, size_t len)
+roll_add_held(struct roll *roll, struct thing *thing, json_t *record, struct text definition)
 {
 	struct held *held = calloc(1, sizeof(*held)), **last = &thing->held;
 
@@ -230,8 +236,8 @@ roll_add_held(struct roll *roll, struct thing *thing, json_t *record, char *defi
 		last = &(*last)->next;
 	*last = held;
 	held->record = record;
+	held->before = roll_take_left(roll, thing);
 	held->definition = definition;
-	held->len = len;
 	roll->num_held++;
 	return true;
 }
@@ -240,7 +246,8 @@ static void
 drop_held(struct roll *roll, struct held *held)
 {
 	roll->num_held--;
-	free(held->definition);
+	free(held->before.bytes);
+	free(held->definition.bytes);
 	free(held);
 }
 
@@ -264,16 +271,14 @@ tell_held(struct roll *roll, struct text before, const struct text *after)
 	struct held *held, *former = NULL;
 
 	while ((held = thing->held) != NULL) {
-		struct text now = { held->definition, held->len };
-
 		thing->held = held->next;
-		if (held->definition == NULL && thing->held != NULL) {
+		if (held->definition.bytes == NULL && thing->held != NULL) {
 			(void)audit_submit(roll->gate->audit, held->record, AUDIT_KEEP, NULL, NULL);
 			drop_held(roll, held);
 			continue;
 		}
-		submit(roll, held->record, &before, held->definition != NULL ? &now : after);
-		before = now;
+		submit(roll, held->record, held->before.bytes != NULL ? &held->before : &before, held->definition.bytes != NULL ? &held->definition : after);
+		before = held->definition;
 		if (former != NULL)
 			drop_held(roll, former);
 		former = held;		/* what it was before the next */
@@ -286,7 +291,7 @@ static void
 tell_found(struct roll *roll, const struct text *before, const struct text *after)
 {
 	const struct thing *thing = roll->at;
-	json_t *record = begin_record(roll, roll->lapping ? AUDIT_OUTSIDE_HOST : AUDIT_OUTSIDE_AWAY);
+	json_t *record = begin_record(roll, roll->all ? AUDIT_OUTSIDE_AWAY : AUDIT_OUTSIDE_HOST);
 	char text[512];
 
 	if (record != NULL) {
@@ -294,12 +299,12 @@ tell_found(struct roll *roll, const struct text *before, const struct text *afte
 		(void)json_object_set_new(record, "object", object_json(thing));
 		if ((roll->changes & CHANGE_RENAMED) != 0)
 			(void)json_object_set_new(record, "former_name", json_string(thing->name));
-		if (roll->lapping)
-			(void)json_object_set_new(record, "found_by", json_string("comparison"));
-		else
+		if (roll->all)
 			add_away(roll, record);
+		else
+			(void)json_object_set_new(record, "found_by", json_string("comparison"));
 		if (thing->known)
-			add_time(record, "last_seen", thing->seen > roll->compared ? thing->seen : roll->compared);
+			add_time(record, "last_seen", last_seen(roll, thing));
 		audit_add_result(record, "ok", 0, text);
 	}
 	submit(roll, record, before, after);
@@ -307,51 +312,66 @@ tell_found(struct roll *roll, const struct text *before, const struct text *afte
 	roll->num_told++;
 }
 
+/* Than what a call of ours left, or else than when it was last looked at. */
+static bool
+is_another(const struct thing *thing, const char *text, size_t len)
+{
+	char digest[DOCUMENT_NAME_LEN + 1];
+
+	if (thing->left.bytes != NULL)
+		return thing->left.len != len || memcmp(thing->left.bytes, text, len) != 0;
+	if (!thing->known || thing->digest[0] == '\0')
+		return false;
+	roll_text_digest(text, len, digest);
+	return strcmp(digest, thing->digest) != 0;
+}
+
 void
 roll_saw(struct roll *roll, enum vg_class class, const uint8_t *uuid, const char *text, size_t len)
 {
 	struct thing *thing = roll == NULL || !roll->known || text == NULL ? NULL : roll_find(roll, class, uuid);
-	char digest[DOCUMENT_NAME_LEN + 1], *copy;
+	struct text copy;
 	json_t *record;
 
-	if (thing == NULL || !thing->known || thing->touched || thing->digest[0] == '\0' || roll->wants_all ||
-	    (roll->all && roll->phase != ROLL_IDLE) || thing->held != NULL)
-		return;
-	roll_text_digest(text, len, digest);
-	if (strcmp(digest, thing->digest) == 0 || roll_is_explained(roll, thing))
+	if (thing == NULL || roll->wants_all || (roll->all && roll->phase != ROLL_IDLE) || thing->held != NULL || roll->at == thing ||
+	    !is_another(thing, text, len) || ((thing->explained | roll_explained(roll, thing)) & CHANGE_DEFINITION) != 0)
 		return;
 	record = begin_record(roll, AUDIT_OUTSIDE_HOST);
-	copy = record == NULL ? NULL : strndup(text, len);
+	copy = (struct text){ record == NULL ? NULL : strndup(text, len), len };
 	if (record != NULL) {
 		(void)json_object_set_new(record, "object", object_json(thing));
-		add_time(record, "last_seen", thing->seen > roll->compared ? thing->seen : roll->compared);
+		add_time(record, "last_seen", last_seen(roll, thing));
 		audit_add_result(record, "ok", 0, "definition changed, of which libvirtd told nothing");
 		roll->gate->counters.outside++;
 	}
-	roll_mark(roll, thing);
-	if (record != NULL && copy != NULL && roll_add_held(roll, thing, record, copy, len)) {
+	roll_mark(roll, thing, CHANGE_DEFINITION);
+	if (record != NULL && copy.bytes != NULL && roll_add_held(roll, thing, record, copy)) {
 		roll_hurry(roll);
 		return;
 	}
-	free(copy);
+	free(copy.bytes);
 	(void)audit_submit(roll->gate->audit, record, AUDIT_KEEP, NULL, NULL);
 }
 
 void
-roll_tell(struct roll *roll, const char *before, size_t before_len)
+roll_tell(struct roll *roll, struct text before)
 {
-	const struct text was = { before, before_len };
-	const struct text is = { (roll->changes & CHANGE_GONE) != 0 ? NULL : roll->definition, (roll->changes & CHANGE_GONE) != 0 ? 0 : roll->definition_len };
+	const struct text none = { .bytes = NULL }, *is = (roll->changes & CHANGE_GONE) != 0 ? &none : &roll->definition;
 
 	if (roll_lap_leaves_out(roll)) {
 		roll->phase = ROLL_LOOKING;
 		roll_go_on(roll);
 		return;
 	}
-	if (roll->quiet)
-		tell_held(roll, was, &is);
-	else
-		tell_found(roll, &was, &is);
+	tell_held(roll, before, is);
+	if (roll->news != 0) {
+		bool defined = (roll->news & CHANGE_DEFINED) != 0;
+
+		roll->changes = roll->news;
+		tell_found(roll, !defined ? &none : roll->left.bytes != NULL ? &roll->left : &before, defined ? is : &none);
+	} else if (!roll->quiet) {
+		tell_found(roll, &before, is);
+	}
 	roll_accept(roll);
 	roll->phase = ROLL_LOOKING;
 	roll_go_on(roll);

@@ -67,11 +67,22 @@ roll_add(struct roll *roll, enum vg_class class, const uint8_t uuid[VG_UUID_LEN]
 }
 
 void
-roll_mark(struct roll *roll, struct thing *thing)
+roll_mark(struct roll *roll, struct thing *thing, unsigned explained)
 {
 	thing->touched = roll->touched = true;
+	thing->explained |= explained;
 	thing->touched_at = roll_now();
 	thing->doubted = 0;
+}
+
+struct text
+roll_take_left(struct roll *roll, struct thing *thing)
+{
+	struct text text = thing->left;
+
+	roll->left_len -= text.len;
+	thing->left = (struct text){ .bytes = NULL };
+	return text;
 }
 
 void
@@ -84,6 +95,7 @@ roll_remove(struct roll *roll, struct thing *thing)
 	*link = thing->next;
 	roll->num--;
 	roll_release(roll, thing);
+	free(roll_take_left(roll, thing).bytes);
 	free(thing->name);
 	free(thing->name_now);
 	free(thing);

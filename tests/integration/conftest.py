@@ -49,7 +49,7 @@ def pytest_configure(config):
 
 
 # Seconds that files of tests take, to part them evenly; those that are not here take less.
-SECONDS = {"test_web_attack": 200, "test_away": 150, "test_polkit_oracle": 130, "test_browser": 75, "test_browser_consoles": 35, "test_guest": 50,
+SECONDS = {"test_web_attack": 200, "test_away": 150, "test_outside_laps": 180, "test_polkit_oracle": 130, "test_browser": 75, "test_browser_consoles": 35, "test_guest": 50,
            "test_web": 75, "test_clock": 25, "test_viewers": 40, "test_vnc": 35, "test_web_http2": 16, "test_admission": 30, "test_attack_races": 30, "test_pki": 30, "test_sinks": 30}
 LITTLE = 15
 
