@@ -15,7 +15,7 @@
 #define PAUSE_SECONDS	2	/* between rounds */
 #define ALIVE_SECONDS	60	/* so exactly is known when a gateway ended that could not say so */
 #define PATIENCE_SECONDS 60	/* with the reader */
-#define HOLD_SECONDS	5	/* then a record goes out without its difference */
+#define HOLD_SECONDS	15	/* then a record goes out without its difference */
 #define MAX_LEFT	(8u * 1024u * 1024u)	/* bytes that calls of ours left and that were not looked at yet */
 #define MAX_LOOKED_BACK	100	/* records inventory.*, of all URIs */
 

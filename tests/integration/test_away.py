@@ -43,12 +43,17 @@ def noted(gateway, event, before=0, world=()):
     return record
 
 
+def told(gateway, count=1, **wanted):
+    """Records of what was done outside: they may be held until the object was looked at."""
+    return gateway.wait_audit(count, 40, event="outside.host", **wanted)
+
+
 def compared(gateway, again):
     """Once more after `again`; what was told of it, and the record that says how much that was."""
-    before, told, world = len(gateway.audit(event="inventory.compared")), len(gateway.audit(event="outside.away")), kept(gateway, WORLD)
+    before, known, world = len(gateway.audit(event="inventory.compared")), len(gateway.audit(event="outside.away")), kept(gateway, WORLD)
     again()
     record = noted(gateway, "inventory.compared", before, world)
-    found = gateway.audit(event="outside.away")[told:]
+    found = gateway.audit(event="outside.away")[known:]
     assert record["changed"] == len(found)
     return {(item["object"]["class"], item["object"].get("name")): item for item in found}, record
 
@@ -87,7 +92,7 @@ def test_what_was_changed_while_it_was_stopped(away, own, scratch):
     assert {key for key in found} == {("nwfilter", name_of("nwfilter", number)) for number in (1, 2, 3)}
     assert {item["result"]["message"] for item in found.values()} == {"is there, and was not before"}
     found, record = compared(away, stopped(away, meanwhile))
-    told = {key: item["result"]["message"] for key, item in found.items()}
+    messages = {key: item["result"]["message"] for key, item in found.items()}
     wanted = {("domain", "away-domain-3"): "is started with the host, and was not before"}
     for kind in DEFINE:
         if kind == "secret":
@@ -96,7 +101,7 @@ def test_what_was_changed_while_it_was_stopped(away, own, scratch):
         wanted[kind, name_of(kind, 2)] = "is defined otherwise"
         wanted[kind, name_of(kind, 4)] = "is there, and was not before"
     secrets = {item["object"]["uuid"]: item["result"]["message"] for item in away.audit(event="outside.away", object__class="secret")}
-    assert {key: what for key, what in told.items() if key[0] != "secret"} == wanted
+    assert {key: what for key, what in messages.items() if key[0] != "secret"} == wanted
     assert secrets == {UUID % 1: "is not there any more", UUID % 2: "is defined otherwise", UUID % 4: "is there, and was not before"}
     item = found["domain", "away-domain-2"]
     assert item["code"] == "VG1305W" and item["connection"] == {"uri": own.qemu_uri} and item["away"]["what"] == "gateway"
@@ -193,15 +198,15 @@ def test_what_local_root_defines_has_its_difference(away, own, scratch):
     for kind, sign in (("domain", "<name>away-domain-1</name>"), ("network", "<name>away-network-1</name>"),
                        ("storage_pool", "<name>away-storage_pool-1</name>")):
         define(own, scratch, kind, 1, 1)
-        record = away.wait_audit(event="outside.host", object__class=kind, result__message="defined")[0]
+        record = told(away, object__class=kind, result__message="defined")[0]
         assert sign in lines(record, "+") and not lines(record, "-") and set(record["documents"]) == {"after"}
         undefine(own, kind, 1)
-        record = away.wait_audit(event="outside.host", object__class=kind, result__message="undefined")[0]
+        record = told(away, object__class=kind, result__message="undefined")[0]
         assert sign in lines(record, "-") and not lines(record, "+") and set(record["documents"]) == {"before"}
     define(own, scratch, "domain", 2, 1)
-    first = away.wait_audit(2, event="outside.host", object__class="domain", result__message="defined")[1]
+    first = told(away, 2, object__class="domain", result__message="defined")[1]
     define(own, scratch, "domain", 2, 2)
-    record = away.wait_audit(event="outside.host", object__class="domain", result__message="definition changed")[0]
+    record = told(away, object__class="domain", result__message="definition changed")[0]
     assert lines(record, "-") == ["<memory unit='KiB'>1024</memory>", "<currentMemory unit='KiB'>1024</currentMemory>"]
     assert lines(record, "+") == ["<memory unit='KiB'>2048</memory>", "<currentMemory unit='KiB'>2048</currentMemory>"]
     assert record["documents"]["before"] == first["documents"]["after"] != record["documents"]["after"]
@@ -209,9 +214,9 @@ def test_what_local_root_defines_has_its_difference(away, own, scratch):
     reader = away.children("reade")[0]
     os.kill(reader, signal.SIGSTOP)
     define(own, scratch, "domain", 2, 3)
-    away.wait_audit(2, event="outside.host", object__class="domain", result__message="definition changed")
+    told(away, 2, object__class="domain", result__message="definition changed")
     undefine(own, "domain", 2)
-    away.wait_audit(2, event="outside.host", object__class="domain", result__message="undefined")
+    told(away, 2, object__class="domain", result__message="undefined")
 
     def again():
         kill_all(away)
@@ -224,13 +229,13 @@ def test_what_local_root_defines_has_its_difference(away, own, scratch):
 
 def test_what_libvirtd_tells_nobody_is_seen_at_the_next_call(away, own, scratch):
     define(own, scratch, "domain", 1, 8)
-    away.wait_audit(event="outside.host", object__class="domain", result__message="defined")
+    told(away, object__class="domain", result__message="defined")
     wait_until(lambda: kept(away, "SELECT * FROM thing WHERE class = 'domain'"), "it to be kept", 20)
     own.virsh("setmem", "away-domain-1", "4096", "--config", uri=own.qemu_uri)       # no event
     for _ in range(2):      # the second has nothing more to tell
         done = away.virsh("admin", "setmem", "away-domain-1", "2048", "--config", uri=own.qemu_uri)
         assert done.returncode == 0, done.stderr
-    record, = away.wait_audit(event="outside.host", result__message="definition changed, of which libvirtd told nothing")
+    record, = told(away, result__message="definition changed, of which libvirtd told nothing")
     assert "-  <currentMemory unit='KiB'>8192</currentMemory>\n+  <currentMemory unit='KiB'>4096</currentMemory>\n" in record["diff"]
     ours = away.wait_audit(2, call="domain_set_memory_flags", stage="outcome")[0]
     assert ours["documents"]["before"] == record["documents"]["after"] and record["last_seen"] < record["time"]
@@ -243,7 +248,7 @@ def test_no_password_is_kept(away, own, scratch):
     planted = "plantpw2"
     guarded = DEFINE["domain"][2].replace("</domain>", f"<devices><graphics type='vnc' port='-1' autoport='yes' passwd='{planted}'/></devices></domain>")
     own.virsh("define", scratch.write("away-guarded.xml", guarded % ("away-domain-1", UUID % 1, 4096)), uri=own.qemu_uri)
-    away.wait_audit(event="outside.host", object__class="domain", result__message="defined")
+    told(away, object__class="domain", result__message="defined")
     define(own, scratch, "secret", 1, 1)
     own.virsh("secret-set-value", UUID % 1, "cGxhbnRlZC1ieS1yb290", uri=own.qemu_uri)
     question = "SELECT definition FROM thing WHERE class IN ('domain', 'secret')"
