@@ -298,11 +298,12 @@ class Gateway:
                 continue
             with open(f"{self.dir}/audit/{name}", encoding="utf-8") as file:
                 for line in file:
-                    if line.endswith("\n"):     # the last one may be in the middle of being written
-                        try:
-                            records.append(json.loads(line))
-                        except ValueError as error:
-                            raise LabError(f"{name} has a line that is not JSON: {line[:200]!r}") from error
+                    if not line.endswith("\n"):     # in the middle of being written; its rest would be a line of its own
+                        break
+                    try:
+                        records.append(json.loads(line))
+                    except ValueError as error:
+                        raise LabError(f"{name} has a line that is not JSON: {line[:200]!r}") from error
         def fits(record):
             for path, value in wanted.items():
                 member = record
