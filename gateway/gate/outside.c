@@ -100,22 +100,38 @@ bucket_of(struct outside *outside, const void *key, size_t len)
 	return &outside->buckets[hash % NUM_BUCKETS];
 }
 
+static bool
+has_word(const char *call, const char *const words[], size_t num)
+{
+	for (size_t i = 0; i < num; i++)
+		if (strstr(call, words[i]) != NULL)
+			return true;
+	return false;
+}
+
 bool
 outside_may_autostart(const char *call)
 {
 	static const char *const words[] = { "autostart", "undefine", "migrate" };
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strstr(call, words[i]) != NULL)
-			return true;
-	return false;
+	return has_word(call, words, sizeof(words) / sizeof(words[0]));
+}
+
+bool
+outside_may_change_parts(const char *call)
+{
+	static const char *const words[] = { "snapshot", "checkpoint", "backup", "undefine", "migrate" };
+
+	return has_word(call, words, sizeof(words) / sizeof(words[0]));
 }
 
 int
 outside_begin(struct call *call, const struct vg_object *object)
 {
 	struct outside *outside = call->session->gate->outside;
-	const char *name = object->name == NULL ? "" : object->name;
+	/* What changes the volumes of a pool is about all of them. */
+	bool volume = object->class == VG_CLASS_storage_vol && object->parent != NULL;
+	const char *name = volume ? object->parent : object->name == NULL ? "" : object->name;
 	struct shadow *shadow, **bucket;
 
 	if (call->shadow != NULL || (!object->has_uuid && name[0] == '\0'))
@@ -132,6 +148,8 @@ outside_begin(struct call *call, const struct vg_object *object)
 	if (strstr(call->proc->name, "set_autostart") != NULL) {	/* libvirtd tells nothing of it */
 		shadow->tells = 0;
 		shadow->explains = CHANGE_AUTOSTART;
+	} else if (volume || object->class == VG_CLASS_storage_pool || outside_may_change_parts(call->proc->name)) {
+		shadow->explains |= CHANGE_PARTS;
 	}
 	shadow->inventory = call->session->inventory;
 	shadow->class = object->class;
@@ -338,15 +356,20 @@ outside_event(struct outside *outside, const struct inventory *inventory, const 
 {
 	const struct row *row = find_row(proc, body, len);
 	struct xdr_object object;
+	unsigned explained = CHANGE_MOST;
 	struct xdr_span span;
 	bool ours;
 
 	if (row == NULL || !xdr_find(proc->args, body, len, proc->about.path, &span) || !xdr_get_object(proc->about.class, span, &object))
 		return;
 	ours = (reasons_for(outside, inventory, &object, NULL).tells & (row->by == BY_DEFINER ? TELLS_DEFINITION : TELLS_STATE)) != 0;
-	/* Of a definition that is told of a moment after our own change was over, the roll sees whether it is ours. */
-	roll_touch(inventory_roll(inventory), object.class, object.uuid, (const char *)object.name.data, object.name.len,
-	    ours && row->by == BY_DEFINER ? 0 : strncmp(row->what, "undefined", strlen("undefined")) == 0 ? CHANGE_ALL : CHANGE_MOST);
+	if (ours && row->by == BY_DEFINER)
+		explained = 0;		/* the roll sees whether it is what our change left */
+	else if (strncmp(row->what, "undefined", strlen("undefined")) == 0)
+		explained = CHANGE_ALL;
+	else if (object.class == VG_CLASS_storage_pool)
+		explained |= CHANGE_PARTS;
+	roll_touch(inventory_roll(inventory), object.class, object.uuid, (const char *)object.name.data, object.name.len, explained);
 	if (ours)
 		return;
 	record(outside, inventory, row->by, &object, row->what, part_in(proc, body, len), record_args(proc, body, len));

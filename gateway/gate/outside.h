@@ -28,6 +28,8 @@ void outside_tick(struct outside *outside, time_t now);
 void outside_subscribe(struct upstream *upstream);
 /* Can this call change whether something is started with the host? An undefined object is not. */
 bool outside_may_autostart(const char *call);
+/* And the snapshots or checkpoints of a domain? */
+bool outside_may_change_parts(const char *call);
 /* Any event that came on the connection of an inventory: recorded, unless it is explained. */
 void outside_event(struct outside *outside, const struct inventory *inventory, const struct rpc_proc *proc, const uint8_t *body, size_t len);
 /* What changes of ours, under way or over a moment ago, explain of what is found of this object: a set of enum roll_change. */

@@ -39,6 +39,7 @@ begin_anew(struct roll *roll, time_t wait)
 	json_array_clear(roll->gone);
 	roll->put_len = 0;
 	roll->known = roll->anew = false;
+	memset(roll->had, 0, sizeof(roll->had));
 	roll->lap = 0;
 	roll->next_lap = 0;
 	free(roll->lost);
@@ -59,12 +60,12 @@ take_thing(struct roll *roll, json_t *row)
 
 	if (json_unpack(row, "[s, s, s, I, s, I]", &class, &uuid, &name, &flags, &digest, &seen) < 0 || !uuid_parse(uuid, bytes))
 		return;
-	for (size_t i = 0; i < ROLL_KINDS; i++)
-		if (strcmp(class_name(roll_kinds[i].class), class) == 0 && (thing = roll_find(roll, roll_kinds[i].class, bytes)) == NULL)
-			thing = roll_add(roll, roll_kinds[i].class, bytes);
+	for (unsigned i = 0; i < ROLL_KINDS; i++)
+		if (strcmp(roll_kinds[i].word, class) == 0 && (thing = roll_find_kind(roll, i, bytes)) == NULL)
+			thing = roll_add(roll, i, bytes);
 	if (thing == NULL || thing->known || (thing->name = strdup(name)) == NULL)
 		return;
-	thing->known = true;
+	thing->known = roll->had[thing->kind] = true;
 	thing->flags = (unsigned)flags;
 	thing->seen = seen;
 	(void)snprintf(thing->digest, sizeof(thing->digest), "%s", digest);
@@ -299,13 +300,15 @@ roll_tick(struct roll *roll, time_t now)
 
 /* ---- what happens meanwhile ---- */
 
-static bool
-is_of_roll(enum vg_class class)
+static void
+touch_volumes(struct roll *roll, const char *pool, size_t len)
 {
-	for (size_t i = 0; i < ROLL_KINDS; i++)
-		if (roll_kinds[i].class == class)
-			return true;
-	return false;
+	char *name = strndup(pool, len);
+	const uint8_t *uuid = name == NULL ? NULL : inventory_uuid_of(roll->inventory, VG_CLASS_storage_pool, name);
+
+	if (uuid != NULL)
+		roll_parts_touch(roll, VG_CLASS_storage_pool, uuid);
+	free(name);
 }
 
 void
@@ -314,12 +317,20 @@ roll_touch(struct roll *roll, enum vg_class class, const uint8_t *uuid, const ch
 	struct thing *thing;
 	json_t *key, *text;
 
-	if (roll == NULL || !is_of_roll(class) || roll->phase == ROLL_LOADING)
+	if (roll == NULL || roll->phase == ROLL_LOADING)
 		return;		/* what was is not known yet, and all will be looked at */
+	if (class == VG_CLASS_storage_vol) {
+		touch_volumes(roll, name, name_len);
+		return;
+	}
+	if (roll_kind_of(class) == ROLL_KINDS)
+		return;
+	if (uuid != NULL && (explained & CHANGE_PARTS) != 0)
+		roll_parts_touch(roll, class, uuid);
 	roll->touched = true;
 	if (uuid != NULL) {
 		thing = roll_find(roll, class, uuid);
-		if (thing != NULL || (thing = roll_add(roll, class, uuid)) != NULL)
+		if (thing != NULL || (thing = roll_add(roll, roll_kind_of(class), uuid)) != NULL)
 			roll_mark(roll, thing, explained);
 		return;
 	}
@@ -336,8 +347,8 @@ roll_left(struct roll *roll, enum vg_class class, const uint8_t *uuid, char *tex
 {
 	struct thing *thing;
 
-	if (roll == NULL || !roll->known || !is_of_roll(class) || roll->left_len + len > MAX_LEFT ||
-	    ((thing = roll_find(roll, class, uuid)) == NULL && (thing = roll_add(roll, class, uuid)) == NULL))
+	if (roll == NULL || !roll->known || roll_kind_of(class) == ROLL_KINDS || roll->left_len + len > MAX_LEFT ||
+	    ((thing = roll_find(roll, class, uuid)) == NULL && (thing = roll_add(roll, roll_kind_of(class), uuid)) == NULL))
 		return false;
 	free(roll_take_left(roll, thing).bytes);
 	thing->left = (struct text){ text, len };

@@ -9,8 +9,10 @@
  * have records of their own; what is told then is what they do not explain: another definition than the one that our change left, which roll_left() has,
  * and that it is started with the host, or not any more.
  *
- * Not seen: what runs where it is another than what is defined (so while the gateway runs, no change of a domain that has no definition), snapshots, volumes,
- * and what was changed and changed back.
+ * Of volumes of pools that run, snapshots and checkpoints it has the names (roll_parts.c).
+ *
+ * Not seen: what runs where it is another than what is defined (so while the gateway runs, no change of a domain that has no definition), what is in volumes,
+ * snapshots and checkpoints, and what was changed and changed back.
  */
 #ifndef GATE_ROLL_H
 #define GATE_ROLL_H
@@ -20,7 +22,8 @@
 /* How a thing is not what it was: a set. */
 enum roll_change {
 	CHANGE_APPEARED = 1, CHANGE_GONE = 2, CHANGE_RENAMED = 4, CHANGE_DEFINITION = 8, CHANGE_ACTIVE = 16, CHANGE_PERSISTENT = 32, CHANGE_AUTOSTART = 64,
-	CHANGE_DEFINED = CHANGE_APPEARED | CHANGE_GONE | CHANGE_DEFINITION, CHANGE_MOST = 63, CHANGE_ALL = 127
+	CHANGE_PARTS = 128,	/* its volumes, snapshots or checkpoints */
+	CHANGE_DEFINED = CHANGE_APPEARED | CHANGE_GONE | CHANGE_DEFINITION, CHANGE_MOST = 63, CHANGE_ALL = 255
 };
 
 struct roll *roll_create(struct gate *gate, struct inventory *inventory);	/* NULL: out of memory */
@@ -29,7 +32,7 @@ void roll_destroy(struct roll *roll);						/* before its inventory; NULL is fine
 void roll_tick(struct roll *roll, time_t now);
 /*
  * Something was done to an object, or libvirtd told of it: it is looked at again soon, and then `explained`, a set of changes, is not news. Without a UUID it
- * goes by its name, and nothing is. NULL is fine.
+ * goes by its name, and nothing is; of a volume it is the name of its pool. NULL is fine.
  */
 void roll_touch(struct roll *roll, enum vg_class class, const uint8_t *uuid, const char *name, size_t name_len, unsigned explained);
 /*

@@ -56,15 +56,6 @@ add_doubted(struct roll *roll, time_t now)
 		}
 }
 
-static bool
-is_listed_class(const struct roll *roll, enum vg_class class)
-{
-	for (size_t i = 0; i < ROLL_KINDS; i++)
-		if (roll_kinds[i].class == class)
-			return roll->lap_has[i];
-	return false;
-}
-
 static void
 slice(struct roll *roll, time_t now)
 {
@@ -78,7 +69,7 @@ slice(struct roll *roll, time_t now)
 		add_doubted(roll, now);
 	while (roll->lap_at < ROLL_BUCKETS && num < SLICE)
 		for (struct thing *thing = roll->buckets[roll->lap_at++]; thing != NULL; thing = thing->next)
-			if (is_listed_class(roll, thing->class) && thing->doubted == 0) {
+			if (roll->lap_has[thing->kind] && thing->doubted == 0) {
 				add_due(roll, thing);
 				num++;
 			}

@@ -19,13 +19,20 @@
 
 /* virConnectListAll…Flags: libvirt-domain.h, libvirt-network.h, libvirt-storage.h. Of domains the id tells whether they run. */
 const struct roll_kind roll_kinds[ROLL_KINDS] = {
-	{ VG_CLASS_domain, RPC_ERR_NO_DOMAIN, "connect_list_all_domains", { { 1u << 2, THING_PERSISTENT }, { 1u << 10, THING_AUTOSTART } } },
-	{ VG_CLASS_network, RPC_ERR_NO_NETWORK, "connect_list_all_networks",
-	  { { 1u << 1, THING_ACTIVE }, { 1u << 2, THING_PERSISTENT }, { 1u << 4, THING_AUTOSTART } } },
-	{ VG_CLASS_storage_pool, RPC_ERR_NO_STORAGE_POOL, "connect_list_all_storage_pools",
-	  { { 1u << 1, THING_ACTIVE }, { 1u << 2, THING_PERSISTENT }, { 1u << 4, THING_AUTOSTART } } },
-	{ VG_CLASS_nwfilter, RPC_ERR_NO_NWFILTER, "connect_list_all_nwfilters", { { 0 } } },
-	{ VG_CLASS_secret, RPC_ERR_NO_SECRET, "connect_list_all_secrets", { { 0 } } },
+	{ .class = VG_CLASS_domain, .word = "domain", .missing = RPC_ERR_NO_DOMAIN, .list = "connect_list_all_domains",
+	  .states = { { 1u << 2, THING_PERSISTENT }, { 1u << 10, THING_AUTOSTART } } },
+	{ .class = VG_CLASS_network, .word = "network", .missing = RPC_ERR_NO_NETWORK, .list = "connect_list_all_networks",
+	  .states = { { 1u << 1, THING_ACTIVE }, { 1u << 2, THING_PERSISTENT }, { 1u << 4, THING_AUTOSTART } } },
+	{ .class = VG_CLASS_storage_pool, .word = "storage_pool", .missing = RPC_ERR_NO_STORAGE_POOL, .list = "connect_list_all_storage_pools",
+	  .states = { { 1u << 1, THING_ACTIVE }, { 1u << 2, THING_PERSISTENT }, { 1u << 4, THING_AUTOSTART } } },
+	{ .class = VG_CLASS_nwfilter, .word = "nwfilter", .missing = RPC_ERR_NO_NWFILTER, .list = "connect_list_all_nwfilters" },
+	{ .class = VG_CLASS_secret, .word = "secret", .missing = RPC_ERR_NO_SECRET, .list = "connect_list_all_secrets" },
+	{ .class = VG_CLASS_storage_pool, .word = "volumes", .missing = RPC_ERR_NO_STORAGE_POOL, .list = "connect_list_all_storage_pools", .which = 1u << 1,
+	  .parts = { "storage_pool_list_all_volumes", "vols.name", "its volumes are not those that it had" } },
+	{ .class = VG_CLASS_domain, .word = "snapshots", .missing = RPC_ERR_NO_DOMAIN, .list = "connect_list_all_domains", .which = 1u << 12,
+	  .parts = { "domain_list_all_snapshots", "snapshots.name", "its snapshots are not those that it had" } },
+	{ .class = VG_CLASS_domain, .word = "checkpoints", .missing = RPC_ERR_NO_DOMAIN, .list = "connect_list_all_domains", .which = 1u << 14,
+	  .parts = { "domain_list_all_checkpoints", "checkpoints.name", "its checkpoints are not those that it had" } },
 };
 
 /* ---- ends of a round ---- */
@@ -58,19 +65,19 @@ ask_libvirtd(struct roll *roll, const char *call, const void *body, size_t len, 
 /* ---- which there are ---- */
 
 static bool
-is_wanted(const struct roll *roll, enum vg_class class)
+is_wanted(const struct roll *roll, unsigned kind)
 {
-	const char *key;
+	const char *key, *word = roll_kinds[kind].word;
 	json_t *value;
 
 	if (roll->all || roll->lapping)
 		return true;
 	for (size_t i = 0; i < ROLL_BUCKETS; i++)
 		for (const struct thing *thing = roll->buckets[i]; thing != NULL; thing = thing->next)
-			if (thing->touched && thing->class == class)
+			if (thing->touched && thing->kind == kind)
 				return true;
 	json_object_foreach(roll->named, key, value)
-		if (strncmp(key, class_name(class), strlen(class_name(class))) == 0)
+		if (strncmp(key, word, strlen(word)) == 0)
 			return true;
 	return false;
 }
@@ -90,7 +97,7 @@ static void
 take_listed(struct roll *roll, const struct xdr_object *object)
 {
 	const struct roll_kind *kind = &roll_kinds[roll->kind];
-	struct thing *thing = roll_find(roll, kind->class, object->uuid);
+	struct thing *thing = roll_find_kind(roll, roll->kind, object->uuid);
 	json_t *text = audit_text_bounded(object->name.data, object->name.len);
 	const char *name = json_is_string(text) ? json_string_value(text) : "";
 
@@ -98,17 +105,17 @@ take_listed(struct roll *roll, const struct xdr_object *object)
 		if (thing != NULL && thing->listed == roll->round)
 			thing->flags_now |= kind->states[roll->list - 1].flag;
 	} else {
-		bool named = is_named(roll, kind->class, name);
+		bool named = kind->parts.ask == NULL && is_named(roll, kind->class, name);
 
 		if (thing == NULL && (named || roll->all || roll->lapping))
-			thing = roll_add(roll, kind->class, object->uuid);
+			thing = roll_add(roll, roll->kind, object->uuid);
 		if (thing != NULL && named) {
 			thing->touched = true;
 			thing->explained = CHANGE_ALL;
 		}
 		if (thing != NULL) {
 			thing->listed = roll->round;
-			thing->flags_now = kind->class == VG_CLASS_domain && object->id != -1 ? THING_ACTIVE : 0;
+			thing->flags_now = kind->class == VG_CLASS_domain && kind->parts.ask == NULL && object->id != -1 ? THING_ACTIVE : 0;
 			free(thing->name_now);
 			thing->name_now = strdup(name);
 		}
@@ -156,25 +163,24 @@ make_due(struct roll *roll)
 	roll->due = NULL;
 	roll->touched = false;
 	for (size_t i = 0; i < ROLL_BUCKETS; i++)
-		for (struct thing *thing = roll->buckets[i]; thing != NULL; thing = thing->next)
-			for (size_t k = 0; k < ROLL_KINDS; k++) {
-				if (roll_kinds[k].class != thing->class || (!roll->all && !thing->touched))
-					continue;
-				if (!roll->all && num == MAX_TOUCHED) {
-					roll->touched = true;	/* in the next round */
-					continue;
-				}
-				if (!roll->has[k]) {
-					thing->touched = false;
-					thing->explained = 0;
-					free(roll_take_left(roll, thing).bytes);
-					roll_release(roll, thing);
-					continue;
-				}
-				thing->next_due = roll->due;
-				roll->due = thing;
-				num++;
+		for (struct thing *thing = roll->buckets[i]; thing != NULL; thing = thing->next) {
+			if (!roll->all && !thing->touched)
+				continue;
+			if (!roll->all && num == MAX_TOUCHED) {
+				roll->touched = true;	/* in the next round */
+				continue;
 			}
+			if (!roll->has[thing->kind]) {
+				thing->touched = false;
+				thing->explained = 0;
+				free(roll_take_left(roll, thing).bytes);
+				roll_release(roll, thing);
+				continue;
+			}
+			thing->next_due = roll->due;
+			roll->due = thing;
+			num++;
+		}
 }
 
 void
@@ -209,7 +215,7 @@ roll_list(struct roll *roll)
 	uint8_t body[8];
 	struct xdr_out out;
 
-	while (roll->kind < ROLL_KINDS && roll->list == 0 && !is_wanted(roll, roll_kinds[roll->kind].class))
+	while (roll->kind < ROLL_KINDS && roll->list == 0 && !is_wanted(roll, roll->kind))
 		roll->kind++;
 	if (roll->kind == ROLL_KINDS) {
 		json_object_clear(roll->named);
@@ -224,7 +230,7 @@ roll_list(struct roll *roll)
 	}
 	xdr_out_init(&out, body, sizeof(body));
 	xdr_put_i32(&out, 1);		/* need_results */
-	xdr_put_u32(&out, roll->list == 0 ? 0 : roll_kinds[roll->kind].states[roll->list - 1].flags);
+	xdr_put_u32(&out, roll->list == 0 ? roll_kinds[roll->kind].which : roll_kinds[roll->kind].states[roll->list - 1].flags);
 	(void)ask_libvirtd(roll, roll_kinds[roll->kind].list, body, out.len, on_listed);
 }
 
@@ -238,6 +244,8 @@ changes_of(const struct roll *roll)
 	const struct thing *thing = roll->at;
 	unsigned changes = 0;
 
+	if (roll_kinds[thing->kind].parts.ask != NULL)
+		return roll_parts_changes(roll);
 	if (thing->listed < roll->least)
 		return thing->known ? CHANGE_GONE : 0;
 	if (!thing->known)
@@ -260,6 +268,8 @@ roll_explained(const struct roll *roll, const struct thing *thing)
 	const char *name = thing->name_now != NULL ? thing->name_now : thing->name != NULL ? thing->name : "";
 	struct xdr_object object = { .class = thing->class, .uuid = thing->uuid, .name = { (const uint8_t *)name, strlen(name) } };
 
+	if (roll_kinds[thing->kind].parts.ask != NULL)
+		return roll_parts_explained(roll, thing);
 	return outside_explains(roll->gate->outside, roll->inventory, &object);
 }
 
@@ -310,6 +320,7 @@ static void
 on_definition(const struct rpc_proc *proc, const uint8_t *body, size_t len, const struct rpc_error *error, void *arg)
 {
 	struct roll *roll = arg;
+	const struct roll_kind *kind = &roll_kinds[roll->at->kind];
 	struct xdr_span span, text;
 
 	roll->asked = false;
@@ -317,10 +328,11 @@ on_definition(const struct rpc_proc *proc, const uint8_t *body, size_t len, cons
 		give_up(roll);
 		return;
 	}
-	for (size_t i = 0; i < ROLL_KINDS && error != NULL; i++)
-		if (roll_kinds[i].class == roll->at->class && roll_kinds[i].missing == error->code)
-			roll->at->listed = 0;		/* it went since */
-	if (error == NULL && xdr_find(proc->ret, body, len, "xml", &span) && xdr_span_string(span, &text))
+	if (error != NULL && kind->missing == error->code)
+		roll->at->listed = 0;		/* it went since */
+	if (error == NULL && kind->parts.ask != NULL)
+		roll->definition = roll_parts_text(proc, body, len, kind->parts.names);
+	else if (error == NULL && xdr_find(proc->ret, body, len, "xml", &span) && xdr_span_string(span, &text))
 		roll->definition.bytes = difference_text(roll->at->class, (const char *)text.data, text.len, &roll->definition.len);
 	roll_text_digest(roll->definition.bytes, roll->definition.len, roll->digest);
 	judge(roll);
@@ -338,6 +350,7 @@ static void
 look_at(struct roll *roll, struct thing *thing)
 {
 	struct vg_object object = { .class = thing->class, .has_uuid = true, .name = thing->name_now != NULL ? thing->name_now : thing->name };
+	const char *parts = roll_kinds[thing->kind].parts.ask;
 	const struct rpc_proc *proc = NULL;
 	uint8_t body[MAX_QUESTION];
 	size_t len;
@@ -361,11 +374,16 @@ look_at(struct roll *roll, struct thing *thing)
 		roll->touched = true;		/* its state may be that of before */
 	}
 	memcpy(object.uuid, thing->uuid, VG_UUID_LEN);
-	len = thing->listed < roll->least || object.name == NULL ? 0 : difference_question(&object, -1, false, body, sizeof(body), &proc);
+	if (thing->listed < roll->least || object.name == NULL)
+		len = 0;
+	else if (parts != NULL)
+		len = roll_parts_question(thing, object.name, body, sizeof(body));
+	else
+		len = difference_question(&object, -1, false, body, sizeof(body), &proc);
 	if (len == 0)
 		judge(roll);
 	else
-		(void)ask_libvirtd(roll, proc->name, body, len, on_definition);
+		(void)ask_libvirtd(roll, parts != NULL ? parts : proc->name, body, len, on_definition);
 }
 
 void
@@ -389,7 +407,7 @@ put_gone(struct roll *roll, struct thing *thing)
 	char uuid[VG_UUID_TEXT_LEN + 1];
 
 	uuid_text(thing->uuid, uuid);
-	(void)json_array_append_new(roll->gone, json_pack("[s, s]", class_name(thing->class), uuid));
+	(void)json_array_append_new(roll->gone, json_pack("[s, s]", roll_kinds[thing->kind].word, uuid));
 	roll_remove(roll, thing);
 }
 
@@ -421,10 +439,13 @@ roll_accept(struct roll *roll)
 	if (roll->as_it_was && !fresh)
 		return;
 	uuid_text(thing->uuid, uuid);
-	row = json_pack("[s, s, s, I, s, I]", class_name(thing->class), uuid, thing->name, (json_int_t)thing->flags, thing->digest, (json_int_t)thing->seen);
+	row = json_pack("[s, s, s, I, s, I]", roll_kinds[thing->kind].word, uuid, thing->name, (json_int_t)thing->flags, thing->digest, (json_int_t)thing->seen);
 	if (fresh && roll->definition.bytes != NULL && roll->definition.len <= MAX_KEPT) {
 		(void)json_array_append_new(row, json_stringn(roll->definition.bytes, roll->definition.len));
 		roll->put_len += roll->definition.len;
 	}
+	if (fresh && roll->definition.len > MAX_KEPT)
+		log_warn("%s: the %s of %s '%s' is too long to be kept: its next change is told without a difference", inventory_uri(roll->inventory),
+		    roll_kinds[thing->kind].parts.ask == NULL ? "definition" : roll_kinds[thing->kind].word, class_name(thing->class), thing->name);
 	(void)json_array_append_new(roll->put, row);
 }

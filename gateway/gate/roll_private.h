@@ -20,7 +20,7 @@
 #include "gateway/gate/trail.h"
 
 #define ROLL_BUCKETS	4096u
-#define ROLL_KINDS	5u
+#define ROLL_KINDS	8u
 #define ROLL_TIME_LEN	28u		/* "2026-11-28T02:10:05.123456Z" and its end */
 
 enum thing_flag { THING_ACTIVE = 1, THING_PERSISTENT = 2, THING_AUTOSTART = 4 };
@@ -42,7 +42,8 @@ struct held {
 /* As it was, and as it is in the round at hand. */
 struct thing {
 	struct thing *next, *next_due;
-	enum vg_class class;
+	unsigned kind;			/* of roll_kinds */
+	enum vg_class class;		/* of the kind */
 	uint8_t uuid[VG_UUID_LEN];
 	bool known;			/* it was there when last looked */
 	bool touched;			/* to be looked at; whoever did it has a record */
@@ -79,6 +80,7 @@ struct roll {
 	json_t *names, *named;		/* "class:name" of what was touched and has no UUID yet; of the round at hand */
 	/* what was kept */
 	bool known;			/* there was something to compare with */
+	bool had[ROLL_KINDS];		/* and things of this kind */
 	char *lost;			/* why there is not */
 	int64_t alive, compared;	/* microseconds since 1970; 0: never */
 	time_t told_alive;
@@ -117,11 +119,14 @@ struct roll {
 	bool anew;			/* nothing of before stays */
 };
 
-/* The classes, and the lists that tell of their state. */
+/* The classes, and the lists that tell of their state; and the parts that some things of these have. */
 struct roll_kind {
 	enum vg_class class;
+	const char *word;		/* by which it is kept */
 	int missing;			/* the error of one that is not there */
 	const char *list;
+	uint32_t which;			/* flags of the list: those that can have such parts; else 0 */
+	struct { const char *ask, *names, *told; } parts;	/* ask NULL: this is the object itself */
 	struct { uint32_t flags; unsigned flag; } states[3];	/* flags 0: no more */
 };
 extern const struct roll_kind roll_kinds[ROLL_KINDS];
@@ -130,8 +135,11 @@ extern const struct roll_kind roll_kinds[ROLL_KINDS];
 
 int64_t roll_now(void);
 void roll_time_text(int64_t when, char text[ROLL_TIME_LEN]);
+/* The object itself; ROLL_KINDS: there are none of that class. */
+unsigned roll_kind_of(enum vg_class class);
 struct thing *roll_find(const struct roll *roll, enum vg_class class, const uint8_t uuid[VG_UUID_LEN]);
-struct thing *roll_add(struct roll *roll, enum vg_class class, const uint8_t uuid[VG_UUID_LEN]);	/* NULL: out of memory */
+struct thing *roll_find_kind(const struct roll *roll, unsigned kind, const uint8_t uuid[VG_UUID_LEN]);
+struct thing *roll_add(struct roll *roll, unsigned kind, const uint8_t uuid[VG_UUID_LEN]);	/* NULL: out of memory */
 void roll_remove(struct roll *roll, struct thing *thing);
 void roll_clear(struct roll *roll);
 /* SHA-256 of all that was there when last looked, in hex digits, and how many that were. -1: out of memory. */
@@ -166,6 +174,19 @@ void roll_lap_listed(struct roll *roll);
 bool roll_lap_leaves_out(struct roll *roll);
 /* It is different for the first time: it is looked at again before that is told. */
 bool roll_lap_doubts(struct roll *roll);
+
+/* ---- roll_parts.c: kinds that have `parts` ---- */
+
+/* Arguments of the question for their list; 0: it does not fit. */
+size_t roll_parts_question(const struct thing *thing, const char *name, uint8_t *body, size_t size);
+struct text roll_parts_text(const struct rpc_proc *proc, const uint8_t *body, size_t len, const char *path);
+/* Of the thing at hand. */
+unsigned roll_parts_changes(const struct roll *roll);
+unsigned roll_parts_explained(const struct roll *roll, const struct thing *thing);
+/* Does a call about the object, or about such a part of it? */
+bool roll_parts_explained_by(const struct thing *thing, const char *call);
+/* All of one object are to be looked at. */
+void roll_parts_touch(struct roll *roll, enum vg_class class, const uint8_t *uuid);
 
 /* ---- roll_tell.c: what is not as it was ---- */
 

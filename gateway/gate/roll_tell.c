@@ -46,6 +46,8 @@ left_by(const struct roll *roll, const json_t *record, unsigned changes)
 		return changes;
 	if (strcmp(status, "ok") != 0 || (!outcome && !outside && strcmp(event, "change.settled") != 0))
 		return changes;
+	if (roll_kinds[roll->at->kind].parts.ask != NULL)
+		return outside || roll_parts_explained_by(roll->at, audit_member(record, "call", NULL)) ? 0 : changes;
 	changes &= ~states;
 	if (*audit_member(record, "found_by", NULL) != '\0' || outside_may_autostart(audit_member(record, "call", NULL)))
 		changes &= ~(unsigned)CHANGE_AUTOSTART;
@@ -63,10 +65,18 @@ name_of(const struct thing *thing)
 	return thing->name_now != NULL ? thing->name_now : thing->name != NULL ? thing->name : "";
 }
 
+static bool
+is_of_volumes(const struct thing *thing)
+{
+	return roll_kinds[thing->kind].parts.ask != NULL && thing->class == VG_CLASS_storage_pool;
+}
+
 /* One that was found by the UUID is; by a name as a glob, and of a definition without a UUID, it has to be looked at. */
 static bool
 is_about(const struct roll *roll, const json_t *record)
 {
+	if (roll->by_name && is_of_volumes(roll->at))
+		return strcmp(audit_member(record, "object", "parent"), name_of(roll->at)) == 0;
 	return !roll->by_name || (*audit_member(record, "object", "uuid") == '\0' && strcmp(audit_member(record, "object", "name"), name_of(roll->at)) == 0);
 }
 
@@ -108,12 +118,17 @@ roll_explain(struct roll *roll)
 {
 	const struct thing *thing = roll->at;
 	char uuid[VG_UUID_TEXT_LEN + 1], since[ROLL_TIME_LEN];
+	json_t *question;
 
 	uuid_text(thing->uuid, uuid);
 	/* What was done before it was looked at does not explain what is different now. */
 	roll_time_text(roll->lapping && thing->accepted != 0 ? thing->accepted : last_seen(roll, thing), since);
-	(void)roll_ask(roll, json_pack("{s:s, s:o, s:s, s:i}", "verb", "audit.search", "object",
-	    json_sprintf("%s:%s", class_name(thing->class), roll->by_name ? name_of(thing) : uuid), "since", since, "limit", MAX_RECORDS), on_records);
+	if (roll->by_name && is_of_volumes(thing))	/* their records have the pool as the parent */
+		question = json_pack("{s:s, s:s, s:s, s:i}", "verb", "audit.search", "event", "storage_vol.*", "since", since, "limit", MAX_RECORDS);
+	else
+		question = json_pack("{s:s, s:o, s:s, s:i}", "verb", "audit.search", "object", json_sprintf("%s:%s", class_name(thing->class),
+		    roll->by_name ? name_of(thing) : uuid), "since", since, "limit", MAX_RECORDS);
+	(void)roll_ask(roll, question, on_records);
 }
 
 static void
@@ -146,7 +161,7 @@ roll_recall(struct roll *roll)
 	}
 	uuid_text(roll->at->uuid, uuid);
 	(void)roll_ask(roll, json_pack("{s:s, s:s, s:s, s:s}", "verb", "census.definition", "uri", inventory_uri(roll->inventory), "class",
-	    class_name(roll->at->class), "uuid", uuid), on_definition);
+	    roll_kinds[roll->at->kind].word, "uuid", uuid), on_definition);
 }
 
 /* ---- records ---- */
@@ -197,6 +212,10 @@ changes_text(const struct roll *roll, char *text, size_t size)
 {
 	size_t len = 0;
 
+	if (roll_kinds[roll->at->kind].parts.ask != NULL) {
+		(void)snprintf(text, size, "%s", roll_kinds[roll->at->kind].parts.told);
+		return;
+	}
 	text[0] = '\0';
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		const char *word = words[i].is_not == NULL || (roll->at->flags_now & words[i].flag) != 0 ? words[i].is : words[i].is_not;
@@ -210,12 +229,13 @@ changes_text(const struct roll *roll, char *text, size_t size)
 static void
 submit(struct roll *roll, json_t *record, const struct text *before, const struct text *after)
 {
+	const char *what = roll_kinds[roll->at->kind].parts.ask == NULL ? "definition" : roll_kinds[roll->at->kind].word;
 	struct documents documents = { .packed = { 0 } };
 	bool both = before->bytes != NULL || (roll->changes & CHANGE_APPEARED) != 0;
 	char *diff = both ? linediff(before->bytes, before->len, after->bytes, after->len, MAX_DIFF) : NULL;
 
 	if (record != NULL && diff != NULL && diff[0] != '\0')
-		(void)json_object_set_new(record, "diff", json_sprintf("--- definition\n+++ definition\n%s", diff));
+		(void)json_object_set_new(record, "diff", json_sprintf("--- %s\n+++ %s\n%s", what, what, diff));
 	documents_put(&documents, "before", before->bytes, before->len);
 	documents_put(&documents, "after", after->bytes, after->len);
 	documents_add(&documents, record, roll->gate->audit, AUDIT_KEEP);

@@ -32,33 +32,50 @@ roll_time_text(int64_t when, char text[ROLL_TIME_LEN])
 
 /* FNV-1a. */
 static size_t
-bucket_of(enum vg_class class, const uint8_t *uuid)
+bucket_of(unsigned kind, const uint8_t *uuid)
 {
-	uint32_t hash = 2166136261u ^ (uint32_t)class;
+	uint32_t hash = 2166136261u ^ kind;
 
 	for (size_t i = 0; i < VG_UUID_LEN; i++)
 		hash = (hash ^ uuid[i]) * 16777619u;
 	return hash % ROLL_BUCKETS;
 }
 
+unsigned
+roll_kind_of(enum vg_class class)
+{
+	unsigned kind = 0;
+
+	while (kind < ROLL_KINDS && (roll_kinds[kind].class != class || roll_kinds[kind].parts.ask != NULL))
+		kind++;
+	return kind;
+}
+
 struct thing *
 roll_find(const struct roll *roll, enum vg_class class, const uint8_t uuid[VG_UUID_LEN])
 {
-	struct thing *thing = roll->buckets[bucket_of(class, uuid)];
+	return roll_find_kind(roll, roll_kind_of(class), uuid);
+}
 
-	while (thing != NULL && (thing->class != class || memcmp(thing->uuid, uuid, VG_UUID_LEN) != 0))
+struct thing *
+roll_find_kind(const struct roll *roll, unsigned kind, const uint8_t uuid[VG_UUID_LEN])
+{
+	struct thing *thing = roll->buckets[bucket_of(kind, uuid)];
+
+	while (thing != NULL && (thing->kind != kind || memcmp(thing->uuid, uuid, VG_UUID_LEN) != 0))
 		thing = thing->next;
 	return thing;
 }
 
 struct thing *
-roll_add(struct roll *roll, enum vg_class class, const uint8_t uuid[VG_UUID_LEN])
+roll_add(struct roll *roll, unsigned kind, const uint8_t uuid[VG_UUID_LEN])
 {
-	struct thing *thing = calloc(1, sizeof(*thing)), **bucket = &roll->buckets[bucket_of(class, uuid)];
+	struct thing *thing = calloc(1, sizeof(*thing)), **bucket = &roll->buckets[bucket_of(kind, uuid)];
 
 	if (thing == NULL)
 		return NULL;
-	thing->class = class;
+	thing->kind = kind;
+	thing->class = roll_kinds[kind].class;
 	memcpy(thing->uuid, uuid, VG_UUID_LEN);
 	thing->next = *bucket;
 	*bucket = thing;
@@ -88,7 +105,7 @@ roll_take_left(struct roll *roll, struct thing *thing)
 void
 roll_remove(struct roll *roll, struct thing *thing)
 {
-	struct thing **link = &roll->buckets[bucket_of(thing->class, thing->uuid)];
+	struct thing **link = &roll->buckets[bucket_of(thing->kind, thing->uuid)];
 
 	while (*link != thing)
 		link = &(*link)->next;
@@ -121,12 +138,12 @@ roll_text_digest(const char *text, size_t len, char digest[DOCUMENT_NAME_LEN + 1
 		document_name(bytes, digest);
 }
 
-/* By the word of the class and the UUID, as their texts are ordered. */
+/* By the word of the kind and the UUID, as their texts are ordered. */
 static int
 compare(const void *a, const void *b)
 {
 	const struct thing *first = *(struct thing *const *)a, *second = *(struct thing *const *)b;
-	int order = strcmp(class_name(first->class), class_name(second->class));
+	int order = strcmp(roll_kinds[first->kind].word, roll_kinds[second->kind].word);
 
 	return order != 0 ? order : memcmp(first->uuid, second->uuid, VG_UUID_LEN);
 }
@@ -148,7 +165,7 @@ roll_digest(const struct roll *roll, char digest[DOCUMENT_NAME_LEN + 1], size_t 
 				all[(*num)++] = thing;
 	qsort(all, *num, sizeof(struct thing *), compare);
 	for (size_t i = 0; i < *num; i++) {
-		const char *class = class_name(all[i]->class), *name = all[i]->name == NULL ? "" : all[i]->name;
+		const char *class = roll_kinds[all[i]->kind].word, *name = all[i]->name == NULL ? "" : all[i]->name;
 		char line[DOCUMENT_NAME_LEN + 16];
 		int len = snprintf(line, sizeof(line), "%u %s\n", all[i]->flags, all[i]->digest);
 

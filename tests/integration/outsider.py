@@ -1,7 +1,10 @@
 """What somebody on the host does without the gateway: objects of five kinds, and what the gateway notes of them."""
 import contextlib
 import os
+import signal
 import sqlite3
+
+from lab.process import alive, children_of, wait_until
 
 UUID = "6695eb01-f6a4-8304-79aa-97f25050%04d"
 DEFINE = {
@@ -40,3 +43,12 @@ def kept(gateway, question):
             return database.execute(question).fetchall()
         except sqlite3.DatabaseError:
             return []
+
+
+def kill_all(gateway):
+    pids = [gateway.daemon.pid] + children_of(gateway.daemon.pid)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    gateway.daemon.process.wait()
+    wait_until(lambda: not any(alive(pid) for pid in pids), "the end of all of it")
+    gateway.daemon = None

@@ -10,8 +10,8 @@ import zlib
 import pytest
 
 from lab.libvirtd import Libvirtd
-from lab.process import alive, children_of, free_port, wait_until
-from outsider import DEFINE, UUID, WORLD, define, kept, name_of, undefine
+from lab.process import free_port, wait_until
+from outsider import DEFINE, UUID, WORLD, define, kept, kill_all, name_of, undefine
 
 NUMBERS = itertools.count()
 
@@ -64,15 +64,6 @@ def stopped(gateway, meanwhile):
         meanwhile()
         gateway.start()
     return again
-
-
-def kill_all(gateway):
-    pids = [gateway.daemon.pid] + children_of(gateway.daemon.pid)
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    gateway.daemon.process.wait()
-    wait_until(lambda: not any(alive(pid) for pid in pids), "the end of all of it")
-    gateway.daemon = None
 
 
 def test_what_was_changed_while_it_was_stopped(away, own, scratch):

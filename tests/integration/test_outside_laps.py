@@ -1,11 +1,13 @@
 """What somebody on the host changes while the gateway runs, and libvirtd tells nobody, is found by comparing; our own changes never are."""
 import itertools
+import os
+import signal
 
 import pytest
 
 from lab.libvirtd import Libvirtd
 from lab.process import wait_until
-from outsider import DEFINE, UUID, WORLD, define, kept, name_of, undefine
+from outsider import DEFINE, UUID, WORLD, define, kept, kill_all, name_of, undefine
 
 NUMBERS = itertools.count()
 
@@ -21,7 +23,7 @@ def own(scratch):
 def gateway_for(own, make_gateway, interval):
     """What root defined goes with it."""
     gateway = make_gateway(f"laps-{next(NUMBERS)}", libvirtd=own, allowed_uris=[own.qemu_uri], inventory_interval=interval, log_level=1, log_outputs=["1:stderr"])
-    wait_until(lambda: kept(gateway, WORLD) not in ([], [(0,)]), "what there is to be kept", 30)
+    wait_until(lambda: kept(gateway, WORLD) not in ([], [(0,)]), "what there is to be kept")
     yield gateway
     gateway.stop()
     for kind, (_, gone, _) in DEFINE.items():
@@ -47,11 +49,11 @@ def laps(gateway):
 
 def after_laps(gateway, number):
     before = laps(gateway)
-    wait_until(lambda: laps(gateway) >= before + number, f"{number} comparisons", 60)
+    wait_until(lambda: laps(gateway) >= before + number, f"{number} comparisons", 200)
 
 
 def found(gateway, count=1, **wanted):
-    return gateway.wait_audit(count, 30, event="outside.host", found_by="comparison", **wanted)
+    return gateway.wait_audit(count, event="outside.host", found_by="comparison", **wanted)
 
 
 def lines(record, mark):
@@ -75,7 +77,7 @@ def test_what_libvirtd_tells_nobody_is_found(lapping, own, scratch):
 
     for kind in ("domain", "network", "storage_pool"):
         define(own, scratch, kind, 2, 8)
-    wait_until(lambda: len(kept(lapping, f"SELECT * FROM thing WHERE uuid = '{UUID % 2}'")) == 3, "these to be kept", 20)
+    wait_until(lambda: len(kept(lapping, f"SELECT * FROM thing WHERE uuid = '{UUID % 2}'")) == 3, "these to be kept")
     verbs = {"domain": "autostart", "network": "net-autostart", "storage_pool": "pool-autostart"}
     for how, message in (((), "is started with the host, and was not before"), (("--disable",), "is not started with the host any more")):
         for kind, verb in verbs.items():
@@ -94,9 +96,37 @@ def test_what_libvirtd_tells_nobody_is_found(lapping, own, scratch):
     assert lapping.audit_verify().returncode == 0
 
 
+def ours(gateway, own, *words):
+    done = gateway.virsh("admin", *words, uri=own.qemu_uri)
+    assert done.returncode == 0, done.stderr
+
+
+def with_parts(gateway, own, scratch):
+    """A pool that runs and a domain, with a volume and a snapshot each, made by our own people."""
+    directory = scratch.directory(f"laps-pool-{next(NUMBERS)}", mode=0o777)
+    pool = scratch.write("laps-pool.xml", f"<pool type='dir'><name>away-storage_pool-3</name><uuid>{UUID % 3}</uuid><target><path>{directory}</path></target></pool>")
+    guest = scratch.write("laps-disk.xml", f"<domain type='qemu'><name>away-domain-3</name><uuid>{UUID % 3}</uuid><memory>4096</memory><os><type>hvm</type></os>"
+                          f"<devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{directory}/disk'/><target dev='vda'/></disk>"
+                          "</devices></domain>")
+    for words in (("pool-define", pool), ("pool-start", "away-storage_pool-3"), ("vol-create-as", "away-storage_pool-3", "disk", "1M", "--format", "qcow2"),
+                  ("vol-create-as", "away-storage_pool-3", "ours-1", "1M"), ("define", guest), ("snapshot-create-as", "away-domain-3", "ours-1")):
+        ours(gateway, own, *words)
+    question = f"SELECT class FROM thing WHERE uuid = '{UUID % 3}' AND class IN ('volumes', 'snapshots')"
+    wait_until(lambda: len(kept(gateway, question)) == 2, "these to be kept")
+
+
+@pytest.fixture
+def parts(own):
+    yield
+    own.virsh("undefine", "away-domain-3", "--snapshots-metadata", uri=own.qemu_uri, check=False)
+    own.virsh("pool-destroy", "away-storage_pool-3", uri=own.qemu_uri, check=False)
+    own.virsh("pool-undefine", "away-storage_pool-3", uri=own.qemu_uri, check=False)
+
+
 # What our own people do, as fast as they can; without UUIDs of their own, as virsh does.
 CHANGES = """
 number, conn, before = 0, connect(), []
+pool = conn.storagePoolLookupByName("away-storage_pool-3")
 domain = "<domain type='qemu'><name>%s</name>%s<memory>%d</memory><os><type>hvm</type></os></domain>"
 filter = "<filter name='%s' chain='root' priority='%d'><uuid>%s</uuid></filter>"
 while not os.path.exists(sys.argv[3]):
@@ -108,39 +138,37 @@ while not os.path.exists(sys.argv[3]):
     guest.setMemoryFlags(4096, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
     rules = conn.nwfilterDefineXML(filter % (name, 1, guest.UUIDString()))
     rules = conn.nwfilterDefineXML(filter % (name, 2, guest.UUIDString()))
-    for thing in before:
-        thing.undefine()
+    volume = pool.createXML(f"<volume><name>{name}</name><capacity>1024</capacity></volume>")
+    for remove in before:
+        remove()
     if number % 3 == 0:
         guest.setAutostart(0)
-    before = [guest, rules]
-for thing in before:
-    thing.undefine()
+    time.sleep(0.05)
+    before = [lambda guest=guest: guest.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA), rules.undefine, volume.delete]
+for remove in before:
+    remove()
 answer(number)
 """
 
 
-def test_our_own_changes_are_never_told(lapping, own, scratch):
+def test_our_own_changes_are_never_told(lapping, own, scratch, parts):
+    with_parts(lapping, own, scratch)
     stop = f"{scratch.directory('laps-load', mode=0o755)}/stop"
     clients = [lapping.popen_python("admin", CHANGES, str(number), stop, uri=own.qemu_uri) for number in range(20)]
     try:
         wait_until(lambda: len(lapping.audit(stage="outcome", result__status="ok")) > 100 or any(client.poll() is not None for client in clients),
-                   "changes to be made", 60)
-        after_laps(lapping, 4)
+                   "changes to be made", 120)
+        after_laps(lapping, 3)
     finally:
         with open(stop, "w", encoding="ascii"):
             pass
-        ends = [client.communicate(timeout=100) for client in clients]
+        ends = [client.communicate(timeout=200) for client in clients]
     assert [client.returncode for client in clients] == [0] * 20, ends
     after_laps(lapping, 2)      # and when it is quiet again
     assert not [record for record in lapping.audit() if record["event"].startswith(("outside.", "inventory.lost"))]
     # somebody else's is still found
     define(own, scratch, "nwfilter", 1, 1)
     assert found(lapping)[0]["object"]["name"] == "away-nwfilter-1"
-
-
-def ours(gateway, own, *words):
-    done = gateway.virsh("admin", *words, uri=own.qemu_uri)
-    assert done.returncode == 0, done.stderr
 
 
 def memory(record, mark):
@@ -152,24 +180,83 @@ def test_right_behind_our_own_change_somebody_elses_is_told(settled, own, scratc
     ours_first, ours_second = (scratch.write(f"laps-ours-{kib}.xml", DEFINE["domain"][2] % ("away-domain-1", UUID % 1, kib)) for kib in (4096, 8192))
     ours(settled, own, "define", ours_first)
     define(own, scratch, "domain", 1, 5)
-    record, = settled.wait_audit(1, 30, event="outside.host", object__name="away-domain-1")
+    record, = settled.wait_audit(1, event="outside.host", object__name="away-domain-1")
     assert memory(record, "-") == ["<memory unit='KiB'>4096</memory>"] and memory(record, "+") == ["<memory unit='KiB'>5120</memory>"]
     # between two of ours
     ours(settled, own, "define", ours_first)
     define(own, scratch, "domain", 1, 6)
     ours(settled, own, "define", ours_second)
-    record = settled.wait_audit(2, 30, event="outside.host", object__name="away-domain-1")[1]
+    record = settled.wait_audit(2, event="outside.host", object__name="away-domain-1")[1]
     assert memory(record, "-") == ["<memory unit='KiB'>4096</memory>"] and memory(record, "+") == ["<memory unit='KiB'>6144</memory>"]
     assert record["documents"]["after"] == settled.wait_audit(3, call="domain_define_xml", stage="outcome")[2]["documents"]["before"]
     # what no event tells of, right behind what one does
     ours(settled, own, "setmem", "away-domain-1", "2048", "--config")
     own.virsh("autostart", "away-domain-1", uri=own.qemu_uri)
     ours(settled, own, "define", ours_first)
-    record = settled.wait_audit(3, 30, event="outside.host", object__name="away-domain-1")[2]
+    record = settled.wait_audit(3, event="outside.host", object__name="away-domain-1")[2]
     assert record["result"]["message"] == "is started with the host, and was not before" and "diff" not in record
     ours(settled, own, "define", ours_second)
     undefine(own, "domain", 1)
-    record = settled.wait_audit(4, 30, event="outside.host", object__name="away-domain-1")[3]
+    record = settled.wait_audit(4, event="outside.host", object__name="away-domain-1")[3]
     assert memory(record, "-") == ["<memory unit='KiB'>8192</memory>"] and not memory(record, "+")
     settled.stop()
     assert settled.audit_verify().returncode == 0
+
+
+VOLUMES, SNAPSHOTS = (f"its {what} are not those that it had" for what in ("volumes", "snapshots"))
+
+
+def names(record, mark):
+    return sorted(lines(record, mark))
+
+
+def test_volumes_and_snapshots(lapping, own, scratch, parts):
+    """By their names; and those that our own people make and remove are not told."""
+    with_parts(lapping, own, scratch)
+    own.virsh("vol-create-as", "away-storage_pool-3", "theirs", "1M", uri=own.qemu_uri)
+    own.virsh("snapshot-create-as", "away-domain-3", "theirs", uri=own.qemu_uri)
+    record, = found(lapping, result__message=VOLUMES)
+    assert record["object"] == {"class": "storage_pool", "name": "away-storage_pool-3", "uuid": UUID % 3}
+    assert names(record, "+") == ["theirs"] and not names(record, "-") and set(record["documents"]) == {"before", "after"}
+    record, = found(lapping, result__message=SNAPSHOTS)
+    assert record["object"] == {"class": "domain", "name": "away-domain-3", "uuid": UUID % 3}
+    assert names(record, "+") == ["theirs"] and not names(record, "-")
+    own.virsh("vol-delete", "theirs", "--pool", "away-storage_pool-3", uri=own.qemu_uri)
+    for name in ("theirs", "ours-1"):
+        own.virsh("snapshot-delete", "away-domain-3", name, uri=own.qemu_uri)
+    record = found(lapping, 2, result__message=VOLUMES)[1]
+    assert names(record, "-") == ["theirs"] and not names(record, "+")
+
+    def gone():
+        return sorted(name for record in found(lapping, 2, result__message=SNAPSHOTS)[1:] for name in names(record, "-"))
+    wait_until(lambda: gone() == ["ours-1", "theirs"], "both to be told")
+    before = len(lapping.audit(event="outside.host"))
+    for number in range(2, 5):
+        for words in (("vol-create-as", "away-storage_pool-3", f"ours-{number}", "1M"), ("snapshot-create-as", "away-domain-3", f"ours-{number}"),
+                      ("vol-delete", f"ours-{number - 1}", "--pool", "away-storage_pool-3"), ("pool-refresh", "away-storage_pool-3")):
+            ours(lapping, own, *words)
+        after_laps(lapping, 1)
+    ours(lapping, own, "snapshot-delete", "away-domain-3", "ours-2")
+    ours(lapping, own, "undefine", "away-domain-3", "--snapshots-metadata")
+    after_laps(lapping, 3)
+    assert len(lapping.audit(event="outside.host")) == before
+
+
+def test_volumes_and_snapshots_made_meanwhile(settled, own, scratch, parts):
+    """After a crash: what our own people had made before it is in the trail, what somebody made since is told."""
+    with_parts(settled, own, scratch)
+    os.kill(settled.children("reade")[0], signal.SIGSTOP)       # what comes now is not kept
+    ours(settled, own, "vol-create-as", "away-storage_pool-3", "ours-2", "1M")
+    ours(settled, own, "snapshot-create-as", "away-domain-3", "ours-2")
+    kill_all(settled)
+    settled.start()
+    settled.wait_audit(1, event="inventory.compared")
+    assert not settled.audit(event="outside.away")
+    settled.stop()
+    own.virsh("vol-create-as", "away-storage_pool-3", "theirs", "1M", uri=own.qemu_uri)
+    own.virsh("snapshot-delete", "away-domain-3", "ours-1", uri=own.qemu_uri)
+    settled.start()
+    settled.wait_audit(2, event="inventory.compared")
+    volumes, snapshots = sorted(settled.audit(event="outside.away"), key=lambda record: record["object"]["class"], reverse=True)
+    assert volumes["result"]["message"] == VOLUMES and names(volumes, "+") == ["theirs"] and not names(volumes, "-")
+    assert snapshots["result"]["message"] == SNAPSHOTS and names(snapshots, "-") == ["ours-1"] and not names(snapshots, "+")
