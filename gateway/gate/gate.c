@@ -367,7 +367,7 @@ on_tick(int fd, short what, void *arg)
 	trail_tick(gate->trail, steady);
 	settle_tick(gate->settle, steady);
 	for (size_t i = 0; i < gate->num_inventories; i++)
-		roll_tick(inventory_roll(gate->inventories[i]), now);
+		roll_tick(inventory_roll(gate->inventories[i]), steady);
 }
 
 /* libvirtd's backlog was full when these dialed. */

@@ -45,7 +45,7 @@ begin_anew(struct roll *roll, time_t wait)
 	free(roll->lost);
 	roll->lost = NULL;
 	roll->phase = ROLL_LOADING;
-	roll->next = gate_now(roll->gate) + wait;
+	roll->next = gate_steady() + wait;
 }
 
 /* ---- what was kept ---- */
@@ -173,7 +173,7 @@ on_kept(enum trail_result result, const char *text, size_t len, void *arg)
 	json_array_clear(roll->gone);
 	roll->put_len = 0;
 	roll->anew = false;
-	roll->told_alive = gate_now(roll->gate);
+	roll->told_alive = gate_steady();
 	if (roll->due != NULL) {
 		roll->phase = ROLL_LOOKING;
 	} else {
@@ -181,7 +181,7 @@ on_kept(enum trail_result result, const char *text, size_t len, void *arg)
 			roll->known = true;
 		roll->phase = ROLL_IDLE;
 		if (!roll->lapping)
-			roll->next = gate_now(roll->gate) + PAUSE_SECONDS;
+			roll->next = gate_steady() + PAUSE_SECONDS;
 	}
 	roll_go_on(roll);
 }
@@ -386,7 +386,7 @@ roll_back(struct roll *roll)
 void
 roll_stop(struct roll *roll)
 {
-	release(roll, gate_now(roll->gate) + 1);
+	release(roll, gate_steady() + 1);
 	if (roll->phase == ROLL_IDLE && roll->known)
 		roll_tell_kept(roll);
 }

@@ -28,7 +28,7 @@ enum roll_change {
 
 struct roll *roll_create(struct gate *gate, struct inventory *inventory);	/* NULL: out of memory */
 void roll_destroy(struct roll *roll);						/* before its inventory; NULL is fine */
-/* Once a second. */
+/* Once a second, by gate_steady(). */
 void roll_tick(struct roll *roll, time_t now);
 /*
  * Something was done to an object, or libvirtd told of it: it is looked at again soon, and then `explained`, a set of changes, is not news. Without a UUID it

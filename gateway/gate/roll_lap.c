@@ -128,7 +128,7 @@ roll_lap_doubts(struct roll *roll)
 {
 	if (!roll->lapping || roll->at->doubted != 0)
 		return false;
-	roll->at->doubted = gate_now(roll->gate);
+	roll->at->doubted = gate_steady();
 	roll->doubts = true;
 	roll->at = NULL;
 	return true;

@@ -312,7 +312,7 @@ judge(struct roll *roll)
 	} else {
 		roll->phase = ROLL_EXPLAINING;
 		roll->by_name = false;
-		roll->since = gate_now(roll->gate);
+		roll->since = gate_steady();
 	}
 }
 

@@ -251,7 +251,7 @@ roll_add_held(struct roll *roll, struct thing *thing, json_t *record, struct tex
 	if (held == NULL)
 		return false;
 	if (thing->held == NULL)
-		thing->held_since = gate_now(roll->gate);
+		thing->held_since = gate_steady();
 	while (*last != NULL)
 		last = &(*last)->next;
 	*last = held;
