@@ -244,7 +244,7 @@ handover_say_end(int fd, unsigned reason, const char *by)
 			;
 	if (len > 0)
 		memcpy(word.by, by, len);
-	(void)send(fd, &word, sizeof(word), MSG_NOSIGNAL);
+	(void)send(fd, &word, sizeof(word), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 bool

@@ -243,6 +243,23 @@ test_the_last_word(void **state)
 	close(fds[1]);
 }
 
+/* A front that is not itself any more may give a descriptor that nobody reads, and that waits: the gate does not. */
+static void
+test_the_last_word_waits_for_nobody(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	while (send(fds[1], "full", 4, MSG_DONTWAIT) > 0)
+		;
+	alarm(60);
+	handover_say_end(fds[1], 7, NULL);
+	alarm(0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -256,6 +273,7 @@ main(void)
 		cmocka_unit_test(test_longest_fits_a_link_message),
 		cmocka_unit_test(test_names_for_people),
 		cmocka_unit_test(test_the_last_word),
+		cmocka_unit_test(test_the_last_word_waits_for_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
