@@ -32,7 +32,7 @@ struct waiting {
 
 struct link {
 	int fd;
-	enum { LINK_OPEN, LINK_BROKEN /* link_send met the end; the loop reports it */, LINK_ENDED /* reported */ } state;
+	bool over;			/* link_send met the end, which the loop reports, or has reported */
 	bool *destroyed;		/* of the callback that is running, if any */
 	struct event *read_event;
 	struct event *write_event;	/* added only while something waits */
@@ -175,7 +175,7 @@ bad:
 static void
 end(struct link *link)
 {
-	link->state = LINK_ENDED;
+	link->over = true;
 	(void)event_del(link->read_event);
 	(void)event_del(link->write_event);
 	link->closed(link, link->arg);
@@ -245,7 +245,7 @@ transmit(int fd, const struct header *header, const void *body, size_t len, cons
 static void
 break_off(struct link *link)
 {
-	link->state = LINK_BROKEN;
+	link->over = true;
 	(void)event_del(link->write_event);
 	event_active(link->read_event, EV_READ, 0);
 }
@@ -318,7 +318,7 @@ link_send(struct link *link, enum link_type type, const void *body, size_t len, 
 		errno = EMSGSIZE;
 		return -1;
 	}
-	if (link->state != LINK_OPEN) {
+	if (link->over) {
 		errno = EPIPE;
 		return -1;
 	}
