@@ -7,8 +7,8 @@
 
 #include "gateway/cli/policy_args.h"
 #include "gateway/cli/policy_load.h"
-#include "gateway/cli/policy_rows.h"
 #include "gateway/policy/report.h"
+#include "gateway/policy/rows.h"
 #include "virtgate/member.h"
 
 #define LINE_WIDTH 110
