@@ -10,10 +10,11 @@
 #include "gateway/policy/lint.h"
 #include "gateway/policy/replay.h"
 #include "gateway/policy/report.h"
+#include "gateway/policy/rows.h"
 
 #define DRAFT_FILE	"draft"
 #define MAX_TOLD	200	/* mistakes, and warnings */
-#define MAX_ROWS	1500u	/* of changes of rights */
+#define MAX_ROWS	1500u	/* of changes */
 #define MAX_BYTES	(768u * 1024u)	/* of them in an answer, which the gate takes up to 1 MiB of */
 #define MAX_DAYS	3660u
 #define MAX_MS		20000	/* then what there is so far is the answer, or that there is none */
@@ -23,6 +24,8 @@ struct draft {
 	struct policy *today, *draft;
 	json_t *today_json, *draft_json;
 	struct policy_differ *differ;
+	bool compared;			/* what people may; then come the rows */
+	size_t row;			/* policy_rows_step()'s */
 	struct policy_report report;
 	struct policy_replay replay;
 	char oldest[AUDIT_MATCH_TIME];	/* record that was looked at */
@@ -187,21 +190,44 @@ trim(json_t *people)
 	return gone;
 }
 
+static void
+take_row(const struct row_change *change, void *arg)
+{
+	policy_report_take_row(arg, change->who, change->row, change->direction, change->was, change->now);
+}
+
+/* A step: first what people may, then the rows. 1: there is more, 0: that was all, -1: out of memory. */
+static int
+compare(struct draft *draft)
+{
+	int result;
+
+	if (draft->compared)
+		return policy_rows_step(draft->today_json, draft->draft_json, &draft->row, take_row, &draft->report);
+	result = policy_diff_step(draft->differ);
+	draft->compared = result == 0;
+	return result < 0 ? -1 : 1;
+}
+
 static enum step
 end_diff(struct question *question, struct draft *draft)
 {
 	json_t *people;
 	size_t trimmed;
 
+	policy_report_take_reads(&draft->report, draft->today, draft->draft);
 	if (!policy_report_end(&draft->report, draft->today_json, draft->draft_json))
 		return answers_refuse(question, "out of memory");
 	people = policy_report_people(&draft->report);
 	for (size_t i = 0; i < json_array_size(people); i++) {
 		const json_t *changes = json_object_get(json_array_get(people, i), "changes");
 
-		for (size_t j = 0; j < json_array_size(changes); j++)
-			(void)json_object_set_new(json_array_get(changes, j), "permissions",
-			    policy_report_fold(json_object_get(json_array_get(changes, j), "permissions")));
+		for (size_t j = 0; j < json_array_size(changes); j++) {
+			json_t *change = json_array_get(changes, j), *permissions = json_object_get(change, "permissions");
+
+			if (permissions != NULL)
+				(void)json_object_set_new(change, "permissions", policy_report_fold(permissions));
+		}
 	}
 	trimmed = trim(people);
 	return answers_reply(question, json_pack("{s:o, s:{s:s, s:s}, s:I}", "people", people, "mode", "was", mode_name(draft->today), "now",
@@ -229,7 +255,7 @@ answers_policy_diff(struct question *question)
 			return answers_refuse(question, "out of memory");
 	}
 	while (result > 0 && answers_now_ms() < until)
-		result = policy_diff_step(draft->differ);
+		result = compare(draft);
 	if (result < 0)
 		return answers_refuse(question, "out of memory");
 	if (result == 0)

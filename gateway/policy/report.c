@@ -87,6 +87,11 @@ void
 policy_report_take_row(struct policy_report *report, const char *who, const char *row, enum policy_direction direction, const char *was,
     const char *now)
 {
+	if (report->most > 0 && report->num == report->most) {
+		report->left_out++;
+		return;
+	}
+	report->num++;
 	finish_person(report);
 	report->who = strdup(who);
 	report->changes = json_pack("[{s:s, s:s, s:s, s:s}]", "change", directions[direction], "row", row, "was", was, "now", now);

@@ -15,6 +15,15 @@ await scenario(async (browser) => {
 	await page.getByLabel('On', { exact: true }).fill(given.on);
 	await page.getByRole('button', { name: 'Into the draft' }).click();
 	await page.getByText('draft, not in force').waitFor();
+	// reads of guests are recorded, too
+	await page.getByRole('button', { name: 'Reads' }).click();
+	await page.getByText('There is no level.').waitFor();
+	await page.getByRole('button', { name: 'Add a level' }).click();
+	await page.getByRole('combobox', { name: 'Class' }).selectOption('domain');
+	await page.getByRole('combobox', { name: 'Level' }).selectOption('metadata');
+	await page.getByRole('button', { name: 'Into the draft' }).click();
+	await page.getByRole('button', { name: 'Edit domain' }).waitFor();
+	await pictures(page, 'policy-reads');
 	await page.getByRole('button', { name: 'Test the draft' }).click();
 	await page.getByText('No mistakes').waitFor();
 	await page.getByRole('heading', { name: 'Decisions of the last 7 days' }).waitFor();

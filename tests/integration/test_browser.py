@@ -270,12 +270,14 @@ def test_an_admin_drafts_a_policy(gateway, authority, libvirtd, off, scratch):
                   binding="webops-on-web", on="domain:db-*") as admin:
         rights = [row.split("\t") for row in admin.wait("rights")]
         assert any("group:webops" in row[0] and row[1].strip() == "loses" and "domain:start" in row[2] for row in rights), rights
+        assert any(row[0] == "anyone" and row[1].strip() == "changes" and "reads of class domain" in row[2] and row[3] == "denied → metadata" for row in rights), rights
         decisions = admin.wait("decisions")
         assert any(told.endswith("would now be denied") for told in decisions["told"]), decisions
         assert any("alice" in row and "domain:start" in row and "web-off" in row and "deny" in row for row in decisions["rows"]), decisions
         text = admin.wait("file")
         drafted = {binding["id"]: binding for binding in json.loads(text)["bindings"]}
         assert drafted["webops-on-web"]["on"] == ["domain:db-*"]
+        assert json.loads(text)["audit"] == {"reads": {"domain": "metadata"}}
         checked = gateway.virtgate("policy", "check", scratch.write("draft.json", text))
         assert checked.returncode == 0 and "good" in checked.stdout, checked
         assert "did you mean 'operator'" in admin.wait("mistake")

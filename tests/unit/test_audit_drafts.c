@@ -80,6 +80,20 @@ test_a_draft_is_compared(void **state)
 	answer = ask(QUESTION("policy.diff", TODAY) "}");
 	assert_int_equal(json_array_size(json_object_get(answer, "people")), 0);
 	json_decref(answer);
+	/* rows about documents, and what is recorded of reads, which are nobody's right */
+	answer = ask(QUESTION("policy.diff", HEAD BINDING("team", "sasl:user-*", "domain:*") "],\\\"admission\\\":[{\\\"id\\\":\\\"a\\\",\\\"profile\\\":\\\"restricted\\\"}],"
+	    "\\\"audit\\\":{\\\"reads\\\":{\\\"secret\\\":\\\"full\\\"}}}") "}");
+	people = json_object_get(answer, "people");
+	assert_int_equal(json_array_size(people), 2);
+	change = json_array_get(json_object_get(json_array_get(people, 0), "changes"), 0);
+	assert_string_equal(text_of(change, "change"), "loses");
+	assert_string_equal(text_of(change, "row"), "row 'a' of admission");
+	assert_string_equal(text_of(change, "now"), "profile restricted");
+	assert_null(json_object_get(change, "permissions"));
+	change = json_array_get(json_object_get(json_array_get(people, 1), "changes"), 0);
+	assert_string_equal(text_of(change, "row"), "what the trail is told of reads of class secret");
+	assert_string_equal(text_of(change, "now"), "full");
+	json_decref(answer);
 	expect_refused(QUESTION("policy.diff", "{") "}", "the draft has mistakes");
 	expect_refused("{\"verb\":\"policy.diff\",\"draft\":\"" TODAY "\"}", "\"policy\"");
 }

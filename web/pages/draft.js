@@ -38,6 +38,18 @@ export const TABLES = {
 	},
 };
 
+const CLASSES = ['connect', 'domain', 'interface', 'network', 'network_port', 'node_device', 'nwfilter', 'nwfilter_binding', 'secret', 'storage_pool', 'storage_vol',
+	'audit', 'session', 'policy'];
+// An object in the policy, a row for each of its members: `path` leads there, `key` and `value` are what the members are called here.
+TABLES.reads = {
+	title: 'Reads', one: 'level', path: ['audit', 'reads'], key: 'class', value: 'level',
+	about: 'What the audit trail is told of calls that only read, by the class of what they read; “*” is all that is not named. none: nothing, not even refusals. ' +
+		'denied: refusals, which holds where nothing is said. metadata: who read what, too. full: and with which arguments. Changes are always recorded.',
+	fields: [{ key: 'class', label: 'Class', choices: ['*', ...CLASSES] }, { key: 'level', label: 'Level', choices: ['none', 'denied', 'metadata', 'full'] }],
+	columns: ['class', 'level'],
+	fresh: { class: '*', level: 'denied' },
+};
+
 const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
 
 // ---- text ----
@@ -82,8 +94,20 @@ export function readPolicy(text) {
 
 // The rows of a table; what is none there is shown as text only.
 export function rowsOf(policy, table) {
-	const rows = policy?.[table];
+	const { path, key, value } = TABLES[table] || {};
+	const there = path ? path.reduce((object, member) => object?.[member], policy) : policy?.[table];
+	const rows = path && isObject(there) && Object.values(there).every((inner) => typeof inner === 'string')
+		? Object.entries(there).map(([name, inner]) => ({ [key]: name, [value]: inner })) : there;
 	return rows === undefined ? [] : Array.isArray(rows) && rows.every(isObject) ? rows : null;
+}
+
+function withMembers(policy, { path: [outer, inner], key, value }, rows) {
+	const next = { ...policy, [outer]: { ...policy[outer], [inner]: Object.fromEntries(rows.map((row) => [row[key], row[value]])) } };
+	if (rows.length === 0)
+		delete next[outer][inner];
+	if (Object.keys(next[outer]).length === 0)
+		delete next[outer];
+	return next;
 }
 
 // The policy with a row put in place of another, at the end (index undefined), or taken out (row null). The one given stays as it was.
@@ -95,6 +119,8 @@ export function withRow(policy, table, index, row) {
 		rows.push(row);
 	else
 		rows[index] = row;
+	if (TABLES[table]?.path)
+		return withMembers(policy, TABLES[table], rows);
 	const next = { ...policy, [table]: rows };
 	if (rows.length === 0 && table !== 'bindings')
 		delete next[table];
@@ -158,6 +184,13 @@ export function fromForm(form, fields, before = {}) {
 
 export function countOf(number, one, many = `${one}s`) {
 	return `${number} ${number === 1 ? one : many}`;
+}
+
+// How much there is of each kind, above the rows.
+export function directionWords(people) {
+	const number = (kind) => people.reduce((sum, { changes }) => sum + changes.filter(({ change }) => change === kind).length, 0);
+	return [['loses', 'loss', 'losses'], ['gains', 'gain'], ['changes', 'other change']].filter(([kind]) => number(kind))
+		.map(([kind, ...names]) => countOf(number(kind), ...names)).join(', ') + '.';
 }
 
 // What is to be said of a replay, above its rows.

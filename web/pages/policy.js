@@ -3,7 +3,7 @@
 import { get, post } from './api.js';
 import { describe } from './errors.js';
 import { block, field, fill, h } from './dom.js';
-import { TABLES, cellText, countOf, fromForm, lineRange, policyText, readPolicy, replayWords, rowsOf, toForm, withRow } from './draft.js';
+import { TABLES, cellText, countOf, directionWords, fromForm, lineRange, policyText, readPolicy, replayWords, rowsOf, toForm, withRow } from './draft.js';
 import { dateTime } from './time.js';
 
 const STORE = 'virtgate-draft';	// for this tab, until he logs out
@@ -37,12 +37,17 @@ function checkView(answer, goTo) {
 		problemList(answer.mistakes, 'bad', goTo), problemList(answer.warnings, 'warn', goTo));
 }
 
+// As a difference: what goes, and what comes in its place, by whether that is more or less than before.
+function wasAndNow({ change, was, now }) {
+	return [h('del', {}, was), ' → ', h('ins', { class: DIRECTIONS[change] }, now)];
+}
+
 function changeRow(people, change) {
 	return h('tr', {}, h('td', { 'data-label': 'Who' }, people.groups.map((group) => h('strong', {}, `group:${group}`, h('br', {}))), people.who.join(', ')),
 		h('td', { 'data-label': 'Change' }, h('span', { class: `tag ${DIRECTIONS[change.change]}` }, change.change)),
-		h('td', { 'data-label': 'Permissions' }, change.permissions.join(', ')),
-		h('td', { 'data-label': 'On' }, change.object === '*' ? 'all else' : change.object, change.except && h('div', { class: 'quiet' }, `as before on: ${change.except}`)),
-		h('td', { 'data-label': 'Was → now' }, `${change.was} → ${change.now}`));
+		change.row ? h('td', { 'data-label': 'Row', colspan: '2' }, change.row) : [h('td', { 'data-label': 'Permissions' }, change.permissions.join(', ')),
+			h('td', { 'data-label': 'On' }, change.object === '*' ? 'all else' : change.object, change.except && h('div', { class: 'quiet' }, `as before on: ${change.except}`))],
+		h('td', { 'data-label': 'Was → now' }, wasAndNow(change)));
 }
 
 function diffView(answer) {
@@ -50,7 +55,7 @@ function diffView(answer) {
 	return h('section', { 'aria-label': 'Who gains and loses' }, h('h2', {}, 'Who gains and loses'),
 		answer.mode.was !== answer.mode.now && h('p', { class: 'note warn' }, answer.mode.now === 'permissive' ? 'The gateway would only watch: what is denied would be let through and recorded.'
 			: 'What is denied would be refused from then on; now it is only recorded.'),
-		rows.length ? table(['Who', 'Change', 'Permissions', 'On', 'Was → now'], rows) : h('p', { class: 'note good' }, 'Nobody gains or loses anything.'),
+		rows.length ? [h('p', { class: 'quiet' }, directionWords(answer.people)), table(['Who', 'Change', 'Permissions', 'On', 'Was → now'], rows)] : h('p', { class: 'note good' }, 'Nobody gains or loses anything.'),
 		answer.left_out > 0 && h('p', { class: 'quiet' }, `${answer.left_out} more changes are not shown; “virtgate policy diff” shows all.`));
 }
 
@@ -130,7 +135,7 @@ function editor(main, shown, me) {
 	}
 
 	function form(name, index) {
-		const { fields, one, fresh } = TABLES[name];
+		const { fields, one, fresh, path, about } = TABLES[name];
 		const policy = readPolicy(text);
 		const row = index === undefined ? fresh : rowsOf(policy, name)[index];
 		const values = toForm(row, fields);
@@ -146,8 +151,8 @@ function editor(main, shown, me) {
 			}
 		};
 		const element = h('form', { class: 'panel pad row-form', 'aria-label': index === undefined ? `New ${one}` : `${one} ${row.id ?? ''}`, onsubmit: save },
-			h('datalist', { id: 'policy-roles' }, roles.map((role) => h('option', { value: role }))), fields.map((one_) => field(one_.label, input(one_, values[one_.key]))),
-			field('Other members, as JSON', h('textarea', { name: 'more', rows: '2', spellcheck: 'false', value: values.more })), wrong,
+			about && h('p', { class: 'quiet' }, about), h('datalist', { id: 'policy-roles' }, roles.map((role) => h('option', { value: role }))), fields.map((one_) => field(one_.label, input(one_, values[one_.key]))),
+			path ? null : field('Other members, as JSON', h('textarea', { name: 'more', rows: '2', spellcheck: 'false', value: values.more })), wrong,
 			h('div', { class: 'actions' }, h('button', { class: 'primary', type: 'submit' }, 'Into the draft'), h('button', { type: 'button', onclick: draw }, 'Cancel'),
 				index !== undefined && h('button', { type: 'button', class: 'danger', onclick: () => { change(policyText(withRow(policy, name, index, null))); draw(); } }, `Take out this ${one}`)));
 		fill(body, element);
@@ -155,13 +160,13 @@ function editor(main, shown, me) {
 	}
 
 	function rowsView(name) {
-		const { columns, one } = TABLES[name];
+		const { columns, one, about, key } = TABLES[name];
 		const rows = rowsOf(readPolicy(text), name);
 		if (readPolicy(text) === null || rows === null)
 			return h('p', { class: 'note warn' }, 'This part of the draft cannot be read as a table; it can be edited as text.');
 		const heading = (column) => column[0].toUpperCase() + column.slice(1).replace('_', ' ');
-		return [rows.length ? table([...columns.map(heading), 'Actions'], rows.map((row, index) => h('tr', {}, columns.map((column) => h('td', { 'data-label': heading(column) },
-			cellText(row, column))), h('td', {}, h('button', { 'aria-label': `Edit ${row.id ?? index + 1}`, onclick: () => form(name, index) }, 'Edit')))))
+		return [about && h('p', { class: 'quiet' }, about), rows.length ? table([...columns.map(heading), 'Actions'], rows.map((row, index) => h('tr', {}, columns.map((column) => h('td', { 'data-label': heading(column) },
+			cellText(row, column))), h('td', {}, h('button', { 'aria-label': `Edit ${row[key || 'id'] ?? index + 1}`, onclick: () => form(name, index) }, 'Edit')))))
 			: h('p', { class: 'panel pad quiet' }, `There is no ${one}.`), h('p', {}, h('button', { onclick: () => form(name) }, `Add a ${one}`))];
 	}
 

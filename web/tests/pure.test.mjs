@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { diffLines } from '../pages/diff.js';
-import { TABLES, cellText, fromForm, lineRange, policyText, readPolicy, replayWords, rowsOf, toForm, withRow } from '../pages/draft.js';
+import { TABLES, cellText, directionWords, fromForm, lineRange, policyText, readPolicy, replayWords, rowsOf, toForm, withRow } from '../pages/draft.js';
 import { ending } from '../pages/endings.js';
 import { ApiError, describe } from '../pages/errors.js';
 import { outsideMark, parseFilters, toFragment, toQuery } from '../pages/filters.js';
@@ -228,6 +228,25 @@ test('draft: rows are put in, replaced and taken out; the policy given stays', (
 	assert.equal('admission' in withRow(POLICY, 'admission', 0, null), false);
 	assert.deepEqual([rowsOf(POLICY, 'rules'), rowsOf({ rules: 7 }, 'rules'), rowsOf({ rules: [7] }, 'rules')], [[], null, null]);
 	assert.equal(JSON.stringify(POLICY), before);
+});
+
+test('draft: members of an object are rows, too', () => {
+	const policy = { version: 1, audit: { reads: { '*': 'none', secret: 'full' } }, bindings: [] };
+	assert.deepEqual(rowsOf(policy, 'reads'), [{ class: '*', level: 'none' }, { class: 'secret', level: 'full' }]);
+	assert.deepEqual([rowsOf({}, 'reads'), rowsOf({ audit: {} }, 'reads'), rowsOf({ audit: 7 }, 'reads'), rowsOf({ audit: { reads: { a: 7 } } }, 'reads'), rowsOf({ audit: { reads: [7] } }, 'reads')],
+		[[], [], [], null, null]);
+	assert.deepEqual(withRow({ version: 1 }, 'reads', undefined, { class: 'domain', level: 'metadata' }), { version: 1, audit: { reads: { domain: 'metadata' } } });
+	assert.deepEqual(withRow(policy, 'reads', 1, { class: 'secret', level: 'none' }).audit, { reads: { '*': 'none', secret: 'none' } });
+	assert.deepEqual(withRow(policy, 'reads', 0, null).audit, { reads: { secret: 'full' } });
+	assert.equal('audit' in withRow(withRow(policy, 'reads', 0, null), 'reads', 0, null), false);
+	assert.deepEqual(policy.audit.reads, { '*': 'none', secret: 'full' });
+	assert.deepEqual(fromForm({ class: 'domain', level: 'full' }, TABLES.reads.fields, {}), { class: 'domain', level: 'full' });
+});
+
+test('draft: how much is gained and lost', () => {
+	const people = [{ changes: [{ change: 'gains' }, { change: 'loses' }] }, { changes: [{ change: 'loses' }, { change: 'changes' }] }];
+	assert.equal(directionWords(people), '2 losses, 1 gain, 1 other change.');
+	assert.equal(directionWords(people.slice(0, 1)), '1 loss, 1 gain.');
 });
 
 test('draft: cells, and the line of a mistake', () => {
