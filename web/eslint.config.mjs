@@ -1,6 +1,7 @@
 // Rules by hand: what finds mistakes, nothing about taste that the house rules do not say.
 const browser = ['document', 'window', 'location', 'fetch', 'console', 'confirm', 'navigator', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'addEventListener',
-	'dispatchEvent', 'Event', 'CustomEvent', 'EventSource', 'AbortController', 'TextEncoder', 'TextDecoder', 'WebSocket', 'FormData', 'URLSearchParams', 'CSS', 'ImageData', 'createImageBitmap', 'innerHeight', 'performance', 'sessionStorage', 'Blob', 'URL'];
+	'dispatchEvent', 'Event', 'CustomEvent', 'EventSource', 'AbortController', 'TextEncoder', 'TextDecoder', 'WebSocket', 'FormData', 'URLSearchParams', 'CSS', 'ImageData', 'createImageBitmap', 'innerHeight', 'performance', 'sessionStorage', 'Blob', 'URL',
+	'requestAnimationFrame', 'cancelAnimationFrame'];
 const node = ['process', 'console', 'Buffer', 'URL', 'URLSearchParams', 'setTimeout', 'clearTimeout', 'fetch', 'WebSocket'];
 const globals = (names) => Object.fromEntries(names.map((name) => [name, 'readonly']));
 const rules = {

@@ -35,4 +35,19 @@ await scenario(async (browser) => {
 	}
 	await picture(page, 'console-back');
 	say('back');
+
+	// What cannot be had is said, and asked for once more.
+	await page.route('**/api/v1/{guests,sessions}', (route) => route.abort());
+	for (const [where, there] of [['sessions', /^this one$/], ['guests', given.guest]]) {
+		await go(page, `#/${where}`);
+		await page.getByText('The gateway cannot be reached.').waitFor();
+		await page.unroute('**/api/v1/{guests,sessions}');
+		await page.getByRole('button', { name: 'Try again' }).click();
+		await page.getByRole('table').getByText(there, { exact: true }).first().waitFor();
+		await page.route('**/api/v1/{guests,sessions}', (route) => route.abort());
+	}
+	await page.unroute('**/api/v1/{guests,sessions}');
+	say('to be logged out');
+	await page.getByRole('heading', { name: 'Log in' }).waitFor();
+	say('why', await page.getByRole('alert').filter({ hasText: 'any more' }).textContent());
 });

@@ -198,6 +198,9 @@ def test_what_a_page_says_when_its_console_ends(own_gateway, libvirtd, users, se
         page.wait("to be switched on")
         guest.create()
         page.wait("back")
+        page.wait("to be logged out")
+        Browser(gateway).login("alice", WORDS["alice"]).post("/logout", {"everywhere": True})
+        assert page.wait("why") == "You are not logged in any more: logged out everywhere."
         page.end()
 
 
@@ -270,7 +273,7 @@ def test_an_admin_drafts_a_policy(gateway, authority, libvirtd, off, scratch):
                   binding="webops-on-web", on="domain:db-*") as admin:
         rights = [row.split("\t") for row in admin.wait("rights")]
         assert any("group:webops" in row[0] and row[1].strip() == "loses" and "domain:start" in row[2] for row in rights), rights
-        assert any(row[0] == "anyone" and row[1].strip() == "changes" and "reads of class domain" in row[2] and row[3] == "denied → metadata" for row in rights), rights
+        assert any(row[0].strip() == "anyone" and row[1].strip() == "changes" and "reads of class domain" in row[2] and row[3] == "denied → metadata" for row in rights), rights
         decisions = admin.wait("decisions")
         assert any(told.endswith("would now be denied") for told in decisions["told"]), decisions
         assert any("alice" in row and "domain:start" in row and "web-off" in row and "deny" in row for row in decisions["rows"]), decisions

@@ -25,7 +25,7 @@ export async function call(method, path, body) {
 	const json = await response.json().catch(() => ({}));
 	const error = new ApiError(response.status, json.error);
 	if (response.status === 401 && path !== '/login' && path !== '/me')
-		onLoggedOut('You are not logged in any more: the session has ended.');
+		onLoggedOut();
 	throw error;
 }
 

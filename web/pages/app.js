@@ -23,6 +23,7 @@ const PAGES = {
 const main = document.getElementById('main');
 let me = null;
 let end = null;
+let lastWord = '';	// of the gateway, about why the log-in has ended
 
 function drawTop(current) {
 	const top = document.getElementById('top');
@@ -81,8 +82,13 @@ function loggedOut(why) {
 	loginForm(why, null);
 }
 
+function sessionOver() {
+	loggedOut(`You are not logged in any more: ${lastWord.replace(/^logged out: /, '') || 'the session has ended'}.`);
+}
+
 function loggedIn(answer) {
 	me = answer;
+	lastWord = '';
 	setToken(me.csrf);
 	events.begin();
 	show();
@@ -136,7 +142,7 @@ document.querySelector('[data-skip]').addEventListener('click', (event) => {
 	event.preventDefault();
 	document.querySelector('main:not([hidden])').focus();
 });
-setLoggedOut(loggedOut);
+setLoggedOut(sessionOver);
 addEventListener('hashchange', show);
 addEventListener('virtgate-consoles', () => drawTop(parseRoute(location.hash).page));
 // Pages that he may not see any more, or may see now. A failure shows itself at the next request.
@@ -146,10 +152,15 @@ addEventListener('virtgate-rights', async () => {
 		drawTop(parseRoute(location.hash).page);
 	} catch (error) {
 		if (error.status === 401)
-			loggedOut('You are not logged in any more: the session has ended.');
+			sessionOver();
 	}
 });
 // Ended: is he still logged in?
-addEventListener('virtgate-updates', ({ detail }) => { if (typeof detail === 'string') get('/guests').catch(() => {}); });
+addEventListener('virtgate-updates', ({ detail }) => {
+	if (typeof detail !== 'string')
+		return;
+	lastWord = detail;
+	get('/guests').catch(() => {});
+});
 addEventListener('online', () => { if (me) call('GET', '/me').catch(() => {}); });
 begin();

@@ -1,7 +1,7 @@
 // The trail: a time line with filters, one record's page, the state of the chain, export.
 import { get } from './api.js';
 import { describe } from './errors.js';
-import { block, field, fill, h } from './dom.js';
+import { block, failure, field, fill, h } from './dom.js';
 import { diffLines } from './diff.js';
 import { FILTERS, outsideMark, parseFilters, toFragment, toQuery } from './filters.js';
 import { dateTime, micros } from './time.js';
@@ -52,7 +52,7 @@ function showList(main, query) {
 	const filters = parseFilters(query);
 	const state = h('div', { role: 'status' });
 	const body = h('tbody', {});
-	const below = h('p', { class: 'quiet', role: 'status' }, 'Searching …');
+	const below = h('div', { class: 'quiet below', role: 'status' }, 'Searching …');
 	const inputs = FILTERS.map(({ key, label, type, choices }) => {
 		const input = choices ? h('select', { name: key }, choices.map((choice) => h('option', { value: choice }, choice || 'any')))
 			: h('input', { name: key, type: type || 'text', step: type ? '1' : null });
@@ -71,7 +71,7 @@ function showList(main, query) {
 			before = answer.records.at(-1)?.seq;
 			fill(below, answer.more ? h('button', { onclick: more }, 'Show older records') : body.childElementCount ? 'No older records.' : 'No record matches.');
 		} catch (error) {
-			fill(below, h('span', { class: 'note bad' }, describe(error)), ' ', h('button', { onclick: more }, 'Try again'));
+			fill(below, failure(describe(error), more));
 		}
 	};
 	fill(main, h('div', { class: 'head' }, h('h1', {}, 'Audit'), h('span', { class: 'grow' }), h('span', { class: 'quiet' }, 'Export:'),
@@ -106,7 +106,7 @@ async function showRecord(main, id) {
 		const { records } = await get(`/audit/${encodeURIComponent(id)}`);
 		fill(main, back, h('div', { class: 'head' }, h('h1', {}, `Record ${id}`)), records.length ? records.map(oneRecord) : h('p', {}, 'There is no such record.'));
 	} catch (error) {
-		fill(main, back, h('p', { class: 'note bad', role: 'alert' }, describe(error)));
+		fill(main, back, failure(describe(error), () => showRecord(main, id)));
 	}
 }
 

@@ -37,6 +37,8 @@ export function closeAll() {
 let current = '';	// UUID of the one that is shown
 
 function drawTabs() {
+	if (!root.hidden)
+		document.title = `${open.get(current)?.name || 'Console'} · virtgate`;
 	fill(tabs, [...open.values()].map((console) => h('a', { href: `#/console/${console.uuid}`, 'aria-current': console.uuid === current ? 'page' : null },
 		console.name || '…')));
 }
@@ -164,8 +166,8 @@ class Console {
 		const { text, retry } = ending(event.code, event.reason, refused, guest);
 		this.say(retry && this.retries < RETRIES ? `${text} Trying again …` : text, 'bad', true);
 		this.awaits ||= Boolean(guest) && !isOn(guest);
-		if (event.code === LOGGED_OUT)	// in another window, perhaps: this one is told by the answer
-			get(`/guests/${encodeURIComponent(this.uuid)}`).catch(() => {});
+		if (event.code === LOGGED_OUT)	// in another window, perhaps: the page asks whether it still is
+			dispatchEvent(new CustomEvent('virtgate-updates', { detail: event.reason }));
 		if (retry)
 			this.retry();
 	}

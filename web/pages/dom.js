@@ -30,6 +30,11 @@ export function toast(text, bad = false) {
 		setTimeout(() => box.remove(), 8000);
 }
 
+// What went wrong in the place of what was to be there, and another attempt.
+export function failure(text, again) {
+	return h('p', { class: 'note bad', role: 'alert' }, text, ' ', h('button', { onclick: again }, 'Try again'));
+}
+
 // Text that is wider than its place can be moved by the keyboard, too.
 export function block(label, options, ...children) {
 	return h('pre', { tabindex: '0', role: 'group', 'aria-label': label, ...options }, ...children);

@@ -10,7 +10,7 @@ export class ApiError extends Error {
 
 export function describe(error) {
 	if (!(error instanceof ApiError))
-		return 'The gateway cannot be reached. Check your network; this page tries again by itself.';
+		return 'The gateway cannot be reached. Check your network, then try again.';
 	if (error.permission)
 		return `Not permitted: you lack ${error.permission} on ${error.object || 'this object'}.` + (error.decision ? ` Decision ${error.decision}.` : '');
 	if (error.status === 401)

@@ -2,7 +2,7 @@
 import { call, get, post } from './api.js';
 import { decodeP6 } from './p6.js';
 import { describe } from './errors.js';
-import { fill, h, toast } from './dom.js';
+import { failure, fill, h, toast } from './dom.js';
 import { actionsFor, apply, consoleMode, isOn, shown, STATES } from './state.js';
 import { memory } from './time.js';
 
@@ -68,6 +68,7 @@ async function drawPicture(canvas, guest) {
 export function show(main, route, me) {
 	let loaded = false;
 	let ended = false;
+	let due = 0;	// of the next drawing
 	const pictures = new Map();	// UUID -> canvas, kept over redraws
 	const search = h('input', { type: 'search', placeholder: 'Search', 'aria-label': 'Search guests by name', oninput: () => draw() });
 	const state = h('select', { 'aria-label': 'State', onchange: () => draw() }, h('option', { value: '' }, 'All states'),
@@ -75,7 +76,7 @@ export function show(main, route, me) {
 	const asTable = h('button', { onclick: () => { tiles = false; draw(); } }, 'Table');
 	const asTiles = h('button', { onclick: () => { tiles = true; draw(); refresh(); } }, 'Tiles');
 	const count = h('span', { class: 'quiet', role: 'status' });
-	const notice = h('div', { role: 'alert' });
+	const notice = h('div', {});
 	const list = h('div', {});
 
 	function tile(guest) {
@@ -105,6 +106,14 @@ export function show(main, route, me) {
 				h('th', { class: 'num' }, 'CPUs'), h('th', { class: 'num' }, 'Memory'), h('th', {}, 'Actions'))), h('tbody', {}, rows.map(row)))));
 		if (focus)
 			list.querySelector(`[data-focus="${CSS.escape(focus)}"]`)?.focus();
+	}
+
+	// Many guests that change together are drawn once.
+	function drawSoon() {
+		due ||= requestAnimationFrame(() => {
+			due = 0;
+			draw();
+		});
 	}
 
 	// One picture after the other: a gateway with many guests is not asked for all at once.
@@ -139,11 +148,12 @@ export function show(main, route, me) {
 				loaded = true;
 				fill(notice);
 			} catch (error) {
-				fill(notice, h('p', { class: 'note bad' }, describe(error)));
+				fill(notice, failure(describe(error), load));
+				fill(list);
 			}
 		}
 		loading = false;
-		if (!ended)
+		if (!ended && loaded)
 			draw();
 	}
 
@@ -153,13 +163,13 @@ export function show(main, route, me) {
 		on(name, (data) => {
 			overtaken = loading;
 			guests = apply(guests, name, data);
-			draw();
+			drawSoon();
 		});
 	on('updates', (how) => {
 		if (how === true)
 			load();	// also after a gap: what was missed is read anew
 		else
-			fill(notice, h('p', { class: 'note warn' }, how === false ? 'No live updates at the moment; trying again …' : `Live updates have ended: ${how}`));
+			fill(notice, h('p', { class: 'note warn', role: 'alert' }, how === false ? 'No live updates at the moment; trying again …' : `Live updates have ended: ${how}`));
 	});
 	const timer = setInterval(refresh, PICTURE_EVERY);
 
@@ -171,5 +181,6 @@ export function show(main, route, me) {
 		ended = true;
 		leaving.abort();
 		clearInterval(timer);
+		cancelAnimationFrame(due);
 	};
 }

@@ -2,7 +2,7 @@
 // force by the file that is downloaded here.
 import { get, post } from './api.js';
 import { describe } from './errors.js';
-import { block, field, fill, h } from './dom.js';
+import { block, failure, field, fill, h } from './dom.js';
 import { TABLES, cellText, countOf, directionWords, fromForm, lineRange, policyText, readPolicy, replayWords, rowsOf, toForm, withRow } from './draft.js';
 import { dateTime } from './time.js';
 
@@ -43,7 +43,7 @@ function wasAndNow({ change, was, now }) {
 }
 
 function changeRow(people, change) {
-	return h('tr', {}, h('td', { 'data-label': 'Who' }, people.groups.map((group) => h('strong', {}, `group:${group}`, h('br', {}))), people.who.join(', ')),
+	return h('tr', {}, h('td', { 'data-label': 'Who' }, h('div', {}, people.groups.map((group) => h('strong', {}, `group:${group}`, h('br', {}))), people.who.join(', '))),
 		h('td', { 'data-label': 'Change' }, h('span', { class: `tag ${DIRECTIONS[change.change]}` }, change.change)),
 		change.row ? h('td', { 'data-label': 'Row', colspan: '2' }, change.row) : [h('td', { 'data-label': 'Permissions' }, change.permissions.join(', ')),
 			h('td', { 'data-label': 'On' }, change.object === '*' ? 'all else' : change.object, change.except && h('div', { class: 'quiet' }, `as before on: ${change.except}`))],
@@ -219,7 +219,8 @@ function editor(main, shown, me) {
 
 export function show(main, route, me) {
 	let ended = false;
-	get('/policy').then((shown) => { if (!ended) editor(main, shown, me); })
-		.catch((error) => { if (!ended) fill(main, h('h1', {}, 'Policy'), h('p', { class: 'note bad', role: 'alert' }, describe(error))); });
+	const load = () => get('/policy').then((shown) => { if (!ended) editor(main, shown, me); })
+		.catch((error) => { if (!ended) fill(main, h('h1', {}, 'Policy'), failure(describe(error), load)); });
+	load();
 	return () => { ended = true; };
 }
