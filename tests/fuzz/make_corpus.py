@@ -111,6 +111,9 @@ def browser():
     write("browser", "http2-get", b"2" + b"\x1e".join([begin, http2_frame(1, 5, 1, http2_request(b"GET", b"/api/v1/guests", *cookie)),
                                                        http2_frame(8, 0, 0, b"\0\0\x10\0"), http2_frame(8, 0, 1, b"\0\0\x10\0"), http2_frame(6, 0, 0, bytes(8))]))
     write("browser", "http2-table", b"2" + b"\x1e".join([begin, http2_frame(1, 5, 1, http2_request(b"GET", b"/") + b"\x22" + b"\x62\4host")]))
+    padded = b"\3" + bytes(5) + http2_request(b"GET", b"/api/v1/guests", *cookie) + bytes(3)
+    write("browser", "http2-padded", b"2" + b"\x1e".join([begin, http2_frame(1, 5 | 8 | 32, 1, padded), http2_frame(1, 1 | 8, 3, b"\2" + http2_request(b"GET", b"/")[:30] + bytes(2)),
+                                                          http2_frame(9, 4, 3, http2_request(b"GET", b"/")[30:])]))
     write("browser", "http2-post", b"2" + b"\x1e".join([begin, http2_frame(1, 4, 1, http2_request(b"POST", b"/api/v1/login", *cookie)),
                                                         http2_frame(0, 1, 1, b'{"user":"a","password":"b"}'), http2_frame(3, 0, 1, bytes(4)), http2_frame(7, 0, 0, bytes(8))]))
 
