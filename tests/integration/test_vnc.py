@@ -338,7 +338,7 @@ def test_who_loses_the_guests_clipboard_is_ended(console, viewer, copying):
     reader, without = copier(console, viewer), enter(console, viewer, "alice").init()
     copying()
     assert reader.ended()
-    assert console.wait_audit(event="console.close", result__message="rights revoked")
+    assert console.wait_audit(event="console.close", result__message="the right to the guest's clipboard was revoked")
     without.encodings(0)
     without.request()
     assert without.update() > 0     # who did not ask for it goes on

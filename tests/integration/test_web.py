@@ -601,7 +601,7 @@ def test_I72_frames_that_close(screens_gateway, serial):
         screen = alice.console(GUEST_UUID)
         screen.open()
         screen.frame(**frame)
-        assert screen.closed()[0] in (1002, 1003, 1006, 1007, 1009, 4403), frame
+        assert screen.closed()[0] in (1002, 1003, 1006, 1007, 1009, 4400), frame
     assert alice.console(GUEST_UUID).open()[0] == 720
 
 
