@@ -236,6 +236,13 @@ roll_list(struct roll *roll)
 
 /* ---- one of them ---- */
 
+/* Of a domain without a definition that libvirtd keeps, it is what runs: the guest changes its balloon and its clock. */
+static bool
+can_change_by_itself(const struct thing *thing)
+{
+	return thing->class == VG_CLASS_domain && (thing->flags_now & THING_PERSISTENT) == 0;
+}
+
 static unsigned
 changes_of(const struct roll *roll)
 {
@@ -252,9 +259,8 @@ changes_of(const struct roll *roll)
 		return CHANGE_APPEARED;
 	if (thing->name_now != NULL && strcmp(thing->name, thing->name_now) != 0)
 		changes |= CHANGE_RENAMED;
-	/* What is not kept by libvirtd either changes by the guest's doing: its balloon, its clock. */
 	if (roll->digest[0] != '\0' && thing->digest[0] != '\0' && strcmp(roll->digest, thing->digest) != 0 &&
-	    (!roll->lapping || thing->class != VG_CLASS_domain || (thing->flags_now & THING_PERSISTENT) != 0))
+	    !(roll->lapping && can_change_by_itself(thing)))
 		changes |= CHANGE_DEFINITION;
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		if ((thing->flags ^ thing->flags_now) & states[i].flag)
@@ -286,7 +292,7 @@ news_of(const struct roll *roll)
 	if (roll->left.bytes != NULL && roll->left.len == roll->definition.len && roll->definition.bytes != NULL &&
 	    memcmp(roll->left.bytes, roll->definition.bytes, roll->left.len) == 0)
 		news &= ~(unsigned)CHANGE_DEFINED;
-	return news;
+	return can_change_by_itself(thing) ? news & ~(unsigned)CHANGE_DEFINITION : news;
 }
 
 /* It is as it is: is that news? */

@@ -79,6 +79,28 @@ def test_a_change_explains_only_its_own_object(own_gateway, libvirtd):
     wait_told(gateway, "web-2", "started")
 
 
+def test_a_change_explains_only_what_it_does(own_gateway, libvirtd, scratch):
+    """A definition no start and a start no definition, of the same object and right behind it."""
+    gateway = own_gateway()
+    ours, theirs = (scratch.write(f"outside-{name}.xml", f"<domain type='test'><name>{name}</name><memory>1024</memory><os><type>hvm</type></os></domain>")
+                    for name in ("web-ours", "web-theirs"))
+    try:
+        libvirtd.virsh("define", theirs)
+        done = gateway.virsh("admin", "define", ours)
+        assert done.returncode == 0, done.stderr
+        libvirtd.virsh("start", "web-ours")
+        done = gateway.virsh("alice", "start", "web-theirs")
+        assert done.returncode == 0, done.stderr
+        libvirtd.virsh("undefine", "web-theirs")
+        wait_told(gateway, "web-ours", "started")
+        wait_told(gateway, "web-theirs", "undefined")
+        assert sorted(told(gateway)) == [("web-ours", "started"), ("web-theirs", "defined"), ("web-theirs", "undefined")]
+    finally:
+        for name in ("web-ours", "web-theirs"):
+            libvirtd.virsh("destroy", name, check=False)
+            libvirtd.virsh("undefine", name, check=False)
+
+
 def test_a_real_guest_with_devices_and_secrets(own_gateway, libvirtd, guests, scratch):
     if libvirtd.qemu_uri != guests:
         pytest.skip("no QEMU guests here")
