@@ -82,7 +82,7 @@ def test_I64_clock_of_a_running_gateway_is_set(own_gateway, libvirtd, scratch):
     def found(era, since, until):
         """The changes of that era between two times, by the index and without it."""
         arguments = ("--object", f"domain:{era}", "--since", since, "--until", until, "--stage", "outcome", "--json")
-        wait_until(lambda: has_index(gateway), "an index", 10)
+        wait_until(lambda: has_index(gateway), "an index")
         output = search(gateway, *arguments)[0]
         assert output == search(gateway, *arguments, "--no-index")[0]
         return len(output.splitlines())
@@ -119,7 +119,7 @@ def test_I64_clock_of_a_running_gateway_is_set(own_gateway, libvirtd, scratch):
         clock.set(0)
         change("era-after")
         gateway.wait_audit(3, event="clock.step")
-        wait_until(lambda: gateway.virsh("bob", "list").returncode == 0, "his binding to be in force again", 15)
+        wait_until(lambda: gateway.virsh("bob", "list").returncode == 0, "his binding to be in force again")
         fill("era-after", 2)
         assert segments(gateway)[0] == "audit-000001.jsonl" and not gateway.audit(event="audit.removed")
     finally:
