@@ -5,7 +5,7 @@ import { describe } from './errors.js';
 import { fill, h, toast } from './dom.js';
 import { consoleMode, isOn } from './state.js';
 import { clipboardPanel } from './clipboard.js';
-import { ending, GUEST_GONE, LOGGED_OUT, NO_SCREEN } from './endings.js';
+import { ending, GUEST_GONE, isOfGuest, LOGGED_OUT } from './endings.js';
 import { nameOf } from './guests.js';
 
 const RETRIES = 5;
@@ -158,7 +158,7 @@ class Console {
 			return;
 		this.rfb = null;
 		this.refused = '';
-		this.lost = event.code === GUEST_GONE || event.code === NO_SCREEN;
+		this.lost = isOfGuest(event.code, refused);
 		const attempt = this.attempt;
 		const guest = this.lost ? await this.lookAgain() : undefined;
 		if (this.closed || attempt !== this.attempt)

@@ -4,7 +4,7 @@ import { isOn } from './state.js';
 
 export const LOGGED_OUT = 4410;
 export const GUEST_GONE = 4415;
-export const NO_SCREEN = 4417;
+const NO_SCREEN = 4417;
 
 const ENDINGS = {
 	1001: { text: 'The connection was closed', retry: true },
@@ -37,10 +37,20 @@ function withoutGuest(guest) {
 	return guest && !isOn(guest) ? { text: 'The guest is off', next: 'The console comes back when it is started.', retry: false } : {};
 }
 
+// noVNC closes what was refused, and may be faster than the gateway's own code.
+function isEarly(code, refused) {
+	return Boolean(refused) && code < 4000;
+}
+
+// Is it worth a look at the guest?
+export function isOfGuest(code, refused) {
+	return code === GUEST_GONE || code === NO_SCREEN || isEarly(code, refused);
+}
+
 // `reason`: the gateway's own words, which may end in ": NAME"; `refused`: what it said in the place of a screen.
 export function ending(code, reason, refused, guest) {
-	const known = ENDINGS[code] || { text: refused ? ENDINGS[4404].text : 'The console was closed' };
-	const without = code === GUEST_GONE || code === NO_SCREEN ? withoutGuest(guest) : {};
+	const known = isEarly(code, refused) ? ENDINGS[4404] : ENDINGS[code] || { text: 'The console was closed' };
+	const without = isOfGuest(code, refused) ? withoutGuest(guest) : {};
 	const { text, by, next, retry } = { ...known, next: without.text ? '' : known.next, ...without };
 	const who = by && reason.includes(': ') ? `: ${reason.slice(reason.indexOf(': ') + 2)}` : '';
 	const said = refused && !without.text ? ` (${refused})` : '';

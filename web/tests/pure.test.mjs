@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { diffLines } from '../pages/diff.js';
 import { TABLES, cellText, directionWords, fromForm, lineRange, policyText, readPolicy, replayWords, rowsOf, toForm, withRow } from '../pages/draft.js';
-import { ending } from '../pages/endings.js';
+import { ending, isOfGuest } from '../pages/endings.js';
 import { ApiError, describe } from '../pages/errors.js';
 import { outsideMark, parseFilters, toFragment, toQuery } from '../pages/filters.js';
 import { decodeP6 } from '../pages/p6.js';
@@ -149,6 +149,12 @@ test('endings: who did it, what was said, and what the guest is now', () => {
 	assert.equal(told(4417, '', 'no VNC', null), 'The guest is not there any more.');
 	assert.match(told(4415, '', '', guest('u', 'n', 'running', { view: true })), /screen went away/);
 	assert.equal(ending(4415, '', '', guest('u', 'n', 'shutoff', {})).retry, false);
+	for (const code of [1000, 1005, 1006]) {	// noVNC was the first to close
+		assert.equal(told(code, '', 'domain is not running', guest('u', 'n', 'shutoff', {})), 'The guest is off. The console comes back when it is started.');
+		assert.equal(told(code, '', 'rights revoked', guest('u', 'n', 'running', {})), 'The gateway refused this console. (rights revoked)');
+		assert.ok(isOfGuest(code, 'rights revoked') && !isOfGuest(code, ''));
+	}
+	assert.ok(!isOfGuest(4403, 'rights revoked'));
 });
 
 test('text: at most 256 KiB, and no half letters', () => {
