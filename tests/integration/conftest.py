@@ -49,8 +49,9 @@ def pytest_configure(config):
 
 
 # Seconds that files of tests take, to part them evenly; those that are not here take less.
-SECONDS = {"test_web_attack": 200, "test_away": 150, "test_outside_laps": 180, "test_polkit_oracle": 130, "test_browser": 75, "test_browser_consoles": 35, "test_guest": 50,
-           "test_web": 75, "test_clock": 25, "test_viewers": 40, "test_vnc": 35, "test_web_http2": 16, "test_admission": 30, "test_attack_races": 30, "test_pki": 30, "test_sinks": 30}
+SECONDS = {"test_web_attack": 180, "test_away": 180, "test_outside_laps": 160, "test_polkit_oracle": 130, "test_crash": 60, "test_browser": 75, "test_web": 70,
+           "test_guest": 45, "test_admission": 36, "test_web_endings": 33, "test_browser_consoles": 30, "test_sinks": 30, "test_faults": 27, "test_outside": 26,
+           "test_clock": 25, "test_viewers": 25, "test_vnc": 25, "test_attack_races": 25, "test_pki": 20, "test_web_openapi": 18, "test_arguments": 17}
 LITTLE = 15
 
 

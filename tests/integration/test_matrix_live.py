@@ -246,7 +246,7 @@ def test_I55_I58_every_change_has_an_intent_and_an_outcome(own_gateway, authorit
         else:       # the gate refused it itself, with a record or as missing
             assert reply is not None and reply.status != OK, (name, reply)
             assert any(status == "denied" for _, _, status in records) or reply.code in MISSING | {UNKNOWN_PROCEDURE}, (name, reply)
-    assert len(changes) == 195 and len(passed) > 150, (len(changes), len(passed), sorted(set(without) - passed))
+    assert len(changes) == 188 and len(passed) > 150, (len(changes), len(passed), sorted(set(without) - passed))
 
 
 def test_I27_every_lookup_of_a_hidden_object_is_as_of_a_missing_one(seeing, authority, libvirtd, objects):
