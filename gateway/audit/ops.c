@@ -270,15 +270,15 @@ intents_owner_gone(struct intents *intents, const void *owner)
 }
 
 void
-intents_adopt(struct intents *intents, const void *owner)
+intents_adopt(struct intents *intents, const void *owner, const char *first)
 {
 	struct intent *intent;
 
 	TAILQ_FOREACH(intent, intents, entry) {
 		if (intent->state != INTENT_ORPHAN)
 			continue;
-		intent->state = owner != NULL ? INTENT_OPEN : INTENT_DUE;
-		intent->owner = owner;
+		intent->owner = memcmp(intent->op, first, ID_LEN) < 0 ? NULL : owner;
+		intent->state = intent->owner != NULL ? INTENT_OPEN : INTENT_DUE;
 	}
 }
 

@@ -54,8 +54,8 @@ void intents_close(struct intents *intents, const char *op);
 void intents_group_done(struct intents *intents, bool durable);
 /* Those of `owner` are due: it is gone. */
 void intents_owner_gone(struct intents *intents, const void *owner);
-/* Orphans belong to `owner`, or are due when it is NULL. */
-void intents_adopt(struct intents *intents, const void *owner);
+/* Orphans from the id `first` (ID_LEN characters) on belong to `owner`. Those before it, or all when it is NULL, are due. */
+void intents_adopt(struct intents *intents, const void *owner, const char *first);
 void intents_clear(struct intents *intents);
 /* How many there are. */
 size_t intents_num(const struct intents *intents);

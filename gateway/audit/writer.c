@@ -270,13 +270,18 @@ reject(struct sender *sender, size_t len)
 	answer(sender, AUDIT_REJECTED);
 }
 
-/* First on every link. Only the gate makes intents: a new one cannot tell what became of the old one's. */
+/*
+ * First on every link. Only the gate makes intents: a new one cannot tell what became of the old one's, also when it had a link to a writer that has
+ * died since.
+ */
 static void
-take_hello(struct sender *sender, bool again)
+take_hello(struct sender *sender, const uint8_t *body)
 {
+	bool again = body[1] == 1;
+
 	if (sender->kind != PROCESS_GATE)
 		return;
-	intents_adopt(&sender->writer->intents, again ? sender : NULL);
+	intents_adopt(&sender->writer->intents, again ? sender : NULL, (const char *)body + 2);
 	writer_close_group_later(sender->writer);
 }
 
@@ -351,8 +356,8 @@ on_message(struct link *link, enum link_type type, const uint8_t *body, size_t l
 		sender_gone(sender);
 		return;
 	}
-	if (len == 2 && body[0] == AUDIT_WIRE_HELLO) {
-		take_hello(sender, body[1] == 1);
+	if (len == AUDIT_WIRE_HELLO_LEN && body[0] == AUDIT_WIRE_HELLO) {
+		take_hello(sender, body);
 	} else if (len > 2 && body[0] == AUDIT_WIRE_DOCUMENTS) {
 		if (!take_documents(sender, body, len)) {
 			log_error("audit: process kind %d sent more documents than one record has", (int)sender->kind);

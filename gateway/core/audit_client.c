@@ -38,6 +38,7 @@ struct audit_client {
 	struct link *link;		/* NULL: no audit process */
 	bool healthy;			/* it took the last record; only then anything is sent */
 	bool again;			/* there was a link before this one */
+	char first[ID_LEN + 1];		/* before all ids that this process makes from here on */
 	uint64_t last_ticket;
 	uint64_t num_sent;		/* on this link */
 	struct pending_list sent, kept;
@@ -53,6 +54,7 @@ audit_client_create(struct event_base *base)
 	if (client == NULL)
 		return NULL;
 	client->base = base;
+	id_make(client->first);
 	TAILQ_INIT(&client->sent);
 	TAILQ_INIT(&client->kept);
 	return client;
@@ -418,7 +420,7 @@ on_closed(struct link *link, void *arg)
 void
 audit_client_connect(struct audit_client *client, int fd)
 {
-	uint8_t hello[2] = { AUDIT_WIRE_HELLO, client->again };
+	uint8_t hello[AUDIT_WIRE_HELLO_LEN] = { AUDIT_WIRE_HELLO, client->again };
 
 	if (client->link != NULL) {
 		link_destroy(client->link);
@@ -426,6 +428,7 @@ audit_client_connect(struct audit_client *client, int fd)
 		client->healthy = false;
 		answer(client, UINT64_MAX, AUDIT_FAILED);
 	}
+	memcpy(hello + 2, client->first, ID_LEN);
 	client->num_sent = 0;
 	client->link = link_create(client->base, fd, on_message, on_closed, client);
 	if (client->link == NULL || link_send(client->link, LINK_RECORD, hello, sizeof(hello), NULL, 0) == -1) {

@@ -2,7 +2,7 @@
  * audit_wire.h: how a record travels to the audit process, and its canonical text.
  *
  * The body of LINK_RECORD is either
- *	'H' again			hello, first on every link; `again`: 1 when this sender had a link before
+ *	'H' again first[ID_LEN]		hello, first on every link; `again`: 1 when this sender had a link before; `first`: no id of its own is lower
  *	'R' stage op[ID_LEN] member…	one record
  *	'D' first bytes			documents that the next record names (document.h), in pieces; `first`: 1 begins them anew
  * and a member is: length of its key (1 byte), key, length of its value (4 bytes, little endian), value. Members come
@@ -27,6 +27,7 @@
 #define AUDIT_WIRE_HELLO	'H'
 #define AUDIT_WIRE_RECORD	'R'
 #define AUDIT_WIRE_DOCUMENTS	'D'
+#define AUDIT_WIRE_HELLO_LEN	(2u + ID_LEN)
 #define AUDIT_WIRE_HEAD		(2u + ID_LEN)	/* kind, stage, op */
 #define AUDIT_KEY_MAX		32u
 #define AUDIT_DOCUMENTS_MAX	(16u * 1024u * 1024u)	/* of one record; a sender has less room (audit_client_room) */

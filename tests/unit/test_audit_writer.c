@@ -358,6 +358,39 @@ test_I58_a_new_gate_does_not_know(void **state)
 	assert_whole(gateway->dir, 3);
 }
 
+/* The new gate came first, and had a link to the old writer before that died: what is open is still not its own, but for what it makes itself. */
+static void
+test_I58_a_new_gate_that_saw_the_old_writer_does_not_know(void **state)
+{
+	struct gateway *gateway = *state;
+	char old[ID_LEN + 1], own[ID_LEN + 1];
+	json_t *records;
+	int fds[2];
+
+	id_make(old);
+	assert_int_not_equal(audit_submit(gateway->client, fixture_record("intent", old), AUDIT_OR_REFUSE, on_done, gateway), 0);
+	wait_durable(gateway, 1);
+	audit_client_destroy(gateway->client);
+	gateway->client = audit_client_create(gateway->base);
+	writer_destroy(gateway->writer);
+	assert_int_equal(link_pair(fds), 0);
+	audit_client_connect(gateway->client, fds[1]);
+	close(fds[0]);
+	start_writer(gateway);
+	connect_client(gateway);
+	id_make(own);
+	assert_int_not_equal(audit_submit(gateway->client, fixture_record("intent", own), AUDIT_OR_REFUSE, on_done, gateway), 0);
+	wait_durable(gateway, 2);
+	restart_writer(gateway);
+	submit(gateway, "event", 'B', 1);
+	wait_durable(gateway, 3);
+	records = fixture_records(gateway->dir);
+	assert_int_equal(fixture_count(records, old, "outcome"), 1);
+	assert_int_equal(fixture_count(records, own, "outcome"), 0);
+	json_decref(records);
+	assert_whole(gateway->dir, 4);
+}
+
 /* A record that a fallen room made up is refused; others before and after it are not touched. */
 static void
 test_I65_malformed_records_are_rejected(void **state)
@@ -440,6 +473,7 @@ main(void)
 		TEST(test_I58_I84_intents_of_a_dead_gate_are_unknown),
 		TEST(test_I58_a_living_gate_tells_itself),
 		TEST(test_I58_a_new_gate_does_not_know),
+		TEST(test_I58_a_new_gate_that_saw_the_old_writer_does_not_know),
 		TEST(test_I65_malformed_records_are_rejected),
 		TEST(test_I64_time_does_not_go_back),
 	};
